@@ -1,0 +1,1 @@
+"""qsyncdsl: a language and a compiler for quantum synchronization."""

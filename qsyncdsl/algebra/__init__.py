@@ -1,0 +1,1 @@
+"""The operators: normal-ordered polynomials, equations of motion, symmetries."""

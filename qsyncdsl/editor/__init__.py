@@ -1,0 +1,1 @@
+"""For editors and notebooks: the language server and the notebook magic."""

@@ -1,0 +1,1 @@
+"""From a system to the problem of one method; one file per method."""

@@ -1,0 +1,1 @@
+"""How synchronized: numbers and pictures from states."""

@@ -1,0 +1,1 @@
+"""What it means: types, names, kinds, lattices and the checker."""

@@ -1,0 +1,1 @@
+"""Many points: experiments, cases, sweeps, methods and disorder draws."""

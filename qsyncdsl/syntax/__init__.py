@@ -1,0 +1,1 @@
+"""What was written: the tree, the parser and the formatter."""
