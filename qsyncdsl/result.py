@@ -6,10 +6,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qsyncdsl.diagnostics import Diagnostic
-from qsyncdsl.problem import Part
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One tensor factor of the Hilbert space.
+
+    Attributes:
+        label: The mode as the user writes it: `a`, `b[2, 3]`, `left.a`.
+        kind: Word of the mode kind: `boson`, `qubit`, `spin`, `levels`, `ensemble`, `rotor`.
+        dimension: Number of basis states kept.
+        offset: Label of the first basis state: 0, or -nmax for a rotor.
+    """
+
+    label: str
+    kind: str
+    dimension: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
