@@ -130,10 +130,15 @@ def _excerpt(span: Span, label: str, margin: str) -> list[str]:
     stop = end_column if end_line == line else len(shown) + 1
     first = max(0, column - 1 - _WIDEST // 2) if len(shown) > _WIDEST else 0
     text = shown[first : first + _WIDEST]
-    pad = "".join("\t" if c == "\t" else " " * _width(c) for c in text[: column - 1 - first])
+    pad = "".join(
+        "\t" if c == "\t" else " " * _width(c) for c in text[: column - 1 - first]
+    )
     marked = text[column - 1 - first : max(stop - 1 - first, column - first)]
     carets = "^" * max(1, sum(_width(c) for c in marked))
-    before, after = ("…" if first else ""), ("…" if len(shown) > first + _WIDEST else "")
+    before, after = (
+        ("…" if first else ""),
+        ("…" if len(shown) > first + _WIDEST else ""),
+    )
     number = str(line).rjust(len(margin))
     return [
         f"{margin}--> {span.source.name}:{line}:{column}",

@@ -1,0 +1,599 @@
+"""The syntax tree: what was written, word for word, with its places. Nothing here is checked.
+
+A grammar rule in the singular makes the class of the same name here, with the rule's children as
+fields in their order; a rule in the plural makes a tuple.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+from qsyncdsl.source import Span
+
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρσςτυφχψωϑϕϵ",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+        "sigma sigma tau upsilon phi chi psi omega theta phi epsilon".split(),
+        strict=True,
+    )
+)
+
+
+def canonical(name: str) -> str:
+    """The form in which names are compared: NFKC with Greek letters spelled out.
+
+    >>> canonical("κ₁"), canonical("Δ_ω"), canonical("kappa1")
+    ('kappa1', 'Delta_omega', 'kappa1')
+    """
+    if name.isascii():
+        return name
+    letters = []
+    for letter in unicodedata.normalize("NFKC", name):
+        spelled = _GREEK.get(letter.lower())
+        if spelled is None:
+            letters.append(letter)
+        else:
+            letters.append(spelled if letter.islower() else spelled.capitalize())
+    return "".join(letters)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Base of every syntax node."""
+
+    span: Span = field(compare=False, repr=False)
+
+
+# ── words ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Node):
+    """A name; `key` is the form that is compared, `written` the one to show."""
+
+    key: str
+    written: str = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Number(Node):
+    """A literal; an int where it was written as one."""
+
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
+class String(Node):
+    """A text in double quotes, without them."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Node):
+    """`library.oscillators`."""
+
+    names: tuple[Name, ...]
+
+
+# ── expressions ──────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Unary(Node):
+    """`-x`, `+x`, `not x`."""
+
+    operator: str
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(Node):
+    """`+ - * / ^`, comparisons `< > <= >= != =`, `and`, `or`; operators in ASCII."""
+
+    left: Expr
+    operator: str
+    right: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Range(Node):
+    """`start..stop`: integers with both ends, or an interval in `locate`."""
+
+    start: Expr
+    stop: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple(Node):
+    """`(x, y)`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class List(Node):
+    """`[x, y]`."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Adjoint(Node):
+    """`x'`."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Node):
+    """`base.name`."""
+
+    base: Expr
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Index(Node):
+    """`base[arguments]`."""
+
+    base: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """`function(arguments)`."""
+
+    function: Expr
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation(Node):
+    """`<operator>`."""
+
+    operand: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Ketbra(Node):
+    """`|n><m| of mode`."""
+
+    ket: Expr
+    bra: Expr
+    of: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class HermitianConjugate(Node):
+    """`h.c.`"""
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Node):
+    """`name = value` among arguments."""
+
+    name: Name
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Each(Node):
+    """`index in domain where condition` among arguments."""
+
+    pattern: Expr
+    domain: Expr
+    condition: Expr | None
+
+
+Expr = (
+    Name
+    | Number
+    | String
+    | Unary
+    | Binary
+    | Range
+    | Tuple
+    | List
+    | Adjoint
+    | Attribute
+    | Index
+    | Call
+    | Expectation
+    | Ketbra
+    | HermitianConjugate
+)
+Argument = Expr | Option | Each
+
+
+# ── bindings ─────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Place(Node):
+    """A name that is declared, set or bound, with its index: `a`, `omega[j in sites]`."""
+
+    name: Name
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group(Node):
+    """`(j, k)`: several names bound at once."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration(Node):
+    """`place = value "description"`, or `place ~ distribution` where `operator` is `~`."""
+
+    place: Place
+    operator: str
+    value: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting(Node):
+    """`place = value`."""
+
+    place: Place | Group
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binder(Node):
+    """`index in domain`."""
+
+    place: Place | Group
+    domain: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Binders(Node):
+    """`for binder, binder where condition`."""
+
+    items: tuple[Binder, ...]
+    condition: Expr | None
+
+
+# ── statements ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Title(Node):
+    """`model "title"`."""
+
+    text: String
+
+
+@dataclass(frozen=True, slots=True)
+class Reference(Node):
+    """`reference "paper"`."""
+
+    text: String
+
+
+@dataclass(frozen=True, slots=True)
+class Import(Node):
+    """`import "file.qsync"` or `import library.oscillators`."""
+
+    target: String | Path
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters(Node):
+    """`parameter x = 1, y = 2*x "text"`."""
+
+    items: tuple[Declaration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice(Node):
+    """`lattice sites = ring(10)`."""
+
+    name: Name
+    value: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mode(Node):
+    """`mode a, b[sites] : boson(levels = 4)`."""
+
+    places: tuple[Place | Group, ...]
+    kind: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable(Node):
+    """`variable phi : angle`."""
+
+    places: tuple[Place | Group, ...]
+    kind: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Noise(Node):
+    """`noise xi : white(S)`."""
+
+    places: tuple[Place | Group, ...]
+    kind: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hamiltonian(Node):
+    """`hamiltonian expression for j in sites`."""
+
+    value: Expr
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dissipator(Node):
+    """`dissipator rate : operator, operator for j in sites`."""
+
+    rate: Expr
+    operators: tuple[Expr, ...]
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
+class Coupling(Node):
+    """A hamiltonian term (`operators` is None, `value` the term) or a dissipator (`value` the rate)."""
+
+    value: Expr
+    operators: tuple[Expr, ...] | None
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kick(Node):
+    """`kick every period : generator`."""
+
+    period: Expr
+    generator: Expr
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
+class Equation(Node):
+    """`equation d/dt x = expression`."""
+
+    place: Place
+    value: Expr
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
+class Define(Node):
+    """`define f(x) = expression`; `parameters` is None where there are no brackets."""
+
+    name: Name
+    parameters: tuple[Name, ...] | None
+    value: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Component(Node):
+    """`component name(settings) { statements }`."""
+
+    name: Name
+    settings: tuple[Setting, ...] | None
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Use(Node):
+    """`use component(settings) as place`."""
+
+    component: Path
+    settings: tuple[Setting, ...] | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Initial(Node):
+    """`initial a, b = coherent(2)`."""
+
+    places: tuple[Place | Group, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Node):
+    """`case name "text" { overrides }`."""
+
+    name: Name
+    description: String | None
+    body: tuple[Declaration | Initial, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment(Node):
+    """`experiment name "text" { requests }`."""
+
+    name: Name
+    description: String | None
+    body: tuple[Request, ...]
+
+
+Statement = (
+    Title
+    | Reference
+    | Import
+    | Parameters
+    | Lattice
+    | Mode
+    | Variable
+    | Noise
+    | Hamiltonian
+    | Dissipator
+    | Coupling
+    | Kick
+    | Equation
+    | Define
+    | Component
+    | Use
+    | Case
+    | Experiment
+    | Initial
+)
+
+
+# ── requests of an experiment ────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Cases(Node):
+    """`case fig3a, fig3b`."""
+
+    names: tuple[Name, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Set(Node):
+    """`set E = 1, levels = 8`."""
+
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol(Node):
+    """`updown`, `down`, `reset`, `continue`; or `adaptive on measure to tolerance` (word `adaptive`)."""
+
+    word: str
+    measure: Name | None
+    tolerance: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep(Node):
+    """`sweep V = grid, E = grid protocol`."""
+
+    settings: tuple[Setting, ...]
+    protocol: Protocol | None
+
+
+@dataclass(frozen=True, slots=True)
+class Solve(Node):
+    """`solve method(options) as label with settings`."""
+
+    method: Name
+    options: tuple[Argument, ...] | None
+    label: Name | None
+    overrides: tuple[Setting, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measure(Node):
+    """`measure name[h in 1..10] = expression "description [unit]"`."""
+
+    place: Place
+    value: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Versus(Node):
+    """`vs x`."""
+
+    x: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Over(Node):
+    """`over (x, y)`."""
+
+    x: Expr
+    y: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Plot(Node):
+    """`plot y1, y2 vs x with yscale = log`."""
+
+    values: tuple[Expr, ...]
+    axes: Versus | Over | None
+    options: tuple[Setting, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extremum(Node):
+    """`S is maximal`."""
+
+    value: Expr
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Locate(Node):
+    """`locate name : parameter in range where goal`."""
+
+    name: Name
+    parameter: Name
+    range: Expr
+    goal: Expr | Extremum
+
+
+@dataclass(frozen=True, slots=True)
+class Average(Node):
+    """`average 50 draws`."""
+
+    count: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Keep(Node):
+    """`keep states`."""
+
+    what: Name
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Node):
+    """`value within error`, `below value`, `above value`, `none`: `word` is `value` for the first."""
+
+    word: str
+    value: Expr | None
+    error: Expr | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect(Node):
+    """`expect value at settings is outcome "source"`."""
+
+    value: Expr
+    at: tuple[Setting, ...] | None
+    outcome: Outcome
+    description: String | None
+
+
+Request = (
+    Cases
+    | Set
+    | Sweep
+    | Solve
+    | Measure
+    | Plot
+    | Locate
+    | Average
+    | Keep
+    | Expect
+    | Initial
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File(Node):
+    """A whole file."""
+
+    statements: tuple[Statement, ...]
