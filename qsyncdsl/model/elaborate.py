@@ -1,0 +1,360 @@
+"""From the syntax tree to entities, terms and experiments: names, components, imports.
+
+Kinds and arities are checked later; here only what concerns declarations is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.model.types import (
+    Case,
+    Component,
+    Define,
+    Entity,
+    Equation,
+    Experiment,
+    Index,
+    Initial,
+    Lattice,
+    Mode,
+    Model,
+    Namespace,
+    Noise,
+    Override,
+    Parameter,
+    Scope,
+    Term,
+    Variable,
+)
+from qsyncdsl.source import Source, Span
+from qsyncdsl.syntax import tree
+
+
+@dataclass
+class Elaboration:
+    """What has been gathered so far from one file and the components it uses."""
+
+    source: Source
+    faults: list[Diagnostic] = field(default_factory=list)
+    entities: dict[str, Entity] = field(default_factory=dict)
+    hamiltonian: list[Term] = field(default_factory=list)
+    dissipators: list[Term] = field(default_factory=list)
+    kicks: list[Term] = field(default_factory=list)
+    equations: list[Equation] = field(default_factory=list)
+    initials: list[Initial] = field(default_factory=list)
+    cases: dict[str, Case] = field(default_factory=dict)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+    title: str = ""
+    references: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where statements are being read: the scope and the replicas around it."""
+
+    scope: Scope
+    replicas: tuple[Index, ...] = ()
+
+
+def elaborate(
+    file: tree.File,
+    source: Source,
+    load: Callable[[Path], tree.File] | None = None,
+) -> tuple[Model, tuple[Diagnostic, ...]]:
+    """Gather the declarations of a file; faults are returned beside the model."""
+    work = Elaboration(source)
+    top = _Place(Scope())
+    _Reader(work, load).statements(file.statements, top)
+    model = Model(
+        source,
+        work.title,
+        tuple(work.references),
+        MappingProxyType(work.entities),
+        tuple(work.hamiltonian),
+        tuple(work.dissipators),
+        tuple(work.kicks),
+        tuple(work.equations),
+        tuple(work.initials),
+        MappingProxyType(work.cases),
+        MappingProxyType(work.experiments),
+        top.scope,
+    )
+    return model, tuple(work.faults)
+
+
+class _Reader:
+    """One pass over the statements, in order."""
+
+    def __init__(
+        self, work: Elaboration, load: Callable[[Path], tree.File] | None
+    ) -> None:
+        self.work = work
+        self.load = load
+
+    def statements(self, statements: tuple[tree.Statement, ...], place: _Place) -> None:
+        for statement in statements:
+            getattr(self, "_" + type(statement).__name__.lower())(statement, place)
+
+    # ── declarations ─────────────────────────────────────────────────────────────────────────
+
+    def _declare(self, entity: Entity, key: str, place: _Place) -> None:
+        place.scope.names[key] = entity
+        self.work.entities[entity.name] = entity
+
+    def _common(self, name: tree.Name, span: Span, index: tuple[Index, ...], place: _Place,
+                description: tree.String | None) -> dict[str, object]:  # fmt: skip
+        return {
+            "name": place.scope.path + name.key,
+            "written": name.written,
+            "span": span,
+            "scope": place.scope,
+            "index": place.replicas + index,
+            "inherited": len(place.replicas),
+            "order": len(self.work.entities),
+            "description": description.value if description else "",
+        }
+
+    def _named(self, place_or_group: tree.Place | tree.Group) -> tuple[tuple[tree.Name, tuple[tree.Argument, ...]], ...]:  # fmt: skip
+        if isinstance(place_or_group, tree.Group):
+            return tuple((name, ()) for name in place_or_group.names)
+        return ((place_or_group.name, place_or_group.arguments),)
+
+    def _parameters(self, statement: tree.Parameters, place: _Place) -> None:
+        for item in statement.items:
+            index = indices(item.place.arguments, place.scope)
+            common = self._common(
+                item.place.name, item.place.span, index, place, item.description
+            )
+            entity = Parameter(**common, value=item.value, random=item.operator == "~")  # type: ignore[arg-type]
+            self._declare(entity, item.place.name.key, place)
+
+    def _lattice(self, statement: tree.Lattice, place: _Place) -> None:
+        common = self._common(
+            statement.name, statement.name.span, (), place, statement.description
+        )
+        self._declare(
+            Lattice(**common, value=statement.value), statement.name.key, place
+        )  # type: ignore[arg-type]
+
+    def _kinded(self, make: type, statement: tree.Mode | tree.Variable | tree.Noise, place: _Place) -> None:  # fmt: skip
+        kind, arguments = _kind(statement.kind)
+        extra = {} if make is Variable else {"arguments": arguments}
+        for target in statement.places:
+            for name, written in self._named(target):
+                index = indices(written, place.scope)
+                common = self._common(
+                    name, name.span, index, place, statement.description
+                )
+                self._declare(make(**common, kind=kind, **extra), name.key, place)
+
+    def _mode(self, statement: tree.Mode, place: _Place) -> None:
+        self._kinded(Mode, statement, place)
+
+    def _variable(self, statement: tree.Variable, place: _Place) -> None:
+        self._kinded(Variable, statement, place)
+
+    def _noise(self, statement: tree.Noise, place: _Place) -> None:
+        self._kinded(Noise, statement, place)
+
+    def _define(self, statement: tree.Define, place: _Place) -> None:
+        common = self._common(
+            statement.name, statement.name.span, (), place, statement.description
+        )
+        names = (
+            None
+            if statement.parameters is None
+            else tuple(n.key for n in statement.parameters)
+        )
+        entity = Define(**common, value=statement.value, parameters=names)  # type: ignore[arg-type]
+        self._declare(entity, statement.name.key, place)
+
+    # ── terms ────────────────────────────────────────────────────────────────────────────────
+
+    def _term(self, into: list[Term], value: tree.Expr, rate: tree.Expr | None,
+              statement: tree.Hamiltonian | tree.Dissipator | tree.Coupling | tree.Kick,
+              place: _Place) -> None:  # fmt: skip
+        into.append(
+            Term(
+                value,
+                rate,
+                statement.binders,
+                place.replicas,
+                place.scope,
+                statement.span,
+            )
+        )
+
+    def _hamiltonian(self, statement: tree.Hamiltonian, place: _Place) -> None:
+        self._term(self.work.hamiltonian, statement.value, None, statement, place)
+
+    def _dissipator(self, statement: tree.Dissipator, place: _Place) -> None:
+        for operator in statement.operators:
+            self._term(
+                self.work.dissipators, operator, statement.rate, statement, place
+            )
+
+    def _coupling(self, statement: tree.Coupling, place: _Place) -> None:
+        if statement.operators is None:
+            self._term(self.work.hamiltonian, statement.value, None, statement, place)
+            return
+        for operator in statement.operators:
+            self._term(
+                self.work.dissipators, operator, statement.value, statement, place
+            )
+
+    def _kick(self, statement: tree.Kick, place: _Place) -> None:
+        self._term(
+            self.work.kicks, statement.generator, statement.period, statement, place
+        )
+
+    def _equation(self, statement: tree.Equation, place: _Place) -> None:
+        self.work.equations.append(
+            Equation(
+                statement.place, statement.value, statement.binders, place.replicas,
+                place.scope, statement.span,
+            )
+        )  # fmt: skip
+
+    def _initial(self, statement: tree.Initial, place: _Place) -> None:
+        self.work.initials.append(initial(statement, place.scope, place.replicas))
+
+    # ── reuse ────────────────────────────────────────────────────────────────────────────────
+
+    def _component(self, statement: tree.Component, place: _Place) -> None:
+        common = self._common(statement.name, statement.name.span, (), place, None)
+        entity = Component(
+            **common, settings=statement.settings or (), body=statement.body
+        )  # type: ignore[arg-type]
+        self._declare(entity, statement.name.key, place)
+
+    def _use(self, statement: tree.Use, place: _Place) -> None:
+        component = self._resolve(statement.component, place.scope)
+        if not isinstance(component, Component):
+            return
+        name = statement.place.name
+        own = indices(statement.place.arguments, place.scope)
+        inner = Scope(path=f"{place.scope.path}{name.key}.")
+        replicas = place.replicas + own
+        common = self._common(name, name.span, own, place, None)
+        self._declare(Namespace(**common, members=inner), name.key, place)  # type: ignore[arg-type]
+        given = {
+            s.place.name.key: s
+            for s in statement.settings or ()
+            if isinstance(s.place, tree.Place)
+        }
+        for default in component.settings:
+            assert isinstance(default.place, tree.Place)
+            key = default.place.name.key
+            chosen, scope = (
+                (given[key].value, place.scope)
+                if key in given
+                else (default.value, inner)
+            )
+            self._argument(default.place.name, chosen, scope, replicas, inner)
+        self.statements(component.body, _Place(inner, replicas))
+
+    def _argument(self, name: tree.Name, value: tree.Expr, scope: Scope,
+                  replicas: tuple[Index, ...], inner: Scope) -> None:  # fmt: skip
+        entity = Parameter(
+            inner.path + name.key, name.written, name.span, scope, replicas,
+            len(replicas), len(self.work.entities), value=value,
+        )  # fmt: skip
+        inner.names[name.key] = entity
+        self.work.entities[entity.name] = entity
+
+    def _resolve(self, path: tree.Path, scope: Scope) -> Entity | None:
+        entity = scope.find(path.names[0].key)
+        for name in path.names[1:]:
+            entity = (
+                entity.members.find(name.key) if isinstance(entity, Namespace) else None
+            )
+        return entity
+
+    def _import(self, statement: tree.Import, place: _Place) -> None:
+        """Filled by the importer of the checker."""
+
+    # ── the rest ─────────────────────────────────────────────────────────────────────────────
+
+    def _title(self, statement: tree.Title, place: _Place) -> None:
+        self.work.title = statement.text.value
+
+    def _reference(self, statement: tree.Reference, place: _Place) -> None:
+        self.work.references.append(statement.text.value)
+
+    def _case(self, statement: tree.Case, place: _Place) -> None:
+        overrides = tuple(
+            override(item, place.scope)
+            for item in statement.body
+            if isinstance(item, tree.Declaration)
+        )
+        initials = tuple(
+            initial(item, place.scope)
+            for item in statement.body
+            if isinstance(item, tree.Initial)
+        )
+        description = statement.description.value if statement.description else ""
+        self.work.cases[statement.name.key] = Case(
+            statement.name.key, statement.name.span, description, overrides, initials
+        )
+
+    def _experiment(self, statement: tree.Experiment, place: _Place) -> None:
+        description = statement.description.value if statement.description else ""
+        self.work.experiments[statement.name.key] = Experiment(
+            statement.name.key, statement.name.span, description, statement.body
+        )
+
+
+def indices(arguments: tuple[tree.Argument, ...], scope: Scope) -> tuple[Index, ...]:
+    """The indices of a declaration: `[j in sites]`, `[sites]`, `[(j, k) in sites.edges]`."""
+    found = []
+    for argument in arguments:
+        match argument:
+            case tree.Each(_, pattern, domain, condition):
+                found.append(Index(pattern_names(pattern), domain, condition, scope))
+            case tree.Option():
+                continue
+            case _:
+                found.append(Index((), argument, None, scope))
+    return tuple(found)
+
+
+def pattern_names(pattern: tree.Expr) -> tuple[str, ...]:
+    """`j` or `(j, k)` as names; anything else binds nothing."""
+    match pattern:
+        case tree.Name(key=key):
+            return (key,)
+        case tree.Tuple(items=items):
+            return tuple(item.key for item in items if isinstance(item, tree.Name))
+        case _:
+            return ()
+
+
+def override(item: tree.Declaration | tree.Setting, scope: Scope) -> Override:
+    """A declaration of a case, or a setting, as an override."""
+    assert isinstance(item.place, tree.Place)
+    random = isinstance(item, tree.Declaration) and item.operator == "~"
+    index = indices(item.place.arguments, scope)
+    return Override(item.place.name.key, item.value, scope, random, index)
+
+
+def initial(
+    statement: tree.Initial, scope: Scope, replicas: tuple[Index, ...] = ()
+) -> Initial:
+    """An `initial` statement in its scope."""
+    return Initial(statement.places, statement.value, replicas, scope, statement.span)
+
+
+def _kind(expression: tree.Expr) -> tuple[str, tuple[tree.Argument, ...]]:
+    """`boson(levels = 4)` as a word and its arguments."""
+    match expression:
+        case tree.Name(key=key):
+            return key, ()
+        case tree.Call(function=tree.Name(key=key), arguments=arguments):
+            return key, arguments
+        case _:
+            return "", ()
