@@ -1,0 +1,183 @@
+"""Operators as sparse matrices in the number basis; the first mode varies slowest.
+
+Words have exact matrix elements, cut at the dimension: a normal-ordered moment of a state below the
+cutoff is not biased. Functions act on the full operator and are cut afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse as sp
+
+from qsyncdsl.algebra.operators import Factor, Key, Monomial, Polynomial, Space
+
+# Levels added to a boson before a function of its operators is computed and cut; doubled until
+# the kept block stands still to the tolerance.
+_FIRST_PADDING = 16
+_MOST_LEVELS = 1200
+_TOLERANCE = 1e-13
+
+
+def monomial_matrix(space: Space, monomial: Monomial, dimensions: Sequence[int]) -> sp.csr_array:
+    """Matrix of a monomial on the tensor product of all modes, shape (D, D).
+
+    Raises:
+        ValueError: If a factor has no matrix: the bare angle of a rotor, or a function that
+            does not settle as its space grows.
+    """
+    matrix = sp.identity(1, format="coo")
+    modes: list[int] = []
+    for key, word in monomial:
+        matrix = sp.kron(matrix, _factor(space, (key, word), dimensions), format="coo")
+        modes += [key] if isinstance(key, int) else list(key)
+    return _embed(sp.coo_array(matrix), modes, dimensions)
+
+
+def polynomial_matrix(polynomial: Polynomial, dimensions: Sequence[int]) -> sp.csr_array:
+    """Matrix of a polynomial with numerical coefficients, shape (D, D)."""
+    size = prod(dimensions)
+    total = sp.csr_array((size, size), dtype=complex)
+    for monomial, value in polynomial.terms.items():
+        total = total + complex(value) * monomial_matrix(polynomial.space, monomial, dimensions)
+    return total
+
+
+def _embed(matrix: sp.coo_array, modes: list[int], dimensions: Sequence[int]) -> sp.csr_array:
+    """A matrix on some modes, in their order, as one on all modes."""
+    rest = [k for k in range(len(dimensions)) if k not in modes]
+    others = prod(dimensions[k] for k in rest)
+    full = sp.coo_array(sp.kron(matrix, sp.identity(others, format="coo"), format="coo"))
+    flat = np.arange(prod(dimensions)).reshape(tuple(dimensions))
+    place = flat.transpose(modes + rest).ravel()
+    return sp.csr_array(
+        (full.data, (place[full.coords[0]], place[full.coords[1]])), shape=full.shape
+    )
+
+
+def _factor(space: Space, factor: Factor, dimensions: Sequence[int]) -> Any:
+    """Matrix of one factor on its own modes."""
+    key, word = factor
+    if word[0] == "f":
+        return _function(space, key, word, dimensions)
+    if word[0] == "product":
+        keys = (key,) if isinstance(key, int) else key
+        inner = _renumber(space, keys)
+        small = [dimensions[k] for k in keys]
+        return _joint(space, keys, word[1], inner, small, dimensions)
+    assert isinstance(key, int)
+    mode = space.modes[key]
+    dimension = dimensions[key]
+    rows, columns, values = mode.kind.element(word, mode.size, dimension)
+    return sp.coo_array((values, (rows, columns)), shape=(dimension, dimension))
+
+
+def _joint(space: Space, keys: tuple[int, ...], parts: tuple[Factor, ...], inner: dict[int, int],
+           small: list[int], dimensions: Sequence[int]) -> Any:  # fmt: skip
+    """A product of factors with a function among them, on the modes of all."""
+    total = sp.identity(prod(small), format="csr")
+    for key, word in parts:
+        own = [inner[k] for k in ((key,) if isinstance(key, int) else key)]
+        total = total @ _embed(sp.coo_array(_factor(space, (key, word), dimensions)), own, small)
+    return total
+
+
+def _renumber(space: Space, keys: tuple[int, ...]) -> dict[int, int]:
+    return {key: position for position, key in enumerate(keys)}
+
+
+def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> Any:
+    """A function of an operator: computed on a larger space until the kept block stands still."""
+    _, name, argument = word
+    keys = (key,) if isinstance(key, int) else key
+    kept = [dimensions[k] for k in keys]
+    growing = [k for k in keys if space.modes[k].kind.name == "boson"]
+    if _is_diagonal(argument):
+        growing = []
+    padding = _FIRST_PADDING if growing else 0
+    before = None
+    while True:
+        block = _function_block(space, name, argument, keys, kept, growing, padding)
+        if not growing:
+            return sp.coo_array(block)
+        if before is not None and np.abs(block - before).max() < _TOLERANCE:
+            return sp.coo_array(np.where(np.abs(block) < 1e-16, 0, block))
+        before, padding = block, padding * 2
+        if prod(n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)) > _MOST_LEVELS:  # fmt: skip
+            raise ValueError(f"{name} of this operator does not settle as its space grows")
+
+
+def _is_diagonal(argument: Polynomial) -> bool:
+    """Whether every word keeps the number states."""
+    plain = {("a", k, k) for k in range(40)} | {("e", 0, k) for k in range(40)}
+    return all(
+        isinstance(key, int) and (word in plain or (word[0] == "E" and word[1] == word[2]))
+        for monomial in argument.terms
+        for key, word in monomial
+    )
+
+
+def _function_block(space: Space, name: str, argument: Polynomial, keys: tuple[int, ...],
+                    kept: list[int], growing: list[int], padding: int) -> np.ndarray:  # fmt: skip
+    """The kept block of a function of an operator, from a space with more levels."""
+    sizes = [n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)]
+    inner = {key: position for position, key in enumerate(keys)}
+    sub = Space(tuple(space.modes[k] for k in keys), space.ring)
+    moved = {
+        tuple((inner[k], w) if isinstance(k, int) else (tuple(inner[x] for x in k), w) for k, w in m): c
+        for m, c in argument.terms.items()
+    }  # fmt: skip
+    matrix = polynomial_matrix(Polynomial(sub, moved), sizes).toarray()
+    value = _apply(name, matrix)
+    flat = np.arange(prod(sizes)).reshape(sizes)[tuple(slice(n) for n in kept)].ravel()
+    return value[np.ix_(flat, flat)]
+
+
+def _apply(name: str, matrix: np.ndarray) -> np.ndarray:
+    """A function of a matrix; of its eigenvalues where it is Hermitian."""
+    if np.allclose(matrix, matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())):
+        values, vectors = (
+            (np.diag(matrix).real, None)
+            if np.count_nonzero(matrix - np.diag(np.diag(matrix))) == 0
+            else np.linalg.eigh(matrix)
+        )
+        images = _scalar_function(name)(values.astype(complex))
+        return np.diag(images) if vectors is None else (vectors * images) @ vectors.conj().T
+    if np.allclose(matrix, -matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())):
+        values, vectors = np.linalg.eigh(1j * matrix)
+        images = _scalar_function(name)(-1j * values)
+        return (vectors * images) @ vectors.conj().T
+    known = {"exp": scipy.linalg.expm, "cos": scipy.linalg.cosm, "sin": scipy.linalg.sinm, "sqrt": scipy.linalg.sqrtm}
+    if name not in known:
+        raise ValueError(f"{name} needs a Hermitian operator")
+    return np.asarray(known[name](matrix))
+
+
+def _scalar_function(name: str) -> Any:
+    """The function on (complex) eigenvalues."""
+    if name.startswith("power "):
+        exponent = complex(name.split(" ", 1)[1])
+        return lambda x: x ** (exponent.real if exponent.imag == 0 else exponent)
+    if name.startswith(("max ", "min ")):
+        word, bound = name.split(" ", 1)
+        limit = float(bound)
+        choose = np.maximum if word == "max" else np.minimum
+        return lambda x: choose(x.real, limit).astype(complex)
+    return {
+        "exp": np.exp,
+        "cos": np.cos,
+        "sin": np.sin,
+        "tan": np.tan,
+        "sinh": np.sinh,
+        "cosh": np.cosh,
+        "tanh": np.tanh,
+        "log": np.log,
+        "sqrt": np.sqrt,
+        "abs": lambda x: np.abs(x).astype(complex),
+        "sign": lambda x: np.sign(x.real).astype(complex),
+        "step": lambda x: np.where(x.real < 0, 0, 1).astype(complex),
+    }[name]
