@@ -23,7 +23,9 @@ _MOST_LEVELS = 1200
 _TOLERANCE = 1e-13
 
 
-def monomial_matrix(space: Space, monomial: Monomial, dimensions: Sequence[int]) -> sp.csr_array:
+def monomial_matrix(
+    space: Space, monomial: Monomial, dimensions: Sequence[int]
+) -> sp.csr_array:
     """Matrix of a monomial on the tensor product of all modes, shape (D, D).
 
     Raises:
@@ -38,20 +40,28 @@ def monomial_matrix(space: Space, monomial: Monomial, dimensions: Sequence[int])
     return _embed(sp.coo_array(matrix), modes, dimensions)
 
 
-def polynomial_matrix(polynomial: Polynomial, dimensions: Sequence[int]) -> sp.csr_array:
+def polynomial_matrix(
+    polynomial: Polynomial, dimensions: Sequence[int]
+) -> sp.csr_array:
     """Matrix of a polynomial with numerical coefficients, shape (D, D)."""
     size = prod(dimensions)
     total = sp.csr_array((size, size), dtype=complex)
     for monomial, value in polynomial.terms.items():
-        total = total + complex(value) * monomial_matrix(polynomial.space, monomial, dimensions)
+        total = total + complex(value) * monomial_matrix(
+            polynomial.space, monomial, dimensions
+        )
     return total
 
 
-def _embed(matrix: sp.coo_array, modes: list[int], dimensions: Sequence[int]) -> sp.csr_array:
+def _embed(
+    matrix: sp.coo_array, modes: list[int], dimensions: Sequence[int]
+) -> sp.csr_array:
     """A matrix on some modes, in their order, as one on all modes."""
     rest = [k for k in range(len(dimensions)) if k not in modes]
     others = prod(dimensions[k] for k in rest)
-    full = sp.coo_array(sp.kron(matrix, sp.identity(others, format="coo"), format="coo"))
+    full = sp.coo_array(
+        sp.kron(matrix, sp.identity(others, format="coo"), format="coo")
+    )
     flat = np.arange(prod(dimensions)).reshape(tuple(dimensions))
     place = flat.transpose(modes + rest).ravel()
     return sp.csr_array(
@@ -82,7 +92,9 @@ def _joint(space: Space, keys: tuple[int, ...], parts: tuple[Factor, ...], inner
     total = sp.identity(prod(small), format="csr")
     for key, word in parts:
         own = [inner[k] for k in ((key,) if isinstance(key, int) else key)]
-        total = total @ _embed(sp.coo_array(_factor(space, (key, word), dimensions)), own, small)
+        total = total @ _embed(
+            sp.coo_array(_factor(space, (key, word), dimensions)), own, small
+        )
     return total
 
 
@@ -108,14 +120,17 @@ def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> A
             return sp.coo_array(np.where(np.abs(block) < 1e-16, 0, block))
         before, padding = block, padding * 2
         if prod(n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)) > _MOST_LEVELS:  # fmt: skip
-            raise ValueError(f"{name} of this operator does not settle as its space grows")
+            raise ValueError(
+                f"{name} of this operator does not settle as its space grows"
+            )
 
 
 def _is_diagonal(argument: Polynomial) -> bool:
     """Whether every word keeps the number states."""
     plain = {("a", k, k) for k in range(40)} | {("e", 0, k) for k in range(40)}
     return all(
-        isinstance(key, int) and (word in plain or (word[0] == "E" and word[1] == word[2]))
+        isinstance(key, int)
+        and (word in plain or (word[0] == "E" and word[1] == word[2]))
         for monomial in argument.terms
         for key, word in monomial
     )
@@ -124,7 +139,9 @@ def _is_diagonal(argument: Polynomial) -> bool:
 def _function_block(space: Space, name: str, argument: Polynomial, keys: tuple[int, ...],
                     kept: list[int], growing: list[int], padding: int) -> np.ndarray:  # fmt: skip
     """The kept block of a function of an operator, from a space with more levels."""
-    sizes = [n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)]
+    sizes = [
+        n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)
+    ]
     inner = {key: position for position, key in enumerate(keys)}
     sub = Space(tuple(space.modes[k] for k in keys), space.ring)
     moved = {
@@ -139,19 +156,32 @@ def _function_block(space: Space, name: str, argument: Polynomial, keys: tuple[i
 
 def _apply(name: str, matrix: np.ndarray) -> np.ndarray:
     """A function of a matrix; of its eigenvalues where it is Hermitian."""
-    if np.allclose(matrix, matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())):
+    if np.allclose(
+        matrix, matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())
+    ):
         values, vectors = (
             (np.diag(matrix).real, None)
             if np.count_nonzero(matrix - np.diag(np.diag(matrix))) == 0
             else np.linalg.eigh(matrix)
         )
         images = _scalar_function(name)(values.astype(complex))
-        return np.diag(images) if vectors is None else (vectors * images) @ vectors.conj().T
-    if np.allclose(matrix, -matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())):
+        return (
+            np.diag(images)
+            if vectors is None
+            else (vectors * images) @ vectors.conj().T
+        )
+    if np.allclose(
+        matrix, -matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())
+    ):
         values, vectors = np.linalg.eigh(1j * matrix)
         images = _scalar_function(name)(-1j * values)
         return (vectors * images) @ vectors.conj().T
-    known = {"exp": scipy.linalg.expm, "cos": scipy.linalg.cosm, "sin": scipy.linalg.sinm, "sqrt": scipy.linalg.sqrtm}
+    known = {
+        "exp": scipy.linalg.expm,
+        "cos": scipy.linalg.cosm,
+        "sin": scipy.linalg.sinm,
+        "sqrt": scipy.linalg.sqrtm,
+    }
     if name not in known:
         raise ValueError(f"{name} needs a Hermitian operator")
     return np.asarray(known[name](matrix))

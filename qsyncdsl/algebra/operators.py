@@ -168,7 +168,9 @@ class Polynomial:
     def __mul__(self, other: Any) -> Polynomial:
         if not isinstance(other, Polynomial):
             factor = self.space.ring.number(other)
-            return Polynomial(self.space, {m: c * factor for m, c in self.terms.items()})
+            return Polynomial(
+                self.space, {m: c * factor for m, c in self.terms.items()}
+            )
         gathered: dict[Monomial, list[Any]] = {}
         for u, c in self.terms.items():
             for v, d in other.terms.items():
@@ -177,7 +179,9 @@ class Polynomial:
                     value = coefficient if factor == 1 else coefficient * factor
                     gathered.setdefault(monomial, []).append(value)
         add = self.space.ring.add
-        return Polynomial(self.space, {m: add(values) for m, values in gathered.items()})
+        return Polynomial(
+            self.space, {m: add(values) for m, values in gathered.items()}
+        )
 
     def __rmul__(self, other: Any) -> Polynomial:
         return self * other
@@ -230,7 +234,9 @@ class Polynomial:
             for adjoint, factor in _adjoint(self.space, monomial):
                 term = conjugate if factor == 1 else conjugate * factor
                 plain.setdefault(adjoint, []).append(term)
-        return total + Polynomial(self.space, {m: ring.add(v) for m, v in plain.items()})
+        return total + Polynomial(
+            self.space, {m: ring.add(v) for m, v in plain.items()}
+        )
 
     def commutator(self, other: Polynomial) -> Polynomial:
         """[self, other], multiplying only the terms that share modes."""
@@ -264,7 +270,9 @@ class Polynomial:
         else:
             yield _joint_product(u, v), 1
 
-    def _plain_product(self, u: Monomial, v: Monomial) -> Iterator[tuple[Monomial, Any]]:
+    def _plain_product(
+        self, u: Monomial, v: Monomial
+    ) -> Iterator[tuple[Monomial, Any]]:
         """Factors of single modes multiply mode by mode."""
         words = dict(v)
         alone = [factor for factor in u if factor[0] not in words]
@@ -292,7 +300,9 @@ class Polynomial:
         if not self.terms:
             return "0"
         parts = []
-        for monomial, value in sorted(self.terms.items(), key=lambda item: str(item[0])):
+        for monomial, value in sorted(
+            self.terms.items(), key=lambda item: str(item[0])
+        ):
             text = monomial_text(self.space, monomial)
             parts.append(f"({value}) {text}".strip() if text else f"{value}")
         return " + ".join(parts)
@@ -338,7 +348,9 @@ def _joint_product(u: Monomial, v: Monomial) -> Monomial:
         first = result.index(overlapping[0])
         result = [f for f in result if f not in overlapping]
         result.insert(first, (key, ("product", tuple(parts))))
-    return tuple(sorted(result, key=lambda f: f[0] if isinstance(f[0], tuple) else (f[0],)))
+    return tuple(
+        sorted(result, key=lambda f: f[0] if isinstance(f[0], tuple) else (f[0],))
+    )
 
 
 def _adjoint(space: Space, monomial: Monomial) -> Iterator[tuple[Monomial, Any]]:
@@ -355,18 +367,20 @@ def _adjoint(space: Space, monomial: Monomial) -> Iterator[tuple[Monomial, Any]]
         yield tuple(factors), value
 
 
-
 def _adjoint_factor(space: Space, key: Key, word: Word) -> Iterator[tuple[Word, Any]]:
     if word[0] == "f":
         yield ("f", word[1], word[2].dag()), 1
     elif word[0] == "product":
         parts: list[list[tuple[Factor, Any]]] = [
-            [((k, w), f) for w, f in _adjoint_factor(space, k, x)] for k, x in reversed(word[1])
+            [((k, w), f) for w, f in _adjoint_factor(space, k, x)]
+            for k, x in reversed(word[1])
         ]
         combined: list[tuple[tuple[Factor, ...], Any]] = [((), 1)]
         for options in parts:
             combined = [
-                ((*done, one), value * f) for done, value in combined for one, f in options
+                ((*done, one), value * f)
+                for done, value in combined
+                for one, f in options
             ]
         for done, value in combined:
             yield ("product", done), value

@@ -109,6 +109,14 @@ class Environment:
             ]
         )
 
+    def peek(self, parameter: Parameter, index: tuple[int, ...] = ()) -> Any:
+        """A value without making the structure depend on it."""
+        before, self._reads = self._reads, None
+        try:
+            return self.value(parameter, index)
+        finally:
+            self._reads = before
+
     def named(self, name: str) -> Any:
         """A parameter without index by its full name."""
         return self.value(self.model.parameters[name])

@@ -95,8 +95,8 @@ class Evaluator:
                 return self.binary(node, scope, frame)
             case tree.Range(start=start, stop=stop):
                 return Interval(
-                    self.evaluate(start, scope, frame),
-                    self.evaluate(stop, scope, frame),
+                    self.position(start, scope, frame),
+                    self.position(stop, scope, frame),
                 )
             case tree.Tuple(items=items) | tree.List(items=items):
                 return tuple(self.evaluate(item, scope, frame) for item in items)
@@ -118,6 +118,10 @@ class Evaluator:
     def constant(self, name: str) -> Any:
         """`i`, `pi`, `inf`; `t` has a value only where time runs."""
         return numbers.CONSTANTS.get(name)
+
+    def position(self, node: tree.Expr, scope: Scope, frame: Frame) -> Any:
+        """An index, an end of a range or a condition on indices: numbers, always."""
+        return self.evaluate(node, scope, frame)
 
     def parameter(self, parameter: Parameter, index: tuple[int, ...]) -> Any:
         """A parameter at an index."""
@@ -221,7 +225,7 @@ class Evaluator:
         """An element of an array, a site of a mode, a slice, an atom."""
         base = self.evaluate(node.base, scope, frame)
         given = tuple(
-            self.evaluate(a, scope, frame)
+            self.position(a, scope, frame)
             for a in node.arguments
             if isinstance(a, tree.Expr)
         )
@@ -239,7 +243,8 @@ class Evaluator:
             case ModeValue(mode=mode, site=site) if base.missing:
                 return ModeValue(mode, site + self._site(mode, site, given, node))
             case ModeValue() if len(given) == 1:
-                return ModeValue(base.mode, base.site, self._integer(given[0], node))
+                atom = 1 if isinstance(given[0], Atoms) else self._integer(given[0], node)
+                return ModeValue(base.mode, base.site, atom)
             case VariableValue(variable=variable, site=site):
                 return VariableValue(
                     variable, site + self._site(variable, site, given, node)
@@ -426,7 +431,7 @@ class Evaluator:
         domain = self.evaluate(first.domain, scope, frame)
         for value, weight in self.weighted(domain, first.domain):
             inner = self.bind(frame, names, value, first)
-            if first.condition is not None and not self.evaluate(
+            if first.condition is not None and not self.position(
                 first.condition, scope, inner
             ):
                 continue

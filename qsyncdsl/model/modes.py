@@ -70,14 +70,18 @@ def _boson_times(u: Word, v: Word, size: Any, ring: Any) -> Combination:
     return _boson_raise(v[2], v[1], u[2], lambda m: ("E", u[1], m), ring)
 
 
-def _boson_raise(p: int, q: int, n: int, make: Callable[[int], Word], ring: Any) -> Combination:
+def _boson_raise(
+    p: int, q: int, n: int, make: Callable[[int], Word], ring: Any
+) -> Combination:
     """a'^p a^q |n> = sqrt(n!/(n-q)! (n-q+p)!/(n-q)!) |n-q+p>."""
     if q > n:
         return {}
     return {make(n - q + p): ring.sqrt(perm(n, q) * perm(n - q + p, p))}
 
 
-def _boson_element(word: Word, size: Any, dimension: int) -> tuple[list[int], list[int], list[float]]:
+def _boson_element(
+    word: Word, size: Any, dimension: int
+) -> tuple[list[int], list[int], list[float]]:
     if word[0] == "E":
         return _unit_element(word, size, dimension)
     _, p, q = word
@@ -91,9 +95,7 @@ def _boson_text(word: Word, label: str) -> str:
     if word[0] == "E":
         return _unit_text(word, label)
     _, p, q = word
-    return " ".join(
-        f"{label}{mark}{_power(k)}" for mark, k in (("†", p), ("", q)) if k
-    )
+    return " ".join(f"{label}{mark}{_power(k)}" for mark, k in (("†", p), ("", q)) if k)
 
 
 def _quadrature(sign: int) -> Callable[..., Combination]:
@@ -152,7 +154,9 @@ def _levels_times(dimension: Callable[[Any], int]) -> Callable[..., Combination]
     return times
 
 
-def _unit_element(word: Word, size: Any, dimension: int) -> tuple[list[int], list[int], list[float]]:
+def _unit_element(
+    word: Word, size: Any, dimension: int
+) -> tuple[list[int], list[int], list[float]]:
     _, n, m = word
     return ([n], [m], [1.0]) if max(n, m) < dimension else ([], [], [])
 
@@ -162,7 +166,9 @@ def _unit_text(word: Word, label: str) -> str:
 
 
 def _qubit_text(word: Word, label: str) -> str:
-    return {(1, 0): f"σ⁺({label})", (0, 1): f"σ⁻({label})", (1, 1): f"|1⟩⟨1|({label})"}[word[1:]]
+    return {(1, 0): f"σ⁺({label})", (0, 1): f"σ⁻({label})", (1, 1): f"|1⟩⟨1|({label})"}[
+        word[1:]
+    ]
 
 
 def _finite(
@@ -185,7 +191,9 @@ def _finite(
     )
 
 
-def _pauli(entries: Callable[[Any], dict[tuple[int, int], Any]]) -> Callable[..., Combination]:
+def _pauli(
+    entries: Callable[[Any], dict[tuple[int, int], Any]],
+) -> Callable[..., Combination]:
     return lambda size, ring: _units(entries(ring), 2)
 
 
@@ -206,10 +214,14 @@ def _spin_ladder(size: Any, ring: Any, step: int) -> dict[tuple[int, int], Any]:
     """S+ (step 1) or S- (step -1): sqrt(s(s+1) - m(m+1)) between m and m + 1, n = m + s."""
     top = round(2 * size)
     values = {n: ring.sqrt((top - n) * (n + 1)) for n in range(top)}
-    return {((n + 1, n) if step > 0 else (n, n + 1)): value for n, value in values.items()}
+    return {
+        ((n + 1, n) if step > 0 else (n, n + 1)): value for n, value in values.items()
+    }
 
 
-def _spin(entries: Callable[[Any, Any], dict[tuple[int, int], Any]]) -> Callable[..., Combination]:
+def _spin(
+    entries: Callable[[Any, Any], dict[tuple[int, int], Any]],
+) -> Callable[..., Combination]:
     return lambda size, ring: _units(entries(size, ring), round(2 * size) + 1)
 
 
@@ -292,7 +304,9 @@ def _lower_past_raise(q: int, r: int) -> Combination:
     return {word: value for word, value in total.items() if value != 0}
 
 
-def _ensemble_element(word: Word, size: Any, dimension: int) -> tuple[list[int], list[int], list[float]]:
+def _ensemble_element(
+    word: Word, size: Any, dimension: int
+) -> tuple[list[int], list[int], list[float]]:
     """Matrix on the symmetric states |J = N/2, m>, n = m + J."""
     _, p, k, q = word
     top = dimension - 1
@@ -306,7 +320,9 @@ def _ensemble_element(word: Word, size: Any, dimension: int) -> tuple[list[int],
 
     columns = [n for n in range(q, dimension) if n - q + p < dimension]
     rows = [n - q + p for n in columns]
-    values = [climb(n - q, q) * (n - q - top / 2) ** k * climb(n - q, p) for n in columns]
+    values = [
+        climb(n - q, q) * (n - q - top / 2) ** k * climb(n - q, p) for n in columns
+    ]
     return rows, columns, values
 
 
@@ -337,7 +353,9 @@ ensemble = ModeKind(
     first=lambda size: 0,
     element=_ensemble_element,
     text=lambda w, label: " ".join(
-        f"J{mark}({label}){_power(k)}" for mark, k in zip("⁺ᶻ⁻", w[1:], strict=True) if k
+        f"J{mark}({label}){_power(k)}"
+        for mark, k in zip("⁺ᶻ⁻", w[1:], strict=True)
+        if k
     ),
 )
 
@@ -352,7 +370,9 @@ def _shift(k: int, j: int) -> Word:
 def _rotor_times(u: Word, v: Word, size: Any, ring: Any) -> Combination:
     """exp(ikx) n^j exp(ilx) n^m = exp(i(k+l)x) (n + l)^j n^m; and with |n><m|."""
     if "x" in (u[0], v[0]):
-        raise ValueError("the angle x stands alone or in a periodic function, not in a product")
+        raise ValueError(
+            "the angle x stands alone or in a periodic function, not in a product"
+        )
     if u[0] == "E" and v[0] == "E":
         return {("E", u[1], v[2]): 1} if u[2] == v[1] else {}
     if u[0] == "E":
@@ -362,7 +382,9 @@ def _rotor_times(u: Word, v: Word, size: Any, ring: Any) -> Combination:
         return {("E", v[1] + u[1], v[2]): v[1] ** u[2]}
     (_, k, j), (_, l, m) = u, v
     return {
-        _shift(k + l, m + b): comb(j, b) * l ** (j - b) for b in range(j + 1) if l or b == j
+        _shift(k + l, m + b): comb(j, b) * l ** (j - b)
+        for b in range(j + 1)
+        if l or b == j
     }
 
 
@@ -373,10 +395,14 @@ def _rotor_adjoint(u: Word, size: Any, ring: Any) -> Combination:
     if u[0] == "x":
         return {u: 1}
     _, k, j = u
-    return {_shift(-k, b): comb(j, b) * (-k) ** (j - b) for b in range(j + 1) if k or b == j}
+    return {
+        _shift(-k, b): comb(j, b) * (-k) ** (j - b) for b in range(j + 1) if k or b == j
+    }
 
 
-def _rotor_element(word: Word, size: Any, dimension: int) -> tuple[list[int], list[int], list[float]]:
+def _rotor_element(
+    word: Word, size: Any, dimension: int
+) -> tuple[list[int], list[int], list[float]]:
     low = -(dimension // 2)
     if word[0] == "x":
         raise ValueError("the angle x of a rotor has no matrix in the number basis")
@@ -393,7 +419,9 @@ def _rotor_text(word: Word, label: str) -> str:
     if word[0] == "x":
         return f"{label}.x"
     _, k, j = word
-    shift = {0: "", 1: f"e^(i {label})", -1: f"e^(-i {label})"}.get(k, f"e^({k}i {label})")
+    shift = {0: "", 1: f"e^(i {label})", -1: f"e^(-i {label})"}.get(
+        k, f"e^({k}i {label})"
+    )
     return f"{shift} {f'n({label}){_power(j)}' if j else ''}".strip()
 
 
@@ -408,7 +436,10 @@ def _rotor_wave(sign: int) -> Callable[..., Combination]:
         half = ring.number(Fraction(1, 2))
         if sign > 0:
             return {("e", 1, 0): half, ("e", -1, 0): half}
-        return {("e", 1, 0): -ring.imaginary * half, ("e", -1, 0): ring.imaginary * half}
+        return {
+            ("e", 1, 0): -ring.imaginary * half,
+            ("e", -1, 0): ring.imaginary * half,
+        }
 
     return letter
 
