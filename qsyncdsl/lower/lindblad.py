@@ -1,0 +1,154 @@
+r"""The master equation of a system as sparse matrices with open coefficients.
+
+Every operator becomes $\sum_k f_k(p, t) M_k$: the numerical factors go into the constant matrices
+$M_k$, the symbolic ones into the $f_k$, so that a sweep rebuilds no operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import scipy.sparse as sp
+import sympy
+
+from qsyncdsl.algebra.matrices import monomial_matrix
+from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
+from qsyncdsl.algebra.system import ParameterKey, System
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.problem import Channel, Combination, Kick, LindbladProblem
+from qsyncdsl.result import Part
+from qsyncdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A problem, and which parameters its coefficients depend on, in order."""
+
+    problem: LindbladProblem
+    parameters: tuple[ParameterKey, ...]
+
+
+def lindblad(system: System, title: str = "") -> Lowered:
+    """Lower a system to its master equation.
+
+    Raises:
+        ModelError: E401 for ensembles of atoms with channels of their own, E402 for a boson
+            without a number of levels, E403 for an operator without a matrix.
+    """
+    _refuse(system)
+    space = system.space
+    kept = [k for k, mode in enumerate(space.modes) if mode.ensemble is None]
+    parts = tuple(_part(space, k) for k in kept)
+    work = _Gatherer(space, [space.modes[k].dimension for k in kept])
+    hamiltonian = work.combination(
+        [(term.operator / system.hbar, term.span) for term in system.hamiltonian]
+    )
+    channels = tuple(
+        Channel(work.coefficient(jump.rate), work.combination([(jump.operator, jump.span)]),
+                str(jump.operator))
+        for jump in system.jumps
+    )  # fmt: skip
+    kicks = tuple(
+        Kick(work.coefficient(kick.period),
+             work.combination([(kick.generator / system.hbar, kick.span)]))
+        for kick in system.kicks
+    )  # fmt: skip
+    coefficients, keys = coefficient_source(work.expressions, system.symbols)
+    problem = LindbladProblem(
+        parts, tuple(work.matrices), coefficients, hamiltonian, channels, kicks, title
+    )
+    return Lowered(problem, keys)
+
+
+def _part(space: Space, position: int) -> Part:
+    mode = space.modes[position]
+    return Part(mode.label, mode.kind.name, mode.dimension, mode.kind.first(mode.size))
+
+
+def _refuse(system: System) -> None:
+    """What a density matrix on a product basis cannot do."""
+    for jump in system.jumps:
+        if jump.per_atom is not None:
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E401",
+                        "channels of single atoms of an ensemble have no product basis",
+                        jump.span,
+                        "one channel for each atom",
+                        help="solve by 'cumulants', or declare the atoms as qubits",
+                    )
+                ]
+            )
+    for mode in system.space.modes:
+        if mode.kind.name == "boson" and mode.size is None:
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E402",
+                        f"how many levels of '{mode.label}' shall be kept?",
+                        help=f"declare boson(levels = 20), or set levels_{mode.label} = 20",
+                    )
+                ]
+            )
+
+
+class _Gatherer:
+    """Collects the matrices and coefficients of all operators, each once."""
+
+    def __init__(self, space: Space, dimensions: list[int]) -> None:
+        self.space = space
+        self.dimensions = dimensions
+        self.expressions: list[Any] = []
+        self.matrices: list[sp.csr_array] = []
+        self._found: dict[Any, int] = {}
+        self._monomials: dict[Monomial, sp.csr_array] = {}
+
+    def coefficient(self, expression: Any) -> int:
+        """Index of a coefficient."""
+        expression = sympy.sympify(expression)
+        if expression not in self._found:
+            self._found[expression] = len(self.expressions)
+            self.expressions.append(expression)
+        return self._found[expression]
+
+    def combination(self, operators: Iterable[tuple[Polynomial, Span]]) -> Combination:
+        """A sum of operators as pairs of coefficient and matrix."""
+        size = prod(self.dimensions)
+        sums: dict[Any, Any] = {}
+        for operator, span in operators:
+            for monomial, value in operator.terms.items():
+                for factor, number in _split(value):
+                    matrix = complex(number) * self._matrix(monomial, span)
+                    sums[factor] = sums[factor] + matrix if factor in sums else matrix
+        pairs = []
+        for factor in sorted(sums, key=sympy.default_sort_key):
+            matrix = sp.csr_array(sums[factor], shape=(size, size))
+            matrix.eliminate_zeros()
+            if matrix.nnz:
+                pairs.append((self.coefficient(factor), len(self.matrices)))
+                self.matrices.append(matrix)
+        return tuple(pairs)
+
+    def _matrix(self, monomial: Monomial, span: Span) -> sp.csr_array:
+        if monomial not in self._monomials:
+            try:
+                self._monomials[monomial] = monomial_matrix(self.space, monomial, self.dimensions)
+            except ValueError as reason:
+                raise ModelError([Diagnostic("E403", f"{reason}", span)]) from None
+        return self._monomials[monomial]
+
+
+def _split(value: Any) -> list[tuple[Any, Any]]:
+    """A coefficient as a sum of (symbolic factor, number)."""
+    found = []
+    for term in sympy.Add.make_args(sympy.expand(value)):
+        number, factor = term.as_independent(*term.free_symbols, as_Add=False)
+        if not term.free_symbols:
+            number, factor = term, sympy.Integer(1)
+        found.append((factor, number))
+    return found
