@@ -1,0 +1,93 @@
+"""Checks of a problem at a point and of the states that come out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import Combination, LindbladProblem
+from qsyncdsl.result import QuantumState
+
+# Population of the highest level above which the cutoff is called too small.
+TOP_POPULATION = 1e-6
+# Dimension up to which all eigenvalues of a density matrix are looked at.
+_EIGENVALUES = 600
+
+
+def combine(problem: LindbladProblem, combination: Combination, f: np.ndarray):  # type: ignore[no-untyped-def]
+    """The operator of a combination at a point, sparse (D, D)."""
+    total = None
+    for k, index in combination:
+        term = f[k] * problem.matrices[index]
+        total = term if total is None else total + term
+    if total is None:
+        return problem.matrices[0] * 0 if problem.matrices else None
+    return total
+
+
+def refuse_unphysical(problem: LindbladProblem, f: np.ndarray) -> None:
+    """Refuse a Hamiltonian that is not Hermitian and rates that are not.
+
+    Raises:
+        SolveError: E502, E503, E507 (a coefficient that is not finite).
+    """
+    if not np.isfinite(f).all():
+        raise SolveError(Diagnostic("E507", "a coefficient of the model is not finite here"))
+    hamiltonian = combine(problem, problem.hamiltonian, f)
+    if hamiltonian is not None and hamiltonian.nnz:
+        difference = abs(hamiltonian - hamiltonian.conj().T).max()
+        if difference > 1e-10 * abs(hamiltonian).max():
+            raise SolveError(
+                Diagnostic(
+                    "E502",
+                    f"the Hamiltonian is not Hermitian here: H - H† reaches {difference:.2g}",
+                    help="a coefficient of a Hermitian term must be real",
+                )
+            )
+    for channel in problem.channels:
+        rate = f[channel.rate]
+        if channel.rate in problem.coefficients.time_dependent:
+            continue
+        if abs(rate.imag) > 1e-12 * abs(rate) or rate.real < 0:
+            raise SolveError(
+                Diagnostic(
+                    "E503",
+                    f"the rate of the dissipator {channel.label} is {_number(rate)} here",
+                    help="a rate is real and not negative",
+                )
+            )
+
+
+def _number(value: complex) -> str:
+    return f"{value.real:.6g}" if value.imag == 0 else f"{value:.6g}"
+
+
+def state_trust(state: QuantumState) -> tuple[dict[str, float], tuple[Diagnostic, ...]]:
+    """Numbers that tell how far a density matrix can be trusted, and warnings.
+
+    Returns:
+        `smallest_eigenvalue` (where affordable) and, for each boson and rotor, the population of
+        its highest level; W502 where that is above 1e-6.
+    """
+    numbers: dict[str, float] = {}
+    warnings = []
+    if state.rho.shape[0] <= _EIGENVALUES:
+        numbers["smallest_eigenvalue"] = float(np.linalg.eigvalsh(state.rho)[0])
+    populations = np.diag(state.rho).real.reshape(state.dims)
+    for axis, part in enumerate(state.parts):
+        if part.kind not in ("boson", "rotor"):
+            continue
+        others = tuple(k for k in range(len(state.parts)) if k != axis)
+        levels = populations.sum(axis=others)
+        top = float(abs(levels[-1]) if part.kind == "boson" else max(abs(levels[0]), abs(levels[-1])))
+        numbers[f"top_population_{part.label}"] = top
+        if top > TOP_POPULATION:
+            option = f"levels_{part.label}" if part.kind == "boson" else "nmax"
+            warnings.append(
+                Diagnostic(
+                    "W502",
+                    f"the highest level kept of '{part.label}' has population {top:.1e}",
+                    help=f"raise {option} (now {part.dimension} levels)",
+                )
+            )
+    return numbers, tuple(warnings)

@@ -1,0 +1,281 @@
+r"""The Liouvillian on a sector of density-matrix elements, with coefficients left open.
+
+The elements $\rho_{mn}$ whose charges $Q(m) - Q(n)$ are equal form a sector; weak symmetries keep
+sectors apart. On a sector $\mathcal{L}(p) = \sum_k g_k(p) \mathcal{L}_k$ has one fixed sparsity pattern, so
+that another point of a sweep costs one sparse matrix-vector product and no assembly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.sparse as sp
+
+from qsyncdsl.algebra.symmetry import Symmetry, weak_symmetry
+from qsyncdsl.problem import Combination, LindbladProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One summand of the superoperator: `rho -> weight * g * A rho B`; None is the identity.
+
+    g is f_i for `(i,)` and f_r f_i conj(f_j) for `(r, i, j)`.
+    """
+
+    factors: tuple[int, ...]
+    weight: complex
+    left: sp.csr_array | None
+    right: sp.csr_array | None
+
+
+def active(problem: LindbladProblem, f: np.ndarray) -> frozenset[int]:
+    """Indices of the coefficients that are not zero, or that move in time."""
+    return frozenset(np.flatnonzero(f).tolist()) | problem.coefficients.time_dependent
+
+
+def _present(combination: Combination, on: frozenset[int]) -> Combination:
+    return tuple(pair for pair in combination if pair[0] in on)
+
+
+def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
+    """The summands of the Liouvillian whose coefficients are not zero."""
+    found = []
+    for k, index in _present(problem.hamiltonian, on):
+        matrix = problem.matrices[index]
+        found.append(Side((k,), -1j, matrix, None))
+        found.append(Side((k,), 1j, None, matrix))
+    for channel in problem.channels:
+        if channel.rate not in on:
+            continue
+        terms = _present(channel.jump, on)
+        for i, left in terms:
+            for j, right in terms:
+                a, b = problem.matrices[left], problem.matrices[right]
+                loss = sp.csr_array(b.conj().T @ a)
+                key = (channel.rate, i, j)
+                found.append(Side(key, 1.0, a, sp.csr_array(b.conj().T)))
+                found.append(Side(key, -0.5, loss, None))
+                found.append(Side(key, -0.5, None, loss))
+    return found
+
+
+def strengths(all_sides: list[Side], f: np.ndarray) -> np.ndarray:
+    """The numbers g_k of the summands, shape (K,)."""
+    return np.array(
+        [
+            f[s.factors[0]] if len(s.factors) == 1
+            else f[s.factors[0]] * f[s.factors[1]] * np.conj(f[s.factors[2]])
+            for s in all_sides
+        ],
+        dtype=complex,
+    )  # fmt: skip
+
+
+def occupations(problem: LindbladProblem) -> np.ndarray:
+    """Occupation numbers of every basis state, shape (D, number of parts)."""
+    dims = [part.dimension for part in problem.parts]
+    return np.stack(np.unravel_index(np.arange(problem.dimension), dims), axis=1)
+
+
+def _shifts(matrix: sp.csr_array, states: np.ndarray) -> np.ndarray:
+    """The changes of occupations that a matrix makes, each once."""
+    entries = matrix.tocoo()
+    return np.unique(states[entries.coords[0]] - states[entries.coords[1]], axis=0)
+
+
+def find_symmetry(problem: LindbladProblem, on: frozenset[int]) -> Symmetry:
+    """The weak symmetries of the terms that are present.
+
+    Every term of H must keep the charges; all terms of one jump must change them alike.
+    """
+    states = occupations(problem)
+    vectors = [
+        shift
+        for _, index in _present(problem.hamiltonian, on)
+        for shift in _shifts(problem.matrices[index], states)
+    ]
+    for channel in problem.channels:
+        terms = _present(channel.jump, on)
+        if channel.rate not in on or not terms:
+            continue
+        shifts = np.concatenate([_shifts(problem.matrices[index], states) for _, index in terms])
+        vectors += list(shifts - shifts[0])
+    return weak_symmetry([tuple(v.tolist()) for v in vectors], len(problem.parts))
+
+
+def class_labels(problem: LindbladProblem, symmetry: Symmetry) -> np.ndarray:
+    """Charges of every basis state, shape (D, number of charges)."""
+    states = occupations(problem)
+    if not symmetry.charges:
+        return np.zeros((problem.dimension, 0), dtype=int)
+    labels = states @ np.array(symmetry.charges, dtype=int).T
+    for column, modulus in enumerate(symmetry.moduli):
+        if modulus:
+            labels[:, column] %= modulus
+    return labels
+
+
+@dataclass(frozen=True)
+class Sector:
+    """The elements (row, column) of the density matrix with one charge.
+
+    Attributes:
+        rows, columns: The elements, shape (M,), sorted by row.
+        place: Position of an element in the sector, or -1; shape (D, D).
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    dimension: int
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """Position of each element in the sector, -1 outside."""
+        table = np.full((self.dimension, self.dimension), -1, dtype=np.int32)
+        table[self.rows, self.columns] = np.arange(len(self.rows), dtype=np.int32)
+        return table
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return len(self.rows)
+
+    def to_matrix(self, vector: np.ndarray) -> np.ndarray:
+        """A vector of the sector as a density matrix."""
+        rho = np.zeros((self.dimension, self.dimension), dtype=complex)
+        rho[self.rows, self.columns] = vector
+        return rho
+
+
+def sector(labels: np.ndarray, symmetry: Symmetry, charge: tuple[int, ...]) -> Sector:
+    """The elements (m, n) with Q(m) - Q(n) = charge."""
+    dimension = len(labels)
+    shifted = labels - np.array(charge, dtype=int)
+    for column, modulus in enumerate(symmetry.moduli):
+        if modulus:
+            shifted[:, column] %= modulus
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for n, label in enumerate(map(tuple, labels.tolist())):
+        groups.setdefault(label, []).append(n)
+    rows, columns = [], []
+    for m, wanted in enumerate(map(tuple, shifted.tolist())):
+        partners = groups.get(wanted, [])
+        rows.append(np.full(len(partners), m))
+        columns.append(np.array(partners, dtype=int))
+    return Sector(np.concatenate(rows), np.concatenate(columns), dimension)
+
+
+def element_count(labels: np.ndarray) -> int:
+    """Number of elements of the invariant sector."""
+    if labels.shape[1] == 0:
+        return len(labels) ** 2
+    _, counts = np.unique(labels, axis=0, return_counts=True)
+    return int((counts.astype(np.int64) ** 2).sum())
+
+
+def _expand(matrix: sp.csr_array, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each key, the entries of that row: (which key, column, value)."""
+    counts = np.diff(matrix.indptr)[keys]
+    which = np.repeat(np.arange(len(keys)), counts)
+    starts = matrix.indptr[:-1][keys]
+    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    entries = np.repeat(starts, counts) + offset
+    return which, matrix.indices[entries], matrix.data[entries]
+
+
+def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
+    """A summand as a matrix on a sector, without its strength."""
+    source = np.arange(where.size)
+    m, n, value = where.rows, where.columns, np.full(where.size, side.weight, dtype=complex)
+    if side.left is not None:
+        which, reached, data = _expand(sp.csr_array(side.left.T), m)
+        source, m, n, value = source[which], reached, n[which], value[which] * data
+    if side.right is not None:
+        which, reached, data = _expand(side.right, n)
+        source, m, n, value = source[which], m[which], reached, value[which] * data
+    target = where.place[m, n]
+    inside = target >= 0
+    size = where.size
+    return sp.csr_array(
+        (value[inside], (target[inside], source[inside])), shape=(size, size)
+    )
+
+
+@dataclass(frozen=True)
+class AffineMatrix:
+    """sum_k g_k M_k on one sparsity pattern (CSC)."""
+
+    indices: np.ndarray
+    indptr: np.ndarray
+    values: sp.csr_array
+    size: int
+
+    def at(self, g: np.ndarray) -> sp.csc_array:
+        """The matrix for given strengths."""
+        data = self.values @ g
+        return sp.csc_array((data, self.indices, self.indptr), shape=(self.size, self.size))
+
+
+def affine(matrices: list[sp.csr_array]) -> AffineMatrix:
+    """Bring several matrices to the union of their patterns."""
+    size = matrices[0].shape[0]
+    entries = [matrix.tocoo() for matrix in matrices]
+    keys = np.concatenate(
+        [e.coords[1].astype(np.int64) * size + e.coords[0] for e in entries]
+    )
+    data = np.concatenate([e.data for e in entries])
+    which = np.repeat(np.arange(len(entries)), [e.nnz for e in entries])
+    pattern, position = np.unique(keys, return_inverse=True)
+    values = sp.csr_array((data, (position, which)), shape=(len(pattern), len(entries)))
+    columns, rows = np.divmod(pattern, size)
+    indptr = np.searchsorted(columns, np.arange(size + 1))
+    return AffineMatrix(rows.astype(np.int32), indptr.astype(np.int32), values, size)
+
+
+def complex_generator(all_sides: list[Side], where: Sector) -> AffineMatrix:
+    """The Liouvillian on a sector, on complex elements."""
+    return affine([sector_matrix(side, where) for side in all_sides])
+
+
+@dataclass(frozen=True)
+class RealForm:
+    """Hermitian matrices of the invariant sector as real vectors.
+
+    Unknowns are the populations, then the real and the imaginary parts of the elements above the
+    diagonal. `to_complex` (M x U) makes the elements, `to_real` (U x M) takes them back.
+    """
+
+    to_complex: sp.csr_array
+    to_real: sp.csr_array
+    populations: np.ndarray
+
+
+def real_form(where: Sector) -> RealForm:
+    """The real unknowns of the invariant sector."""
+    diagonal = np.flatnonzero(where.rows == where.columns)
+    upper = np.flatnonzero(where.rows < where.columns)
+    lower = where.place[where.columns[upper], where.rows[upper]]
+    d, u = len(diagonal), len(upper)
+    unknowns = d + 2 * u
+    re, im = d + np.arange(u), d + u + np.arange(u)
+    rows = np.concatenate([diagonal, upper, upper, lower, lower])
+    columns = np.concatenate([np.arange(d), re, im, re, im])
+    ones, i = np.ones(u), 1j * np.ones(u)
+    data = np.concatenate([np.ones(d), ones, i, ones, -i])
+    to_complex = sp.csr_array((data, (rows, columns)), shape=(where.size, unknowns))
+    rows = np.concatenate([np.arange(d), re, im])
+    columns = np.concatenate([diagonal, upper, upper])
+    data = np.concatenate([np.ones(d), ones, -i])
+    to_real = sp.csr_array((data, (rows, columns)), shape=(unknowns, where.size))
+    return RealForm(to_complex, to_real, np.arange(d))
+
+
+def real_generator(all_sides: list[Side], where: Sector, form: RealForm) -> AffineMatrix:
+    """The Liouvillian on real unknowns; its strengths are [Re g, -Im g]."""
+    moved = [form.to_real @ sector_matrix(side, where) @ form.to_complex for side in all_sides]
+    parts = [sp.csr_array(m.real) for m in moved] + [sp.csr_array(m.imag) for m in moved]
+    for part in parts:
+        part.eliminate_zeros()
+    return affine(parts)
