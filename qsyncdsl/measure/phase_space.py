@@ -1,0 +1,80 @@
+"""Wigner and Husimi functions over alpha, and populations of levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
+
+
+def wigner(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> PhaseSpaceMap:
+    r"""Wigner function over $\alpha$, $\int W d^2\alpha = 1$, $W(0) = \frac{2}{\pi}\langle(-1)^n\rangle$.
+
+    Raises:
+        SolveError: E606 for a part that is not a boson.
+    """
+    from qutip import Qobj
+    from qutip import wigner as qutip_wigner
+
+    rho = Qobj(_boson_state(scene, a, "wigner"))
+    axis = np.linspace(-extent, extent, points)
+
+    def on(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        # g = 2 makes QuTiP's coordinates the real and imaginary parts of alpha.
+        return np.asarray(qutip_wigner(rho, x, y, g=2))
+
+    def at(alpha: Any) -> float:
+        z = complex(alpha)
+        return float(on(np.array([z.real]), np.array([z.imag]))[0, 0])
+
+    return PhaseSpaceMap(axis, axis, on(axis, axis), at)
+
+
+def husimi(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> PhaseSpaceMap:
+    r"""$Q(\alpha) = \langle\alpha|\rho|\alpha\rangle/\pi$, integral 1.
+
+    Raises:
+        SolveError: E606 for a part that is not a boson.
+    """
+    rho = _boson_state(scene, a, "husimi")
+    n = np.arange(len(rho))
+    axis = np.linspace(-extent, extent, points)
+
+    def on(alpha: np.ndarray) -> np.ndarray:
+        modulus = np.abs(alpha)[..., None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.where(n == 0, 0.0, n * np.log(modulus)) - modulus**2 / 2 - gammaln(n + 1) / 2
+        amplitudes = np.exp(logs + 1j * n * np.angle(alpha)[..., None])
+        return np.asarray(
+            np.einsum("...n,nm,...m->...", amplitudes.conj(), rho, amplitudes, optimize=True).real / np.pi
+        )
+
+    grid = axis[None, :] + 1j * axis[:, None]
+    return PhaseSpaceMap(axis, axis, on(grid), lambda z: float(on(np.array(complex(z)))))
+
+
+def fock_distribution(scene: Scene, a: int) -> Distribution:
+    """Populations of the levels of a part, against their labels."""
+    populations = np.diag(scene.reduced((a,))).real
+    first = scene.state.parts[a].offset
+    labels = first + np.arange(len(populations))
+
+    def at(n: Any) -> float:
+        k = int(np.real(n)) - first
+        return float(populations[k]) if 0 <= k < len(populations) else 0.0
+
+    return Distribution("n", labels, populations, at, discrete=True)
+
+
+def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
+    part = scene.state.parts[a]
+    if part.kind != "boson":
+        raise SolveError(
+            Diagnostic("E606", f"{word} needs a boson, '{part.label}' is a {part.kind}")
+        )
+    return scene.reduced((a,))
