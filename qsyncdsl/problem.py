@@ -92,6 +92,29 @@ class LindbladProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelGroup:
+    """Parts that H couples with one another and with no others; H/hbar on their own space."""
+
+    parts: tuple[int, ...]
+    hamiltonian: Combination
+
+
+@dataclass(frozen=True, slots=True)
+class EigenProblem:
+    """The levels of a Hamiltonian, group by group of coupled parts.
+
+    Attributes:
+        matrices: Each on the space of its own group.
+    """
+
+    parts: tuple[Part, ...]
+    matrices: tuple[sp.csr_array, ...]
+    coefficients: Coefficients
+    groups: tuple[LevelGroup, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One point of parameter space at which a problem is solved.
 

@@ -257,7 +257,7 @@ distributions = Registry(
     ),
 )
 
-_STATE = "qsyncdsl.lower.states"
+_STATE = "qsyncdsl.algebra.states"
 states = Registry(
     "states",
     (

@@ -53,20 +53,31 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class QuantumState:
-    """A density matrix on named tensor factors.
+    """A state on named tensor factors, mixed or pure.
 
     Attributes:
         parts: The factors; the first varies slowest in the flat basis index.
-        rho: Density matrix, shape (D, D), complex, trace 1.
+        data: Density matrix, shape (D, D), trace 1; or state vector, shape (D,), norm 1.
     """
 
     parts: tuple[Part, ...]
-    rho: np.ndarray = field(repr=False)
+    data: np.ndarray = field(repr=False)
 
     @property
     def dims(self) -> tuple[int, ...]:
         """Dimensions of the factors."""
         return tuple(part.dimension for part in self.parts)
+
+    @property
+    def pure(self) -> bool:
+        """Whether it is kept as a vector."""
+        return self.data.ndim == 1
+
+    @property
+    def rho(self) -> np.ndarray:
+        """Density matrix, shape (D, D)."""
+        data = self.data
+        return data[:, None] * data.conj()[None, :] if self.pure else data
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +100,15 @@ class EvolutionResult:
 
 @dataclass(frozen=True, slots=True)
 class EigenResult:
-    """Eigenvalues (ascending) and eigenvectors (columns) of H, in H's own units.
+    """Levels of H/hbar and the ground state.
 
     Attributes:
-        energies: Shape (D,), real.
-        vectors: Shape (D, K): the K lowest eigenvectors.
-        parts: The tensor factors.
-        groups: Sets of part indices that H does not couple, with the levels of each group.
+        state: The ground state, a product over the groups.
+        energies: The lowest levels of the whole, ascending, shape (K,).
+        groups: Sets of parts that H does not couple, each with its own levels.
     """
 
+    state: QuantumState
     energies: np.ndarray
-    vectors: np.ndarray
-    parts: tuple[Part, ...]
     groups: tuple[tuple[tuple[int, ...], np.ndarray], ...]
     trust: Trust

@@ -37,7 +37,9 @@ class Symmetry:
         parts = []
         for charge, modulus in zip(self.charges, self.moduli, strict=True):
             terms = [
-                (f"{'-' if c < 0 else '+'} {'' if abs(c) == 1 else f'{abs(c)} '}n({label})")
+                (
+                    f"{'-' if c < 0 else '+'} {'' if abs(c) == 1 else f'{abs(c)} '}n({label})"
+                )
                 for c, label in zip(charge, labels, strict=True)
                 if c
             ]
@@ -104,14 +106,18 @@ def _smallest(matrix: list[list[int]], step: int, count: int) -> tuple[int, int]
     return min(entries)[1:] if entries else None
 
 
-def _clear(matrix: list[list[int]], columns: list[list[int]], step: int, count: int) -> bool:
+def _clear(
+    matrix: list[list[int]], columns: list[list[int]], step: int, count: int
+) -> bool:
     """Reduce the pivot's row and column; True once both are clear and it divides the rest."""
     pivot = matrix[step][step]
     done = True
     for i in range(step + 1, len(matrix)):
         factor = matrix[i][step] // pivot
         if factor:
-            matrix[i] = [x - factor * y for x, y in zip(matrix[i], matrix[step], strict=True)]
+            matrix[i] = [
+                x - factor * y for x, y in zip(matrix[i], matrix[step], strict=True)
+            ]
         done &= matrix[i][step] == 0
     for j in range(step + 1, count):
         factor = matrix[step][j] // pivot

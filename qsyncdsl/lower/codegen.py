@@ -47,7 +47,9 @@ def coefficient_source(
         lines.append(f"    {unpacked}{',' if len(keys) == 1 else ''} = p")
     lines.append("    return (")
     for expression in expressions:
-        lines.append(f"        {printer.doprint(expression.xreplace(names))},  # {expression}")
+        lines.append(
+            f"        {printer.doprint(expression.xreplace(names))},  # {expression}"
+        )
     lines.append("    )")
     moving = frozenset(k for k, e in enumerate(expressions) if time in e.free_symbols)
     parameters = tuple(str(symbols[key]) for key in keys)

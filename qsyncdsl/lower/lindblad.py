@@ -26,9 +26,9 @@ from qsyncdsl.source import Span
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A problem, and which parameters its coefficients depend on, in order."""
+    """A problem of one method, and which parameters its coefficients depend on, in order."""
 
-    problem: LindbladProblem
+    problem: Any
     parameters: tuple[ParameterKey, ...]
 
 
@@ -39,11 +39,11 @@ def lindblad(system: System, title: str = "") -> Lowered:
         ModelError: E401 for ensembles of atoms with channels of their own, E402 for a boson
             without a number of levels, E403 for an operator without a matrix.
     """
-    _refuse(system)
+    refuse(system)
     space = system.space
     kept = [k for k, mode in enumerate(space.modes) if mode.ensemble is None]
-    parts = tuple(_part(space, k) for k in kept)
-    work = _Gatherer(space, [space.modes[k].dimension for k in kept])
+    parts = tuple(part(space, k) for k in kept)
+    work = Gatherer(space, [space.modes[k].dimension for k in kept])
     hamiltonian = work.combination(
         [(term.operator / system.hbar, term.span) for term in system.hamiltonian]
     )
@@ -64,12 +64,12 @@ def lindblad(system: System, title: str = "") -> Lowered:
     return Lowered(problem, keys)
 
 
-def _part(space: Space, position: int) -> Part:
+def part(space: Space, position: int) -> Part:
     mode = space.modes[position]
     return Part(mode.label, mode.kind.name, mode.dimension, mode.kind.first(mode.size))
 
 
-def _refuse(system: System) -> None:
+def refuse(system: System) -> None:
     """What a density matrix on a product basis cannot do."""
     for jump in system.jumps:
         if jump.per_atom is not None:
@@ -97,7 +97,7 @@ def _refuse(system: System) -> None:
             )
 
 
-class _Gatherer:
+class Gatherer:
     """Collects the matrices and coefficients of all operators, each once."""
 
     def __init__(self, space: Space, dimensions: list[int]) -> None:
@@ -107,6 +107,10 @@ class _Gatherer:
         self.matrices: list[sp.csr_array] = []
         self._found: dict[Any, int] = {}
         self._monomials: dict[Monomial, sp.csr_array] = {}
+
+    def enter(self, space: Space, dimensions: list[int]) -> None:
+        """Go on with operators of another space."""
+        self.space, self.dimensions, self._monomials = space, dimensions, {}
 
     def coefficient(self, expression: Any) -> int:
         """Index of a coefficient."""
@@ -137,7 +141,9 @@ class _Gatherer:
     def _matrix(self, monomial: Monomial, span: Span) -> sp.csr_array:
         if monomial not in self._monomials:
             try:
-                self._monomials[monomial] = monomial_matrix(self.space, monomial, self.dimensions)
+                self._monomials[monomial] = monomial_matrix(
+                    self.space, monomial, self.dimensions
+                )
             except ValueError as reason:
                 raise ModelError([Diagnostic("E403", f"{reason}", span)]) from None
         return self._monomials[monomial]

@@ -25,12 +25,16 @@ def purity(scene: Scene, part: Parts | None = None) -> float:
     return float((np.abs(_state(scene, part)) ** 2).sum())
 
 
-def mutual_information(scene: Scene, A: Parts, B: Parts, kind: str = "von_neumann") -> float:  # noqa: N803
+def mutual_information(
+    scene: Scene, A: Parts, B: Parts, kind: str = "von_neumann"
+) -> float:  # noqa: N803
     r"""$I = S(A) + S(B) - S(AB)$; `renyi2` takes $S_2 = -\ln\operatorname{Tr}\rho^2$."""
     _refuse_overlap(A, B)
     states = [_state(scene, parts) for parts in (A, B, (*A, *B))]
     if kind == "renyi2":
-        first, second, both = (float(-np.log((np.abs(rho) ** 2).sum())) for rho in states)
+        first, second, both = (
+            float(-np.log((np.abs(rho) ** 2).sum())) for rho in states
+        )
     else:
         first, second, both = (von_neumann(rho) for rho in states)
     return first + second - both
@@ -67,7 +71,9 @@ def concurrence(scene: Scene, a: int, b: int, levels: int = 0) -> float:
                 help="write concurrence(a, b, levels = 2) for the block of the two lowest",
             )
         )
-    rho = scene.reduced((a, b)).reshape(dims[a], dims[b], dims[a], dims[b])[:2, :2, :2, :2]
+    rho = scene.reduced((a, b)).reshape(dims[a], dims[b], dims[a], dims[b])[
+        :2, :2, :2, :2
+    ]
     rho = rho.reshape(4, 4)
     rho = rho / np.trace(rho)
     flip = np.fliplr(np.diag([-1.0, 1.0, 1.0, -1.0]))
@@ -93,7 +99,9 @@ def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> float:
     """
     dims = scene.state.dims
     if (dims[a], dims[b]) != (2, 2):
-        raise SolveError(Diagnostic("E604", "discord of a density matrix is for two qubits"))
+        raise SolveError(
+            Diagnostic("E604", "discord of a density matrix is for two qubits")
+        )
     second = b if measured is None else measured
     first = a if second == b else b
     rho = scene.reduced((first, second)).reshape(2, 2, 2, 2)
@@ -110,9 +118,15 @@ def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> float:
                 total += weight * von_neumann(after / weight)
         return total
 
-    starts = [(t, p) for t in np.linspace(0, np.pi / 2, 4) for p in np.linspace(0, np.pi, 5)[:-1]]
+    starts = [
+        (t, p)
+        for t in np.linspace(0, np.pi / 2, 4)
+        for p in np.linspace(0, np.pi, 5)[:-1]
+    ]
     best = min(starts, key=lambda s: conditional(np.array(s)))
-    found = minimize(conditional, best, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13})
+    found = minimize(
+        conditional, best, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13}
+    )
     local = von_neumann(np.einsum("aiaj->ij", rho))
     return max(0.0, local - von_neumann(rho.reshape(4, 4)) + float(found.fun))
 

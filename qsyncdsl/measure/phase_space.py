@@ -12,7 +12,9 @@ from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
 
 
-def wigner(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> PhaseSpaceMap:
+def wigner(
+    scene: Scene, a: int, extent: float = 5.0, points: int = 201
+) -> PhaseSpaceMap:
     r"""Wigner function over $\alpha$, $\int W d^2\alpha = 1$, $W(0) = \frac{2}{\pi}\langle(-1)^n\rangle$.
 
     Raises:
@@ -35,7 +37,9 @@ def wigner(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> Phas
     return PhaseSpaceMap(axis, axis, on(axis, axis), at)
 
 
-def husimi(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> PhaseSpaceMap:
+def husimi(
+    scene: Scene, a: int, extent: float = 5.0, points: int = 201
+) -> PhaseSpaceMap:
     r"""$Q(\alpha) = \langle\alpha|\rho|\alpha\rangle/\pi$, integral 1.
 
     Raises:
@@ -48,14 +52,23 @@ def husimi(scene: Scene, a: int, extent: float = 5.0, points: int = 201) -> Phas
     def on(alpha: np.ndarray) -> np.ndarray:
         modulus = np.abs(alpha)[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.where(n == 0, 0.0, n * np.log(modulus)) - modulus**2 / 2 - gammaln(n + 1) / 2
+            logs = (
+                np.where(n == 0, 0.0, n * np.log(modulus))
+                - modulus**2 / 2
+                - gammaln(n + 1) / 2
+            )
         amplitudes = np.exp(logs + 1j * n * np.angle(alpha)[..., None])
         return np.asarray(
-            np.einsum("...n,nm,...m->...", amplitudes.conj(), rho, amplitudes, optimize=True).real / np.pi
+            np.einsum(
+                "...n,nm,...m->...", amplitudes.conj(), rho, amplitudes, optimize=True
+            ).real
+            / np.pi
         )
 
     grid = axis[None, :] + 1j * axis[:, None]
-    return PhaseSpaceMap(axis, axis, on(grid), lambda z: float(on(np.array(complex(z)))))
+    return PhaseSpaceMap(
+        axis, axis, on(grid), lambda z: float(on(np.array(complex(z))))
+    )
 
 
 def fock_distribution(scene: Scene, a: int) -> Distribution:

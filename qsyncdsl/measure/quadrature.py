@@ -83,4 +83,6 @@ def g2(scene: Scene, a: int) -> float:
 
 def variance(scene: Scene, operator: Polynomial) -> float:
     r"""$\langle O^2\rangle - \langle O\rangle^2$ of a Hermitian operator."""
-    return float(scene.expect(operator * operator).real - scene.expect(operator).real ** 2)
+    return float(
+        scene.expect(operator * operator).real - scene.expect(operator).real ** 2
+    )

@@ -37,12 +37,14 @@ class Scene:
     def monomial(self, monomial: Monomial) -> sp.csr_array:
         """Matrix of a monomial, kept."""
         if monomial not in self.matrices:
-            self.matrices[monomial] = monomial_matrix(self.space, monomial, self.state.dims)
+            self.matrices[monomial] = monomial_matrix(
+                self.space, monomial, self.state.dims
+            )
         return self.matrices[monomial]
 
     def matrix(self, operator: Polynomial) -> sp.csr_array:
         """Matrix of an operator, shape (D, D)."""
-        size = self.state.rho.shape[0]
+        size = len(self.state.data)
         total = sp.csr_array((size, size), dtype=complex)
         for monomial, value in operator.terms.items():
             total = total + complex(value) * self.monomial(monomial)
@@ -50,13 +52,16 @@ class Scene:
 
     def expect(self, operator: Polynomial) -> complex:
         """<O> = Tr(O rho), from normal-ordered moments."""
-        total = 0j
+        total, data = 0j, self.state.data
         for monomial, value in operator.terms.items():
-            entries = self.monomial(monomial).tocoo()
-            rows, columns = entries.coords
-            total += complex(value) * complex(
-                (entries.data * self.state.rho[columns, rows]).sum()
-            )
+            matrix = self.monomial(monomial)
+            if self.state.pure:
+                moment = data.conj() @ (matrix @ data)
+            else:
+                entries = matrix.tocoo()
+                rows, columns = entries.coords
+                moment = (entries.data * data[columns, rows]).sum()
+            total += complex(value) * complex(moment)
         return total
 
     def letter(self, part: int, name: str) -> Polynomial:
@@ -88,6 +93,10 @@ def reduced(state: QuantumState, parts: tuple[int, ...]) -> np.ndarray:
     dims = state.dims
     count = len(dims)
     rest = [k for k in range(count) if k not in parts]
+    if state.pure:
+        vector = state.data.reshape(dims).transpose([*parts, *rest])
+        vector = vector.reshape(int(np.prod([dims[k] for k in parts])), -1)
+        return np.asarray(vector @ vector.conj().T)
     tensor = state.rho.reshape(dims + dims)
     order = [*parts, *rest, *(count + k for k in parts), *(count + k for k in rest)]
     kept = int(np.prod([dims[k] for k in parts]))

@@ -35,14 +35,18 @@ class Distribution:
     def map(self, function: Function) -> Distribution:
         """Apply a function to the values."""
         inner = self.at
-        return replace(self, values=function(self.values), at=lambda x: function(inner(x)))
+        return replace(
+            self, values=function(self.values), at=lambda x: function(inner(x))
+        )
 
     def combine(self, other: Any, function: Callable[[Any, Any], Any]) -> Distribution:
         """Combine with a number or with another function of the same variable."""
         if isinstance(other, Distribution):
             inner, outer = self.at, other.at
             values = function(self.values, np.array([outer(x) for x in self.grid]))
-            return replace(self, values=values, at=lambda x: function(inner(x), outer(x)))
+            return replace(
+                self, values=values, at=lambda x: function(inner(x), outer(x))
+            )
         return self.map(lambda v: function(v, other))
 
     def __add__(self, other: Any) -> Distribution:
@@ -85,7 +89,9 @@ class PhaseSpaceMap:
     def map(self, function: Function) -> PhaseSpaceMap:
         """Apply a function to the values."""
         inner = self.at
-        return replace(self, values=function(self.values), at=lambda z: function(inner(z)))
+        return replace(
+            self, values=function(self.values), at=lambda z: function(inner(z))
+        )
 
     def __mul__(self, other: Any) -> PhaseSpaceMap:
         return self.map(lambda v: v * other)
@@ -119,9 +125,15 @@ def _peak(value: Distribution) -> tuple[float, float]:
     x, height = float(value.grid[best]), float(heights[best])
     if value.discrete or len(value.grid) < 3:
         return x, height
-    step_left = value.grid[best] - value.grid[best - 1] if best else value.grid[1] - value.grid[0]
+    step_left = (
+        value.grid[best] - value.grid[best - 1]
+        if best
+        else value.grid[1] - value.grid[0]
+    )
     step_right = (
-        value.grid[best + 1] - value.grid[best] if best + 1 < len(value.grid) else step_left
+        value.grid[best + 1] - value.grid[best]
+        if best + 1 < len(value.grid)
+        else step_left
     )
     low, high = x - step_left, x + step_right
     if value.period is None:

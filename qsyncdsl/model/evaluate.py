@@ -243,7 +243,9 @@ class Evaluator:
             case ModeValue(mode=mode, site=site) if base.missing:
                 return ModeValue(mode, site + self._site(mode, site, given, node))
             case ModeValue() if len(given) == 1:
-                atom = 1 if isinstance(given[0], Atoms) else self._integer(given[0], node)
+                atom = (
+                    1 if isinstance(given[0], Atoms) else self._integer(given[0], node)
+                )
                 return ModeValue(base.mode, base.site, atom)
             case VariableValue(variable=variable, site=site):
                 return VariableValue(

@@ -32,7 +32,9 @@ def refuse_unphysical(problem: LindbladProblem, f: np.ndarray) -> None:
         SolveError: E502, E503, E507 (a coefficient that is not finite).
     """
     if not np.isfinite(f).all():
-        raise SolveError(Diagnostic("E507", "a coefficient of the model is not finite here"))
+        raise SolveError(
+            Diagnostic("E507", "a coefficient of the model is not finite here")
+        )
     hamiltonian = combine(problem, problem.hamiltonian, f)
     if hamiltonian is not None and hamiltonian.nnz:
         difference = abs(hamiltonian - hamiltonian.conj().T).max()
@@ -71,15 +73,20 @@ def state_trust(state: QuantumState) -> tuple[dict[str, float], tuple[Diagnostic
     """
     numbers: dict[str, float] = {}
     warnings = []
-    if state.rho.shape[0] <= _EIGENVALUES:
+    if not state.pure and len(state.data) <= _EIGENVALUES:
         numbers["smallest_eigenvalue"] = float(np.linalg.eigvalsh(state.rho)[0])
-    populations = np.diag(state.rho).real.reshape(state.dims)
+    diagonal = np.abs(state.data) ** 2 if state.pure else np.diag(state.data).real
+    populations = diagonal.reshape(state.dims)
     for axis, part in enumerate(state.parts):
         if part.kind not in ("boson", "rotor"):
             continue
         others = tuple(k for k in range(len(state.parts)) if k != axis)
         levels = populations.sum(axis=others)
-        top = float(abs(levels[-1]) if part.kind == "boson" else max(abs(levels[0]), abs(levels[-1])))
+        top = float(
+            abs(levels[-1])
+            if part.kind == "boson"
+            else max(abs(levels[0]), abs(levels[-1]))
+        )
         numbers[f"top_population_{part.label}"] = top
         if top > TOP_POPULATION:
             option = f"levels_{part.label}" if part.kind == "boson" else "nmax"

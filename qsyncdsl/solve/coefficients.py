@@ -14,7 +14,11 @@ from qsyncdsl.problem import Coefficients
 
 # The names that generated source may use; nothing else is in reach of it.
 _NAMES = {
-    **{n: FUNCTIONS[n] for n in FUNCTIONS if n not in ("linspace", "logspace", "integral")},
+    **{
+        n: FUNCTIONS[n]
+        for n in FUNCTIONS
+        if n not in ("linspace", "logspace", "integral")
+    },
     "re": FUNCTIONS["real"],
     "im": FUNCTIONS["imag"],
     "conjugate": FUNCTIONS["conj"],
@@ -33,6 +37,8 @@ def compiled(source: str) -> Callable[[Sequence[Any], float], tuple[Any, ...]]:
     return namespace["coefficients"]  # type: ignore[no-any-return]
 
 
-def evaluate(coefficients: Coefficients, values: Sequence[Any], time: float = 0.0) -> np.ndarray:
+def evaluate(
+    coefficients: Coefficients, values: Sequence[Any], time: float = 0.0
+) -> np.ndarray:
     """The numbers f_k(p, t), shape (count,), complex."""
     return np.array(compiled(coefficients.source)(values, time), dtype=complex)

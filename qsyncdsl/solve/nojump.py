@@ -44,7 +44,9 @@ class _Jump:
     matrix: Any
 
 
-def no_jump_steadystate(generator: Generator, f: np.ndarray) -> tuple[np.ndarray, int] | None:
+def no_jump_steadystate(
+    generator: Generator, f: np.ndarray
+) -> tuple[np.ndarray, int] | None:
     """The stationary state and the number of iterations; None without convergence."""
     problem = generator.problem
     hamiltonian = combine(problem, problem.hamiltonian, f)
@@ -53,7 +55,9 @@ def no_jump_steadystate(generator: Generator, f: np.ndarray) -> tuple[np.ndarray
         for c in problem.channels
         if f[c.rate] != 0 and c.jump
     ]
-    effective = sp.csr_array(hamiltonian if hamiltonian is not None else 0, dtype=complex)
+    effective = sp.csr_array(
+        hamiltonian if hamiltonian is not None else 0, dtype=complex
+    )
     for jump in jumps:
         effective = effective - 0.5j * (jump.conj().T @ jump)
     groups = _groups(generator.labels)
@@ -64,7 +68,10 @@ def no_jump_steadystate(generator: Generator, f: np.ndarray) -> tuple[np.ndarray
     ends = np.cumsum([n * n for n in sizes])
 
     def split(vector: np.ndarray) -> list[np.ndarray]:
-        return [v.reshape(n, n) for v, n in zip(np.split(vector, ends[:-1]), sizes, strict=True)]
+        return [
+            v.reshape(n, n)
+            for v, n in zip(np.split(vector, ends[:-1]), sizes, strict=True)
+        ]
 
     def propagate(vector: np.ndarray) -> np.ndarray:
         """-(L_0 - shift)^-1 (J + shift) rho."""
@@ -118,7 +125,9 @@ def _shift(effective: sp.csr_array) -> float:
 
 def _inverse(effective: sp.csr_array, states: np.ndarray, shift: float) -> Any:
     """A function that solves -i(K x - x K') - shift x = y on one block."""
-    matrix = -1j * effective[states, :][:, states].toarray() - shift / 2 * np.eye(len(states))
+    matrix = -1j * effective[states, :][:, states].toarray() - shift / 2 * np.eye(
+        len(states)
+    )
     values, vectors = np.linalg.eig(matrix)
     inverse = np.linalg.inv(vectors) if np.linalg.cond(vectors) < _WORST_BASIS else None
     if inverse is None:
@@ -144,10 +153,15 @@ def _moves(jumps: list[Any], groups: list[np.ndarray], dimension: int) -> list[_
         matrix = sp.csr_array(jump)
         entries = matrix.tocoo()
         pairs = np.unique(
-            np.stack([block_of[entries.coords[1]], block_of[entries.coords[0]]], axis=1), axis=0
+            np.stack(
+                [block_of[entries.coords[1]], block_of[entries.coords[0]]], axis=1
+            ),
+            axis=0,
         )
         for source, target in pairs.tolist():
             piece = matrix[groups[target], :][:, groups[source]]
             dense = piece.nnz > 0.1 * piece.shape[0] * piece.shape[1]
-            found.append(_Jump(source, target, piece.toarray() if dense else sp.csr_array(piece)))
+            found.append(
+                _Jump(source, target, piece.toarray() if dense else sp.csr_array(piece))
+            )
     return found

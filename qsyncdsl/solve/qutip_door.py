@@ -37,3 +37,49 @@ def steadystate(problem: LindbladProblem, f: np.ndarray) -> np.ndarray:
 
     hamiltonian, jumps = operators(problem, f)
     return np.asarray(qutip.steadystate(hamiltonian, jumps).full())
+
+
+def evolve(problem: LindbladProblem, values: Any, start: np.ndarray, times: np.ndarray) -> list[np.ndarray]:  # fmt: skip
+    """`qutip.mesolve`; coefficients that move in time are handed over as functions."""
+    import qutip
+
+    from qsyncdsl.solve.coefficients import compiled, evaluate
+
+    function = compiled(problem.coefficients.source)
+    f = evaluate(problem.coefficients, values, float(times[0]))
+    moving = problem.coefficients.time_dependent
+    dims = [[part.dimension for part in problem.parts]] * 2
+
+    def operator(combination: Any) -> Any:
+        constant = [(k, m) for k, m in combination if k not in moving]
+        matrix = sum(
+            (f[k] * problem.matrices[m] for k, m in constant), problem.matrices[0] * 0
+        )
+        total = qutip.QobjEvo(qutip.Qobj(matrix.tocsr(), dims=dims))
+        for k, m in combination:
+            if k in moving:
+                part = qutip.Qobj(problem.matrices[m].tocsr(), dims=dims)
+                total = total + qutip.QobjEvo(
+                    [[part, lambda t, k=k: complex(function(values, t)[k])]]
+                )
+        return total
+
+    jumps = []
+    for channel in problem.channels:
+        jump = operator(channel.jump)
+        if channel.rate in moving:
+            root = qutip.coefficient(
+                lambda t, k=channel.rate: np.sqrt(complex(function(values, t)[k]))
+            )
+            jumps.append(jump * root)
+        elif f[channel.rate] != 0:
+            jumps.append(np.sqrt(f[channel.rate].real) * jump)
+    options = {"atol": 1e-11, "rtol": 1e-9, "nsteps": 10**7, "store_states": True}
+    result = qutip.mesolve(
+        operator(problem.hamiltonian),
+        qutip.Qobj(start, dims=dims),
+        times,
+        jumps,
+        options=options,
+    )
+    return [np.asarray(state.full()) for state in result.states]

@@ -18,7 +18,7 @@ from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
-from qsyncdsl.solve import coefficients, superoperator
+from qsyncdsl.solve import coefficients, spectrum, superoperator
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
 from qsyncdsl.solve.nojump import no_jump_steadystate
 
@@ -50,7 +50,9 @@ class Generator:
     def real(self) -> superoperator.AffineMatrix:
         """The real form, assembled on first use."""
         if "real" not in self._cache:
-            self._cache["real"] = superoperator.real_generator(self.sides, self.sector, self.form)
+            self._cache["real"] = superoperator.real_generator(
+                self.sides, self.sector, self.form
+            )
         return self._cache["real"]  # type: ignore[no-any-return]
 
     def other_sector(self, charge: tuple[int, ...]) -> tuple[superoperator.Sector, superoperator.AffineMatrix]:  # fmt: skip
@@ -58,7 +60,10 @@ class Generator:
         key = f"sector {charge}"
         if key not in self._cache:
             where = superoperator.sector(self.labels, self.symmetry, charge)
-            self._cache[key] = (where, superoperator.complex_generator(self.sides, where))
+            self._cache[key] = (
+                where,
+                superoperator.complex_generator(self.sides, where),
+            )
         return self._cache[key]  # type: ignore[no-any-return]
 
 
@@ -78,6 +83,19 @@ class At:
             term = term if side.right is None else (side.right.T @ term.T).T
             total += strength * side.weight * term
         return total
+
+    def spectrum(self, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> Any:
+        """See `solve.spectrum.spectrum`."""
+        return spectrum.spectrum(self, rho, a, b)
+
+    def correlation(self, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> Any:
+        """See `solve.spectrum.halves`: the fluctuating part of <A(t)B(0)>."""
+        mean = complex(np.trace(b @ rho))
+        return spectrum.halves(self, a, b @ rho - mean * rho)
+
+    def decay_rates(self, count: int) -> np.ndarray:
+        """See `solve.spectrum.decay_rates`."""
+        return spectrum.decay_rates(self, count)
 
 
 class SteadyStateSolver:
@@ -121,7 +139,9 @@ class SteadyStateSolver:
         if self.backend == "qutip":
             from qsyncdsl.solve.qutip_door import steadystate
 
-            return self._finish(at, steadystate(self.problem, at.f), {"solver": "qutip"})
+            return self._finish(
+                at, steadystate(self.problem, at.f), {"solver": "qutip"}
+            )
         if self._iterative(at):
             answer = no_jump_steadystate(at.generator, at.f)
             if answer is not None:
@@ -148,7 +168,9 @@ class SteadyStateSolver:
             warnings = (warning,)
         vector = generator.form.to_complex @ x
         rho = generator.sector.to_matrix(vector)
-        result = self._finish(at, rho, {"solver": f"sparse LU, {generator.unknowns} unknowns"})
+        result = self._finish(
+            at, rho, {"solver": f"sparse LU, {generator.unknowns} unknowns"}
+        )
         trust = replace(result.trust, warnings=warnings + result.trust.warnings)
         return replace(result, trust=trust)
 
@@ -186,7 +208,9 @@ def prepare(problem: LindbladProblem, on: frozenset[int]) -> Generator:
     _refuse_memory(problem, superoperator.element_count(labels))
     where = superoperator.sector(labels, symmetry, (0,) * len(symmetry.moduli))
     form = superoperator.real_form(where)
-    return Generator(problem, superoperator.sides(problem, on), symmetry, labels, where, form)
+    return Generator(
+        problem, superoperator.sides(problem, on), symmetry, labels, where, form
+    )
 
 
 def available_memory() -> float:
@@ -207,19 +231,25 @@ def available_memory() -> float:
 def _refuse_memory(problem: LindbladProblem, elements: int) -> None:
     """E501: a sector that does not fit."""
     # The elements with their real form, pattern and factors: some 2 kB each; and the table of places.
-    needed = elements * 2000.0 + 4.0 * problem.dimension**2 + 48.0 * problem.dimension**2
+    needed = (
+        elements * 2000.0 + 4.0 * problem.dimension**2 + 48.0 * problem.dimension**2
+    )
     room = available_memory()
     if needed <= room:
         return
     shrink = (room / needed) ** (1 / (2 * max(1, len(problem.parts))))
     bosons = [part for part in problem.parts if part.kind == "boson"]
-    fits = ", ".join(f"levels_{p.label} = {max(2, int(p.dimension * shrink))}" for p in bosons)
+    fits = ", ".join(
+        f"levels_{p.label} = {max(2, int(p.dimension * shrink))}" for p in bosons
+    )
     raise SolveError(
         Diagnostic(
             "E501",
             f"{elements} density-matrix elements need about {needed / 1e9:.3g} GB, "
             f"{room / 1e9:.3g} GB are free",
-            help=f"about {fits} would fit" if fits else "the model is too large for a density matrix",
+            help=f"about {fits} would fit"
+            if fits
+            else "the model is too large for a density matrix",
         )
     )
 
@@ -239,7 +269,9 @@ def _refuse_fill(generator: Generator) -> None:
         )
 
 
-def _null_vector(matrix: sp.csc_array, populations: np.ndarray) -> tuple[np.ndarray, bool]:
+def _null_vector(
+    matrix: sp.csc_array, populations: np.ndarray
+) -> tuple[np.ndarray, bool]:
     """The stationary vector with unit trace, and whether there are several.
 
     One population is pinned to 1 and its equation dropped (the sum of the equations of the
@@ -250,7 +282,9 @@ def _null_vector(matrix: sp.csc_array, populations: np.ndarray) -> tuple[np.ndar
         x, singular = _pinned(matrix, pin)
         if x is not None and not singular:
             break
-        best = int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
+        best = (
+            int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
+        )
         if best in (pin, -1):
             best = int(populations[len(populations) // 2])
         pin = best
@@ -295,7 +329,9 @@ def _factor(matrix: sp.csc_matrix) -> Any | None:
     return None
 
 
-def _degenerate(at: At, matrix: sp.csc_array, point: Point) -> tuple[np.ndarray, Diagnostic]:
+def _degenerate(
+    at: At, matrix: sp.csc_array, point: Point
+) -> tuple[np.ndarray, Diagnostic]:
     """Several stationary states: the one reached from the initial state, or E504.
 
     The state reached is the projection on the kernel along the image of L, by the left and right

@@ -100,7 +100,9 @@ def find_symmetry(problem: LindbladProblem, on: frozenset[int]) -> Symmetry:
         terms = _present(channel.jump, on)
         if channel.rate not in on or not terms:
             continue
-        shifts = np.concatenate([_shifts(problem.matrices[index], states) for _, index in terms])
+        shifts = np.concatenate(
+            [_shifts(problem.matrices[index], states) for _, index in terms]
+        )
         vectors += list(shifts - shifts[0])
     return weak_symmetry([tuple(v.tolist()) for v in vectors], len(problem.parts))
 
@@ -175,7 +177,9 @@ def element_count(labels: np.ndarray) -> int:
     return int((counts.astype(np.int64) ** 2).sum())
 
 
-def _expand(matrix: sp.csr_array, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _expand(
+    matrix: sp.csr_array, keys: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each key, the entries of that row: (which key, column, value)."""
     counts = np.diff(matrix.indptr)[keys]
     which = np.repeat(np.arange(len(keys)), counts)
@@ -188,7 +192,11 @@ def _expand(matrix: sp.csr_array, keys: np.ndarray) -> tuple[np.ndarray, np.ndar
 def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
     """A summand as a matrix on a sector, without its strength."""
     source = np.arange(where.size)
-    m, n, value = where.rows, where.columns, np.full(where.size, side.weight, dtype=complex)
+    m, n, value = (
+        where.rows,
+        where.columns,
+        np.full(where.size, side.weight, dtype=complex),
+    )
     if side.left is not None:
         which, reached, data = _expand(sp.csr_array(side.left.T), m)
         source, m, n, value = source[which], reached, n[which], value[which] * data
@@ -215,7 +223,9 @@ class AffineMatrix:
     def at(self, g: np.ndarray) -> sp.csc_array:
         """The matrix for given strengths."""
         data = self.values @ g
-        return sp.csc_array((data, self.indices, self.indptr), shape=(self.size, self.size))
+        return sp.csc_array(
+            (data, self.indices, self.indptr), shape=(self.size, self.size)
+        )
 
 
 def affine(matrices: list[sp.csr_array]) -> AffineMatrix:
@@ -272,10 +282,17 @@ def real_form(where: Sector) -> RealForm:
     return RealForm(to_complex, to_real, np.arange(d))
 
 
-def real_generator(all_sides: list[Side], where: Sector, form: RealForm) -> AffineMatrix:
+def real_generator(
+    all_sides: list[Side], where: Sector, form: RealForm
+) -> AffineMatrix:
     """The Liouvillian on real unknowns; its strengths are [Re g, -Im g]."""
-    moved = [form.to_real @ sector_matrix(side, where) @ form.to_complex for side in all_sides]
-    parts = [sp.csr_array(m.real) for m in moved] + [sp.csr_array(m.imag) for m in moved]
+    moved = [
+        form.to_real @ sector_matrix(side, where) @ form.to_complex
+        for side in all_sides
+    ]
+    parts = [sp.csr_array(m.real) for m in moved] + [
+        sp.csr_array(m.imag) for m in moved
+    ]
     for part in parts:
         part.eliminate_zeros()
     return affine(parts)

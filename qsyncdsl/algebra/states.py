@@ -1,0 +1,215 @@
+"""Initial states: product states of named single-mode states, as density matrices.
+
+Single-mode states are vectors where they are pure and matrices where they are mixed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import lgamma
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.operators import SystemMode
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.model import signature, types
+from qsyncdsl.model.elaborate import pattern_names
+from qsyncdsl.model.evaluate import fail
+from qsyncdsl.model.values import Frame, ModeValue
+from qsyncdsl.registry import states
+from qsyncdsl.syntax import tree
+
+
+def vacuum(mode: SystemMode) -> np.ndarray:
+    """The lowest level; n = 0 of a rotor."""
+    return _level(mode, -mode.kind.first(mode.size))
+
+
+def fock(mode: SystemMode, n: int) -> np.ndarray:
+    """Level n.
+
+    Raises:
+        ValueError: If that level is not kept.
+    """
+    return _level(mode, n - mode.kind.first(mode.size))
+
+
+def up(mode: SystemMode) -> np.ndarray:
+    """The highest level of a spin or qubit."""
+    return _level(mode, mode.dimension - 1)
+
+
+def down(mode: SystemMode) -> np.ndarray:
+    """The lowest level of a spin or qubit."""
+    return _level(mode, 0)
+
+
+def coherent(
+    mode: SystemMode, alpha: complex = 0.0, x: float = 0.0, p: float = 0.0
+) -> np.ndarray:
+    r"""Coherent state: $e^{-|\alpha|^2/2}\alpha^n/\sqrt{n!}$, cut and normalized; on a rotor a wave packet.
+
+    Raises:
+        ValueError: If the cutoff keeps less than 99.99 % of it.
+    """
+    if mode.kind.name == "rotor":
+        return _packet(mode, x, p)
+    n = np.arange(mode.dimension)
+    if alpha == 0:
+        return vacuum(mode)
+    logs = (
+        n * np.log(abs(alpha))
+        - abs(alpha) ** 2 / 2
+        - np.array([lgamma(k + 1) for k in n]) / 2
+    )
+    vector = np.exp(logs + 1j * n * np.angle(alpha))
+    return _normalized(vector, f"coherent({abs(alpha):.4g})", mode)
+
+
+def thermal(mode: SystemMode, n: float) -> np.ndarray:
+    r"""$\rho_{kk} \propto (n/(n+1))^k$, cut and normalized.
+
+    Raises:
+        ValueError: If n is negative.
+    """
+    if n < 0:
+        raise ValueError("a thermal state has a mean number that is not negative")
+    weights = (n / (n + 1.0)) ** np.arange(mode.dimension)
+    return np.diag(weights / weights.sum()).astype(complex)
+
+
+def _packet(mode: SystemMode, x: float, p: float) -> np.ndarray:
+    """Wave packet of a rotor: Gaussian in n about p (in units of hbar), phase exp(-i n x)."""
+    n = mode.kind.first(mode.size) + np.arange(mode.dimension)
+    width = max(1.0, np.sqrt(abs(p)))
+    vector = np.exp(-((n - p) ** 2) / (2 * width**2) - 1j * n * x)
+    return np.asarray(vector / np.linalg.norm(vector))
+
+
+def _level(mode: SystemMode, k: int) -> np.ndarray:
+    if not 0 <= k < mode.dimension:
+        raise ValueError(f"'{mode.label}' has {mode.dimension} levels")
+    vector = np.zeros(mode.dimension, dtype=complex)
+    vector[k] = 1
+    return vector
+
+
+def _normalized(vector: np.ndarray, what: str, mode: SystemMode) -> np.ndarray:
+    weight = float(np.linalg.norm(vector) ** 2)
+    if weight < 0.9999:
+        raise ValueError(
+            f"{mode.dimension} levels of '{mode.label}' keep only {100 * weight:.3g} % of {what}"
+        )
+    return np.asarray(vector / np.sqrt(weight))
+
+
+# ── the state of a model ─────────────────────────────────────────────────────────────────────
+
+
+def initial_state(
+    evaluator: OperatorEvaluator,
+    initials: Iterable[types.Initial],
+    default: bool = True,
+) -> np.ndarray | None:
+    """The product state that `initial` statements give; modes not named are in the vacuum.
+
+    The last statement about a mode holds. A vector if all factors are pure, else a matrix; None if
+    nothing is given and `default` is off.
+
+    Raises:
+        ModelError: E340 for a state that does not fit its mode.
+    """
+    chosen: dict[int, np.ndarray] = {}
+    for statement in initials:
+        for position, state in _assignments(evaluator, statement):
+            chosen[position] = state
+    if not chosen and not default:
+        return None
+    factors = [
+        chosen.get(k, vacuum(mode))
+        for k, mode in enumerate(evaluator.space.modes)
+        if mode.ensemble is None
+    ]
+    return product(factors)
+
+
+def product(factors: list[np.ndarray]) -> np.ndarray:
+    """Tensor product of vectors and matrices, the first factor varying slowest."""
+    if any(f.ndim == 2 for f in factors):
+        factors = [f if f.ndim == 2 else np.outer(f, f.conj()) for f in factors]
+    total = factors[0]
+    for factor in factors[1:]:
+        total = np.kron(total, factor)
+    return total
+
+
+def _assignments(evaluator: OperatorEvaluator, statement: types.Initial) -> Iterable[tuple[int, np.ndarray]]:  # fmt: skip
+    """The modes of a statement with their states."""
+    for instance in evaluator.environment.sites(statement.replicas):
+        for place in statement.places:
+            names = place.names if isinstance(place, tree.Group) else (place.name,)
+            arguments = () if isinstance(place, tree.Group) else place.arguments
+            for name in names:
+                yield from _one(
+                    evaluator, statement, name, arguments, Frame({}, instance)
+                )
+
+
+def _one(evaluator: OperatorEvaluator, statement: types.Initial, name: tree.Name,
+         arguments: tuple[tree.Argument, ...], frame: Frame) -> Iterable[tuple[int, np.ndarray]]:  # fmt: skip
+    value = evaluator.evaluate(name, statement.scope, frame)
+    if not isinstance(value, ModeValue):
+        return
+    if not value.missing:
+        yield evaluator.position_of(value), single(evaluator, value, statement.value, statement.scope, frame)  # fmt: skip
+        return
+    for site in evaluator.environment.sites(value.mode.index, value.site):
+        mode = ModeValue(value.mode, site)
+        inner = _bound(evaluator, statement, arguments, site[len(value.site) :], frame)
+        if inner is not None:
+            yield evaluator.position_of(mode), single(evaluator, mode, statement.value, statement.scope, inner)  # fmt: skip
+
+
+def _bound(evaluator: OperatorEvaluator, statement: types.Initial,
+           arguments: tuple[tree.Argument, ...], site: tuple[int, ...], frame: Frame) -> Frame | None:  # fmt: skip
+    """The frame of one site; None where the statement does not mean it."""
+    for argument, number in zip(arguments, site, strict=False):
+        if isinstance(argument, tree.Each):
+            frame = frame.bind(pattern_names(argument.pattern), number)
+            condition = argument.condition
+            if condition is not None and not evaluator.position(
+                condition, statement.scope, frame
+            ):
+                return None
+        elif not isinstance(argument, tree.Option):
+            wanted = evaluator.position(argument, statement.scope, frame)
+            if isinstance(wanted, int | float) and wanted != number:
+                return None
+    return frame
+
+
+def single(evaluator: OperatorEvaluator, value: ModeValue, node: tree.Expr, scope: types.Scope, frame: Frame) -> np.ndarray:  # fmt: skip
+    """A named state of one mode.
+
+    Raises:
+        ModelError: E340.
+    """
+    mode = evaluator.space.modes[evaluator.position_of(value)]
+    call = node if isinstance(node, tree.Call) else None
+    name = node.function if call is not None else node  # type: ignore[union-attr]
+    if not isinstance(name, tree.Name) or name.key not in states:
+        fail(
+            "E340", node, "this is not a state", help=f"states are {', '.join(states)}"
+        )
+    word = states[name.key]
+    given = signature.bind(word, call.arguments if call else (), node)
+    numbers: Mapping[str, Any] = {
+        key: evaluator.environment.numbers.evaluate(v, scope, frame)  # type: ignore[arg-type]
+        for key, v in given.items()
+    }
+    try:
+        return signature.call(word.load(), (mode,), word, dict(numbers))  # type: ignore[no-any-return]
+    except (ValueError, TypeError, IndexError) as reason:
+        raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None

@@ -1,0 +1,318 @@
+"""Measures as the file writes them: expressions over `<...>` and functionals of a state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.operators import Polynomial
+from qsyncdsl.algebra.states import product, single
+from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
+from qsyncdsl.model import numbers, signature
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.evaluate import fail
+from qsyncdsl.model.types import Parameter, Scope
+from qsyncdsl.model.values import Frame, ModeValue
+from qsyncdsl.registry import Argument, measures
+from qsyncdsl.syntax import tree
+
+# Functions of values that are arrays or distributions; the rest go through `numbers`.
+_ARRAY_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sqrt": np.emath.sqrt,
+    "exp": np.exp,
+    "log": np.emath.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "abs": np.abs,
+    "arg": np.angle,
+    "real": np.real,
+    "imag": np.imag,
+    "conj": np.conj,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round": np.round,
+    "sign": np.sign,
+}
+
+
+class MeasureEvaluator(OperatorEvaluator):
+    """Evaluates measures of one point.
+
+    Args:
+        scenes: One scene, or one for each time of an evolution.
+        measures: The measures of the experiment by name.
+        located: Values found by `locate`, by name.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        scenes: tuple[Scene, ...],
+        positions: Mapping[Any, int],
+        measures: Mapping[str, tree.Measure],
+        located: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(environment, scenes[0].space, positions)
+        self.scenes = scenes
+        self.series = getattr(scenes[0].result, "times", None) is not None
+        self.time = scenes[0].result.times if self.series else None  # type: ignore[assignment]
+        self.measures = measures
+        self.located = located or {}
+        self._known: dict[str, Any] = {}
+
+    # ── names ────────────────────────────────────────────────────────────────────────────────
+
+    def name(self, node: tree.Name, scope: Scope, frame: Frame) -> Any:
+        """A measure, a located value, `time`, or what the model declares."""
+        if node.key in frame.bindings:
+            return frame.bindings[node.key]
+        if node.key in self.measures:
+            return self.measure(node.key)
+        if node.key in self.located:
+            return self.located[node.key]
+        if node.key == "time" and self.series:
+            return self.time
+        return super().name(node, scope, frame)
+
+    def parameter(self, parameter: Parameter, index: tuple[int, ...]) -> Any:
+        """The value of a parameter at this point."""
+        return self.environment.value(parameter, index)
+
+    def measure(self, name: str) -> Any:
+        """The value of a measure; an indexed one is a dict from index to value."""
+        if name not in self._known:
+            request = self.measures[name]
+            scope = self.environment.model.scope
+            if request.place.arguments:
+                self._known[name] = self._indexed(request, scope)
+            else:
+                self._known[name] = self._number(self.evaluate(request.value, scope))
+        return self._known[name]
+
+    def _indexed(self, request: tree.Measure, scope: Scope) -> dict[Any, Any]:
+        binders = [a for a in request.place.arguments if isinstance(a, tree.Each)]
+        if not binders:
+            fail("E640", request.place, "an indexed measure is written S[h in 1..10]")
+        found = {}
+        for frame, _ in self.frames(binders, scope, Frame()):
+            key = tuple(frame.bindings.values())
+            found[key[0] if len(key) == 1 else key] = self._number(
+                self.evaluate(request.value, scope, frame)
+            )
+        return found
+
+    def _number(self, value: Any) -> Any:
+        """Operators that are numbers become numbers; a bare operator is no measure."""
+        if isinstance(value, Polynomial) and value.is_scalar:
+            return numbers.simplify(value.scalar)
+        if isinstance(value, complex):
+            return numbers.simplify(value)
+        return value
+
+    # ── expectation values ───────────────────────────────────────────────────────────────────
+
+    def expectation(self, node: tree.Expectation, scope: Scope, frame: Frame) -> Any:
+        """<O>: a number, or a series in time."""
+        operator = self.operand(self.evaluate(node.operand, scope, frame), node.operand)
+        if not isinstance(operator, Polynomial):
+            return operator
+        values = [scene.expect(operator) for scene in self.scenes]
+        if self.series:
+            found = np.array(values)
+            return found.real if operator.is_hermitian() else found
+        return values[0].real if _hermitian(operator) else values[0]
+
+    def operand(self, value: Any, node: tree.Expr) -> Any:
+        """Functions and series enter arithmetic as they are."""
+        if isinstance(value, Distribution | PhaseSpaceMap | np.ndarray | dict):
+            return tuple(value.values()) if isinstance(value, dict) else value
+        return super().operand(value, node)
+
+    def combine(self, node: tree.Binary, left: Any, right: Any) -> Any:
+        """Lists from indexed measures go element by element."""
+        left = tuple(left.values()) if isinstance(left, dict) else left
+        right = tuple(right.values()) if isinstance(right, dict) else right
+        if node.operator == "^" and not isinstance(left, ModeValue | Polynomial):
+            return super(OperatorEvaluator, self).combine(node, left, right)
+        return super().combine(node, left, right)
+
+    # ── calls ────────────────────────────────────────────────────────────────────────────────
+
+    def function(self, name: str, arguments: tuple[Any, ...], node: tree.Call) -> Any:
+        """Functions of numbers, series and distributions."""
+        values = tuple(
+            tuple(x.values()) if isinstance(x, dict) else x for x in arguments
+        )
+        if name in ("max", "min") and len(values) == 1:
+            return self._extreme(name, values[0])
+        if name in _ARRAY_FUNCTIONS:
+            apply = _ARRAY_FUNCTIONS[name]
+            if isinstance(values[0], Distribution | PhaseSpaceMap):
+                return values[0].map(apply)
+            if isinstance(values[0], np.ndarray):
+                return apply(values[0])
+        if isinstance(values[0], tuple) and any(
+            isinstance(x, np.ndarray) for x in values[0]
+        ):
+            return tuple(self.function(name, (x,), node) for x in values[0])
+        return super().function(name, tuple(_plain(x) for x in values), node)
+
+    def _extreme(self, name: str, value: Any) -> Any:
+        if isinstance(value, Distribution | PhaseSpaceMap):
+            return maximum(value) if name == "max" else -maximum(-value)
+        if isinstance(value, np.ndarray):
+            return float(value.max() if name == "max" else value.min())
+        return super().function(name, (value,), None)  # type: ignore[arg-type]
+
+    def call(self, node: tree.Call, scope: Scope, frame: Frame) -> Any:
+        """`S(3)`, `P(0)`, `W(0)` evaluate a measure; other calls as everywhere."""
+        if isinstance(node.function, tree.Name) and node.function.key in self.measures:
+            arguments = tuple(self.evaluate(a, scope, frame) for a in node.arguments)  # type: ignore[arg-type]
+            return self._at_argument(self.measure(node.function.key), arguments, node)
+        return super().call(node, scope, frame)
+
+    def _at_argument(
+        self, value: Any, arguments: tuple[Any, ...], node: tree.Call
+    ) -> Any:
+        """A measure that is a function, at given arguments."""
+        if isinstance(value, Distribution | PhaseSpaceMap):
+            if len(arguments) != 1:
+                fail("E641", node, "this measure takes one argument")
+            return value.at(_plain(arguments[0]))
+        if isinstance(value, dict):
+            key = tuple(self._integer(a, node) for a in arguments)
+            single = key[0] if len(key) == 1 else key
+            if single not in value:
+                fail(
+                    "E642",
+                    node,
+                    f"this measure has no value at {', '.join(map(str, key))}",
+                )
+            return value[single]
+        for argument in arguments:
+            k = self._integer(argument, node)
+            if not isinstance(value, tuple | np.ndarray) or not 1 <= k <= len(value):
+                fail("E642", node, f"this measure has no value number {k}")
+            value = value[k - 1]
+        return value
+
+    def word(self, node: tree.Call, name: str, scope: Scope, frame: Frame) -> Any:
+        """A measure of the registry, by its signature."""
+        if name not in measures:
+            fail("E302", node, f"'{name}' is neither a measure nor a function")
+        word = measures[name]
+        if not word.available:
+            fail("E643", node, f"'{name}' is not there yet for density matrices")
+        given = signature.bind(word, node.arguments, node)
+        kinds = {argument.name: argument for argument in word.arguments}
+        values = {
+            key: tuple(self.argument(kinds[key], v, scope, frame) for v in value)
+            if isinstance(value, tuple)
+            else self.argument(kinds[key], value, scope, frame)
+            for key, value in given.items()
+        }
+        function = word.load()
+        try:
+            if name == "argmax":
+                return function(*values.values())
+            if not self.series or word.name in _OF_SERIES:
+                return signature.call(function, (self.scenes[0],), word, values)
+            found = [
+                signature.call(function, (scene,), word, values)
+                for scene in self.scenes
+            ]
+            return np.array(found) if not isinstance(found[0], Distribution | PhaseSpaceMap) else found[-1]  # fmt: skip
+        except SolveError as fault:
+            d = fault.diagnostic
+            raise ModelError([Diagnostic(d.code, d.message, node.span, d.label, d.notes, d.help)]) from None  # fmt: skip
+
+    def argument(
+        self, argument: Argument, node: tree.Expr, scope: Scope, frame: Frame
+    ) -> Any:
+        """One argument, as its kind asks."""
+        if argument.kind == "word":
+            chosen = getattr(node, "key", "")
+            if chosen not in argument.words:
+                fail("E234", node, f"{argument.name} is {' or '.join(argument.words)}")
+            return chosen
+        if argument.kind == "state":
+            return self._product_state(node, scope, frame)
+        value = self.evaluate(node, scope, frame)
+        if argument.kind in ("mode", "subsystem"):
+            return self._subsystem(argument, value, node)
+        if argument.kind == "operator":
+            if argument.many and isinstance(value, tuple):
+                return tuple(self._part(v, node) for v in value)
+            if argument.many and isinstance(value, ModeValue):
+                return self._part(value, node)
+            operator = self.operand(value, node)
+            return (
+                operator
+                if isinstance(operator, Polynomial)
+                else self.space.scalar(operator)
+            )
+        if argument.kind == "integer":
+            return self._integer(value, node)
+        return _plain(value)
+
+    def _product_state(self, node: tree.Expr, scope: Scope, frame: Frame) -> np.ndarray:
+        """A named state on every mode, or a list with one for each, as a density matrix."""
+        parts = [m for m in self.space.modes if m.ensemble is None]
+        nodes = (
+            node.items
+            if isinstance(node, tree.List | tree.Tuple)
+            else (node,) * len(parts)
+        )
+        if len(nodes) != len(parts):
+            fail("E645", node, f"{len(parts)} states are needed, one for each mode")
+        modes = {position: key for key, position in self.positions.items()}
+        values = [ModeValue(self.environment.model.modes[modes[k][0]], modes[k][1]) for k in range(len(parts))]  # fmt: skip
+        factors = [
+            single(self, v, n, scope, frame) for v, n in zip(values, nodes, strict=True)
+        ]
+        state = product(factors)
+        return state if state.ndim == 2 else np.outer(state, state.conj())
+
+    def _subsystem(self, argument: Argument, value: Any, node: tree.Expr) -> Any:
+        """Position of a mode, or the positions of several."""
+        if argument.kind == "mode":
+            return self._part(value, node)
+        items = value if isinstance(value, tuple) else (value,)
+        return tuple(self._part(item, node) for item in items)
+
+    def _part(self, value: Any, node: tree.Expr) -> int:
+        if not isinstance(value, ModeValue):
+            fail("E644", node, "a mode is expected here")
+        position = self._place(value, node)
+        if position >= len(self.scenes[0].state.parts):
+            fail("E644", node, f"'{value.label}' is not a part of this state")
+        return position
+
+
+# Words that take whole series.
+_OF_SERIES = frozenset(
+    {"timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies"}
+)
+
+
+def _hermitian(operator: Polynomial) -> bool:
+    return operator.is_hermitian()
+
+
+def _plain(value: Any) -> Any:
+    """numpy scalars and scalar operators as Python numbers."""
+    if isinstance(value, Polynomial):
+        return numbers.simplify(value.scalar) if value.is_scalar else value
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,197 @@
+"""Spectra, correlations, lines and levels, in the field's signs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.operators import Polynomial
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.values import Distribution, argmax
+
+_POINTS = 801
+# Lines lower than this part of the highest do not widen the default range of frequencies.
+_VISIBLE = 1e-3
+
+
+def spectrum(
+    scene: Scene, A: Polynomial, B: Polynomial, frequencies: Any = None
+) -> Distribution:  # noqa: N803
+    r"""$P(\omega) = \int e^{+i\omega t}[\langle A(t)B(0)\rangle - \langle A\rangle\langle B\rangle]\,dt$.
+
+    The incoherent part; `coherent_weight` is what stands before $2\pi\delta(\omega)$. With $A = a^\dagger$,
+    $B = a$ and $H = \omega_0 a^\dagger a$ the line is at $-\omega_0$: the sign of Lörch et al. (2016).
+    """
+    at, forward, _ = _at(scene).spectrum(
+        scene.state.rho, scene.matrix(A), scene.matrix(B)
+    )
+    grid = (
+        np.asarray(frequencies, dtype=float) if frequencies else _frequencies(forward)
+    )
+    values = np.array([at(w) for w in grid])
+    if np.abs(values.imag).max(initial=0.0) <= 1e-12 * np.abs(values).max(initial=0.0):
+        values = values.real
+    return Distribution("omega", grid, values, at)
+
+
+def coherent_weight(scene: Scene, A: Polynomial, B: Polynomial) -> complex:  # noqa: N803
+    r"""$\langle A\rangle\langle B\rangle$, the weight of $2\pi\delta(\omega)$ in the full spectrum."""
+    return scene.expect(A) * scene.expect(B)
+
+
+def correlation(
+    scene: Scene, A: Polynomial, B: Polynomial, times: Any = None
+) -> Distribution:  # noqa: N803
+    r"""$\langle A(t)B(0)\rangle$ for $t \ge 0$ in the stationary state."""
+    parts = _at(scene).correlation(scene.state.rho, scene.matrix(A), scene.matrix(B))
+    constant = coherent_weight(scene, A, B)
+
+    def at(t: Any) -> complex:
+        return constant + sum(part.at_time(float(np.real(t))) for part in parts)
+
+    if times:
+        grid = np.asarray(times, dtype=float)
+    else:
+        slow = [-p.real for part in parts if part.poles is not None for p in part.poles]
+        grid = np.linspace(0, 8 / max(min(slow, default=1.0), 1e-12), 401)
+    return Distribution("tau", grid, np.array([at(t) for t in grid]), at)
+
+
+def peak(scene: Scene, A: Polynomial, B: Polynomial) -> float:  # noqa: N803
+    """Frequency of the highest point of `spectrum(A, B)`."""
+    return argmax(spectrum(scene, A, B))
+
+
+def observed_frequency(scene: Scene, a: int) -> float:
+    r"""Physical frequency of a mode: $H = \omega a^\dagger a$ gives $+\omega$.
+
+    Minus the place of the highest peak of `spectrum(a', a)`.
+    """
+    lower = scene.boson(a, "observed_frequency")
+    return -peak(scene, lower.dag(), lower)
+
+
+def poles(scene: Scene, A: Polynomial, B: Polynomial) -> tuple[complex, ...]:  # noqa: N803
+    r"""The $\lambda_k$ of $\langle A(t)B(0)\rangle = \sum_k c_k e^{\lambda_k t}$, the strongest line first."""
+    values, weights = _lines(scene, A, B)
+    heights = np.abs(weights) / np.maximum(-values.real, 1e-300)
+    order = np.argsort(-heights)
+    kept = [k for k in order if heights[k] > 1e-9 * heights.max(initial=0.0)]
+    return tuple(complex(values[k]) for k in kept)
+
+
+def linewidth(scene: Scene, A: Polynomial, B: Polynomial) -> float:  # noqa: N803
+    r"""Full width $-2\,\mathrm{Re}\,\lambda$ of the strongest line."""
+    found = poles(scene, A, B)
+    if not found:
+        raise SolveError(
+            Diagnostic("E607", "there is no line: the correlation does not decay")
+        )
+    return -2 * found[0].real
+
+
+def liouvillian_gap(scene: Scene) -> float:
+    r"""Smallest $-\mathrm{Re}\,\lambda > 0$ of the eigenvalues of the Liouvillian, over all sectors."""
+    values = _at(scene).decay_rates(6)
+    scale = max(np.abs(values).max(initial=0.0), 1e-300)
+    moving = values[np.abs(values) > 1e-9 * scale]
+    if not len(moving):
+        raise SolveError(
+            Diagnostic("E608", "the Liouvillian has no decaying mode here")
+        )
+    return float((-moving.real).min())
+
+
+def eigenvalues(scene: Scene, k: Any = None) -> tuple[complex, ...]:
+    """The k eigenvalues of the Liouvillian of slowest decay, or those of a matrix."""
+    if isinstance(k, tuple | np.ndarray):
+        matrix = np.array(k, dtype=complex)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise SolveError(
+                Diagnostic("E609", "eigenvalues needs a square matrix or a count")
+            )
+        if np.allclose(matrix, matrix.conj().T):
+            return tuple(float(x) for x in np.linalg.eigvalsh(matrix))
+        return tuple(complex(x) for x in np.linalg.eigvals(matrix))
+    return tuple(complex(x) for x in _at(scene).decay_rates(6 if k is None else int(k)))
+
+
+def eigenenergies(
+    scene: Scene, k: int, part: tuple[int, ...] | None = None
+) -> tuple[float, ...]:
+    """The k lowest levels of H; of one uncoupled part where it is named."""
+    result = scene.result
+    if not hasattr(result, "energies"):
+        raise SolveError(Diagnostic("E610", "eigenenergies needs 'solve eigen'"))
+    energies = result.energies
+    if part is not None:
+        for group, levels in result.groups:
+            if set(part) == set(group):
+                energies = levels
+                break
+        else:
+            label = scene.state.parts[part[0]].label
+            raise SolveError(
+                Diagnostic(
+                    "E611",
+                    f"'{label}' is coupled to other modes: it has no levels of its own",
+                )
+            )
+    if len(energies) < k:
+        raise SolveError(
+            Diagnostic("E612", f"only {len(energies)} levels were computed")
+        )
+    return tuple(float(e) * scene.hbar for e in energies[:k])
+
+
+def _at(scene: Scene) -> Any:
+    """The Liouvillian at the point."""
+    generator = getattr(scene.result, "generator", None)
+    if generator is None:
+        raise SolveError(
+            Diagnostic(
+                "E613",
+                "this measure needs a stationary state",
+                help="use 'solve steadystate'",
+            )
+        )
+    return generator
+
+
+def _lines(scene: Scene, a: Polynomial, b: Polynomial) -> tuple[np.ndarray, np.ndarray]:
+    """All poles and weights of a correlation."""
+    parts = _at(scene).correlation(scene.state.rho, scene.matrix(a), scene.matrix(b))
+    if any(part.poles is None for part in parts):
+        raise SolveError(
+            Diagnostic("E614", "the sector is too large for all its poles")
+        )
+    empty = np.zeros(0, dtype=complex)
+    values = np.concatenate([empty, *(part.poles for part in parts)])
+    return values, np.concatenate([empty, *(part.weights for part in parts)])
+
+
+def _frequencies(parts: Any) -> np.ndarray:
+    """Frequencies that show every visible line, denser at the lines."""
+    values = np.concatenate(
+        [np.zeros(0), *(p.poles for p in parts if p.poles is not None)]
+    )
+    weights = np.concatenate(
+        [np.zeros(0), *(p.weights for p in parts if p.poles is not None)]
+    )
+    if not len(values):
+        return np.linspace(-10.0, 10.0, _POINTS)
+    widths = np.maximum(-values.real, 1e-12)
+    heights = np.abs(weights) / widths
+    seen = heights > _VISIBLE * heights.max()
+    low = float((-values.imag - 8 * widths)[seen].min())
+    high = float((-values.imag + 8 * widths)[seen].max())
+    near = np.concatenate(
+        [
+            -v.imag + w * np.linspace(-4, 4, 33)
+            for v, w in zip(values[seen], widths[seen], strict=True)
+        ]
+    )
+    near = near[: 33 * 60]
+    return np.unique(np.concatenate([np.linspace(low, high, _POINTS), near]))

@@ -1,0 +1,70 @@
+"""Averages over time; `x` is a series, one value for each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.values import Distribution
+
+
+def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
+    r"""$\frac{1}{t_1 - t_0}\int_{t_0}^{t_1} x(t)\,dt$, by the trapezoidal rule on the grid.
+
+    Raises:
+        SolveError: E620 without a series in time, E621 for a window with fewer than two times.
+    """
+    times = _times(scene)
+    series = np.asarray(x)
+    if series.ndim == 0:
+        return x
+    chosen = window or scene.parameters.get("window")
+    keep = np.ones(len(times), dtype=bool)
+    if chosen:
+        low, high = (float(np.real(value)) for value in chosen)
+        keep = (times >= low - 1e-12) & (times <= high + 1e-12)
+    if keep.sum() < 2:
+        raise SolveError(Diagnostic("E621", "fewer than two times lie in the window"))
+    inside = times[keep]
+    return np.trapezoid(series[keep], inside, axis=0) / (inside[-1] - inside[0])
+
+
+def final(scene: Scene, x: Any) -> Any:
+    """The value at the last time."""
+    series = np.asarray(x)
+    return x if series.ndim == 0 else series[-1]
+
+
+def mean(scene: Scene, x: Any) -> Any:
+    """Mean of a list or a series."""
+    return np.asarray(_items(x)).mean(axis=0)
+
+
+def fraction(scene: Scene, x: Any) -> float:
+    """Share of a list or a series for which a condition holds."""
+    return float(np.asarray(_items(x), dtype=float).mean())
+
+
+def along(scene: Scene, x: Any) -> Any:
+    """x along the evolution: for a density matrix the series itself."""
+    return x
+
+
+def _items(x: Any) -> Any:
+    return x.values if isinstance(x, Distribution) else x
+
+
+def _times(scene: Scene) -> np.ndarray:
+    times = getattr(scene.result, "times", None)
+    if times is None:
+        raise SolveError(
+            Diagnostic(
+                "E620",
+                "a time average needs an evolution",
+                help="use 'solve evolve(times = ...)'",
+            )
+        )
+    return np.asarray(times)
