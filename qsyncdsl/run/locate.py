@@ -1,0 +1,121 @@
+"""`locate`: roots, edges of regions and extrema along one parameter; "none in range" is an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq, minimize_scalar
+
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.model.types import Override
+from qsyncdsl.model.values import Interval
+from qsyncdsl.run.session import Session
+from qsyncdsl.syntax import tree
+
+# Points of the first scan of the range.
+_SCAN = 49
+_PRECISION = 1e-12
+
+
+def locate(session: Session, request: tree.Locate, layers: list[Layer], case: str | None, draw: int = 0) -> float:  # fmt: skip
+    """Where the goal is reached; NaN for "none in range". The search starts at the first end.
+
+    Raises:
+        ModelError: E710 for a range that is not one; and those of solving.
+    """
+    low, high = _ends(session, request, layers)
+    name = request.parameter.key
+
+    def solved(x: float) -> Any:
+        return session.solve([*layers, (Override(name, x),)], case, draw).evaluator
+
+    scope = session.plan.model.scope
+    goal = request.goal
+    if isinstance(goal, tree.Extremum):
+        sign = -1.0 if goal.word == "maximal" else 1.0
+        return _extremum(lambda x: sign * _real(solved(x).evaluate(goal.value, scope), goal.value), low, high)  # fmt: skip
+    if isinstance(goal, tree.Binary) and goal.operator == "=":
+        left, right = goal.left, goal.right
+
+        def difference(x: float) -> float:
+            evaluator = solved(x)
+            return _real(evaluator.evaluate(left, scope), left) - _real(
+                evaluator.evaluate(right, scope), right
+            )
+
+        return _root(difference, low, high)
+    return _edge(lambda x: bool(np.all(solved(x).evaluate(goal, scope))), low, high)
+
+
+def _ends(
+    session: Session, request: tree.Locate, layers: list[Layer]
+) -> tuple[float, float]:
+    environment = Environment(session.plan.model, layers, session.plan.options.seed)
+    interval = environment.numbers.evaluate(request.range, session.plan.model.scope)
+    if not isinstance(interval, Interval):
+        raise ModelError(
+            [Diagnostic("E710", "a range is written low..high", request.range.span)]
+        )
+    low, high = float(interval.start), float(interval.stop)
+    if not (np.isfinite(low) and np.isfinite(high)) or low == high:
+        raise ModelError([Diagnostic("E710", "the range needs two different finite ends", request.range.span)])  # fmt: skip
+    return low, high
+
+
+def _real(value: Any, node: tree.Node) -> float:
+    number = complex(value)
+    if abs(number.imag) > 1e-12 * abs(number):
+        raise ModelError([Diagnostic("E711", "a complex number has no order or sign", node.span, help="take abs, real or imag of it")])  # fmt: skip
+    return number.real
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """The first sign change after the first end."""
+    grid = np.linspace(low, high, _SCAN)
+    before = function(float(grid[0]))
+    for left, right in zip(grid[:-1], grid[1:], strict=True):
+        if before == 0:
+            return float(left)
+        after = function(float(right))
+        if before * after < 0:
+            return float(brentq(function, float(left), float(right), xtol=_tolerance(low, high), rtol=1e-14))  # fmt: skip
+        before = after
+    return float(grid[-1]) if before == 0 else float("nan")
+
+
+def _edge(function: Callable[[float], bool], low: float, high: float) -> float:
+    """The first place after the first end where a condition changes."""
+    grid = np.linspace(low, high, _SCAN)
+    start = function(float(grid[0]))
+    for left, right in zip(grid[:-1], grid[1:], strict=True):
+        if function(float(right)) == start:
+            continue
+        inside, outside = float(left), float(right)
+        while abs(outside - inside) > _tolerance(low, high):
+            middle = (inside + outside) / 2
+            if function(middle) == start:
+                inside = middle
+            else:
+                outside = middle
+        return (inside + outside) / 2
+    return float("nan")
+
+
+def _extremum(function: Callable[[float], float], low: float, high: float) -> float:
+    """The smallest value in the range: the best point of a scan, refined."""
+    grid = np.linspace(min(low, high), max(low, high), 2 * _SCAN - 1)
+    values = np.array([function(float(x)) for x in grid])
+    best = int(np.argmin(values))
+    left, right = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    found = minimize_scalar(
+        function, bounds=(float(left), float(right)), method="bounded",
+        options={"xatol": max(1e-10 * abs(high - low), 1e-14)},
+    )  # fmt: skip
+    return float(found.x) if found.fun <= values[best] else float(grid[best])
+
+
+def _tolerance(low: float, high: float) -> float:
+    return _PRECISION * max(abs(low), abs(high), abs(high - low))

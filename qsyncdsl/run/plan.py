@@ -1,0 +1,225 @@
+"""What an experiment asks for: its cases, axes, lines, measures, and the points they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.model.elaborate import initial, override
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Experiment, Initial, Model, Override
+from qsyncdsl.registry import methods
+from qsyncdsl.syntax import tree
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line adds to a file.
+
+    Attributes:
+        cases: Cases chosen, in place of those of the experiments.
+        sets: Values that hold in every experiment.
+        sweeps: Axes that replace those of the same name, or are added.
+        seed: For everything random.
+        jobs: Processes to use.
+    """
+
+    cases: tuple[str, ...] = ()
+    sets: tuple[Override, ...] = ()
+    sweeps: tuple[tree.Sweep, ...] = ()
+    seed: int = 0
+    jobs: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One dimension of a sweep.
+
+    Attributes:
+        dim: Name of the dimension: the parameter's, or `point` for several together.
+        names: The parameters.
+        values: For each point of the axis, the value of each parameter.
+    """
+
+    dim: str
+    names: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    note: str = ""
+
+    def layer(self, k: int) -> tuple[Override, ...]:
+        """The overrides at one point of the axis."""
+        return tuple(
+            Override(n, v) for n, v in zip(self.names, self.values[k], strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One `solve` line: a method with its options, its own settings and its own axes."""
+
+    label: str
+    method: str
+    node: tree.Solve
+    overrides: tuple[Override, ...]
+    axes: tuple[Axis, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment, ready to be run."""
+
+    model: Model
+    experiment: Experiment
+    options: Options
+    cases: tuple[str | None, ...]
+    sets: tuple[Override, ...]
+    axes: tuple[Axis, ...]
+    lines: tuple[Line, ...]
+    skipped: Mapping[str, str]
+    measures: Mapping[str, tree.Measure]
+    initials: tuple[Initial, ...]
+    draws: int = 1
+    requests: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def layers(self, case: str | None) -> list[tuple[Override, ...]]:
+        """The layers of overrides below the sweep: case, set, command line."""
+        chosen = self.model.cases[case].overrides if case else ()
+        return [chosen, self.sets, self.options.sets]
+
+    def points(self, line: Line) -> Iterator[tuple[int, ...]]:
+        """Positions along (case, axes...) of all points of a line."""
+        yield from product(
+            range(len(self.cases)), *(range(len(axis.values)) for axis in line.axes)
+        )
+
+    def point_layers(
+        self, line: Line, index: tuple[int, ...]
+    ) -> list[tuple[Override, ...]]:
+        """All layers of one point."""
+        swept = [axis.layer(k) for axis, k in zip(line.axes, index[1:], strict=True)]
+        return [*self.layers(self.cases[index[0]]), *swept, line.overrides]
+
+    def line(self, label: str) -> Line | None:
+        """A line by its label."""
+        return next((line for line in self.lines if line.label == label), None)
+
+
+def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
+    """Lay out an experiment.
+
+    Raises:
+        ModelError: E701 (an unknown case), and those of evaluating grids.
+    """
+    requests = experiment.requests
+    cases = _cases(model, requests, options)
+    sets = tuple(
+        override(setting, model.scope)
+        for request in requests
+        if isinstance(request, tree.Set)
+        for setting in request.settings
+    )
+    below = [model.cases[cases[0]].overrides if cases[0] else (), sets, options.sets]
+    environment = Environment(model, below, options.seed)
+    axes = _axes(model, environment, requests, options)
+    lines, skipped = _lines(model, environment, requests, axes)
+    draws = [request for request in requests if isinstance(request, tree.Average)]
+    return Plan(
+        model=model,
+        experiment=experiment,
+        options=options,
+        cases=cases,
+        sets=sets,
+        axes=axes,
+        lines=lines,
+        skipped=skipped,
+        measures={r.place.name.key: r for r in requests if isinstance(r, tree.Measure)},
+        initials=tuple(
+            initial(r, model.scope) for r in requests if isinstance(r, tree.Initial)
+        ),
+        draws=environment.numbers.integer(draws[-1].count, model.scope) if draws else 1,
+    )
+
+
+def _cases(model: Model, requests: tuple[tree.Request, ...], options: Options) -> tuple[str | None, ...]:  # fmt: skip
+    if options.cases:
+        for name in options.cases:
+            if name not in model.cases:
+                known = ", ".join(model.cases) or "none"
+                raise ModelError([Diagnostic("E701", f"there is no case '{name}'", help=f"declared: {known}")])  # fmt: skip
+        return options.cases
+    named = [
+        name.key for r in requests if isinstance(r, tree.Cases) for name in r.names
+    ]
+    return tuple(named) or (None,)
+
+
+def _axes(model: Model, environment: Environment, requests: tuple[tree.Request, ...], options: Options) -> tuple[Axis, ...]:  # fmt: skip
+    """The axes of the file, replaced and added to by those of the command line."""
+    found: dict[tuple[str, ...], Axis] = {}
+    sweeps = [r for r in requests if isinstance(r, tree.Sweep)]
+    for sweep in (*sweeps, *options.sweeps):
+        for setting in sweep.settings:
+            axis = _axis(model, environment, setting, sweep)
+            for names in [names for names in found if set(names) & set(axis.names)]:
+                if names != axis.names:
+                    del found[names]
+            found[axis.names] = axis
+    axes = list(found.values())
+    if sum(axis.dim == "point" for axis in axes) > 1:
+        axes = [
+            axis if axis.dim != "point" else Axis("_".join(axis.names), axis.names, axis.values, axis.note)
+            for axis in axes
+        ]  # fmt: skip
+    return tuple(axes)
+
+
+def _axis(
+    model: Model, environment: Environment, setting: tree.Setting, sweep: tree.Sweep
+) -> Axis:
+    values = environment.numbers.evaluate(setting.value, model.scope)
+    note = sweep.protocol.word if sweep.protocol else ""
+    if isinstance(setting.place, tree.Group):
+        names = tuple(name.key for name in setting.place.names)
+        rows = tuple(tuple(row) if isinstance(row, tuple) else (row,) for row in values)
+        for row in rows:
+            if len(row) != len(names):
+                message = f"{len(names)} parameters are swept together, {len(row)} values are given"
+                raise ModelError([Diagnostic("E702", message, setting.value.span)])
+        return Axis("point", names, rows, note)
+    name = setting.place.name.key
+    listed = values if isinstance(values, tuple) else (values,)
+    if hasattr(values, "start"):
+        listed = tuple(values)
+    return Axis(name, (name,), tuple((value,) for value in listed), note)
+
+
+def _lines(model: Model, environment: Environment, requests: tuple[tree.Request, ...], axes: tuple[Axis, ...]) -> tuple[tuple[Line, ...], dict[str, str]]:  # fmt: skip
+    """The solve lines that can be run, and why the others cannot."""
+    lines: list[Line] = []
+    skipped: dict[str, str] = {}
+    for request in requests:
+        if not isinstance(request, tree.Solve):
+            continue
+        method = request.method.key
+        label = request.label.key if request.label else method
+        if not methods[method].available:
+            skipped[label] = f"method '{method}' is not implemented yet"
+            continue
+        overrides, own = [], {axis.names: axis for axis in axes}
+        for setting in request.overrides or ():
+            value = environment.numbers.evaluate(setting.value, model.scope)
+            if isinstance(value, tuple) or isinstance(setting.place, tree.Group):
+                axis = _axis(
+                    model, environment, setting, tree.Sweep(setting.span, (), None)
+                )
+                own = {n: a for n, a in own.items() if not set(n) & set(axis.names)}
+                own[axis.names] = axis
+            else:
+                overrides.append(override(setting, model.scope))
+        lines.append(
+            Line(label, method, request, tuple(overrides), tuple(own.values()))
+        )
+    return tuple(lines), skipped

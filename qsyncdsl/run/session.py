@@ -1,0 +1,145 @@
+"""Solving the points of one line: systems, problems and solvers are kept while they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qsyncdsl.algebra.build import build, space_of
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.operators import Space
+from qsyncdsl.algebra.rings import NUMERIC
+from qsyncdsl.algebra.states import initial_state
+from qsyncdsl.algebra.system import ParameterKey, System
+from qsyncdsl.measure.evaluate import MeasureEvaluator
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.model import signature
+from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.problem import Point
+from qsyncdsl.registry import methods
+from qsyncdsl.result import Trust
+from qsyncdsl.run.methods import Method
+from qsyncdsl.run.plan import Line, Plan
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A system, its solver, and the matrices that measures have asked for."""
+
+    system: System
+    solver: Any
+    parameters: tuple[ParameterKey, ...]
+    space: Space
+    matrices: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """One solved point: what its measures are read from."""
+
+    evaluator: MeasureEvaluator
+    environment: Environment
+    trust: Trust
+
+
+class Session:
+    """Solves points of one line of a plan.
+
+    Everything that only depends on sizes, cutoffs and structure is made once.
+    """
+
+    def __init__(self, plan: Plan, line: Line) -> None:
+        self.plan = plan
+        self.line = line
+        self.method: Method = methods[line.method].load()
+        self._prepared: list[_Prepared] = []
+
+    def solve(self, layers: Iterable[Layer], case: str | None, draw: int = 0, located: Mapping[str, Any] | None = None) -> Solved:  # fmt: skip
+        """Solve one point.
+
+        Raises:
+            ModelError, SolveError: With the reason.
+        """
+        model = self.plan.model
+        environment = Environment(model, layers, self.plan.options.seed, draw)
+        options = self.options(environment)
+        prepared = self._prepare(environment, options)
+        values = tuple(
+            environment.value(model.parameters[name], index)
+            for name, index in prepared.parameters
+        )
+        times = self.method.times(options)
+        plain = OperatorEvaluator(
+            environment, prepared.space, prepared.system.positions
+        )
+        start = initial_state(plain, self._initials(case), default=times is not None)
+        result = prepared.solver.solve(Point(values, start, times))
+        states = self.method.states(result, options)
+        series = len(states) > 1
+        hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
+        scenes = tuple(
+            Scene(
+                state, prepared.space, result if series or times is None else None,
+                prepared.matrices, float(hbar), {"window": options.get("window")},
+            )
+            for state in states
+        )  # fmt: skip
+        evaluator = MeasureEvaluator(
+            environment, scenes, prepared.system.positions, self.plan.measures, located
+        )
+        return Solved(evaluator, environment, result.trust)
+
+    def options(self, environment: Environment) -> dict[str, Any]:
+        """The options of the solve line at a point."""
+        word = methods[self.line.method]
+        given = signature.bind(word, self.line.node.options or (), self.line.node)
+        kinds = {argument.name: argument.kind for argument in word.arguments}
+        found: dict[str, Any] = {}
+        for name, node in given.items():
+            assert not isinstance(node, tuple)
+            if kinds[name] == "word":
+                found[name] = getattr(node, "key", "")
+            else:
+                found[name] = environment.numbers.evaluate(node, self.plan.model.scope)
+        return found
+
+    def _initials(self, case: str | None) -> tuple[Any, ...]:
+        model = self.plan.model
+        chosen = model.cases[case].initials if case else ()
+        return (*model.initials, *chosen, *self.plan.initials)
+
+    def _prepare(
+        self, environment: Environment, options: Mapping[str, Any]
+    ) -> _Prepared:
+        for prepared in self._prepared:
+            if _fits(prepared.system, environment):
+                return prepared
+        model = self.plan.model
+        system = build(model, environment)
+        lowered = self.method.lower(system, model.title)
+        solver = self.method.solver(lowered.problem, options)
+        space, _ = space_of(model, environment, NUMERIC)
+        prepared = _Prepared(system, solver, lowered.parameters, space)
+        # Sweeps over sizes would keep every system; a few are enough for neighbors.
+        self._prepared = [prepared, *self._prepared[:3]]
+        return prepared
+
+
+def _fits(system: System, environment: Environment) -> bool:
+    """Whether a system has the same structure at another point."""
+    model = environment.model
+    for (name, index), value in system.structure.items():
+        if not name.startswith("levels of ") and environment.value(model.parameters[name], index) != value:  # fmt: skip
+            return False
+    by_label = {mode.label: mode.size for mode in system.space.modes}
+    labels = {position: mode.label for position, mode in enumerate(system.space.modes)}
+    for (name, site), position in system.positions.items():
+        if name in model.modes and model.modes[name].kind == "boson":
+            if environment.levels(model.modes[name]) != by_label[labels[position]]:
+                return False
+    for (name, index), symbol in system.symbols.items():
+        value = environment.value(model.parameters[name], index)
+        if symbol.is_real and isinstance(value, complex) and value.imag:
+            return False
+    return True
