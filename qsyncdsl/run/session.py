@@ -134,7 +134,7 @@ def _fits(system: System, environment: Environment) -> bool:
             return False
     by_label = {mode.label: mode.size for mode in system.space.modes}
     labels = {position: mode.label for position, mode in enumerate(system.space.modes)}
-    for (name, site), position in system.positions.items():
+    for (name, _), position in system.positions.items():
         if name in model.modes and model.modes[name].kind == "boson":
             if environment.levels(model.modes[name]) != by_label[labels[position]]:
                 return False

@@ -1,0 +1,288 @@
+"""The labelled result of an experiment: one xarray dataset, written atomically."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.run.plan import Axis, Line, Plan
+from qsyncdsl.run.points import PointResult
+
+_VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
+
+
+def assemble(
+    plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float
+) -> xr.Dataset:
+    """Put the points of all lines together; dims are method, case, the sweeps, then the measure's own.
+
+    Lines with a coarser grid leave gaps (NaN), and so do points that failed.
+    """
+    lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
+    names = xr.DataArray(
+        [line.label for line in plan.lines], dims="method", name="method"
+    )
+    if lines:
+        dataset = xr.concat(
+            lines, dim=names, join="outer", data_vars="all", coords="minimal",
+            compat="override", combine_attrs="override",
+        )  # fmt: skip
+    else:
+        dataset = xr.Dataset()
+    _describe(plan, dataset)
+    dataset.attrs = _attributes(plan, results, seconds)
+    return dataset
+
+
+def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.Dataset:
+    """The dataset of one line."""
+    outer_dims, outer_coords, shape = _outer(plan, line)
+    arrays: dict[str, xr.DataArray] = {}
+    names = list(dict.fromkeys(name for point in points for name in point.measures))
+    own_of: dict[str, np.ndarray] = {}
+    for name in names:
+        found = [(p.index, p.measures[name]) for p in points if name in p.measures]
+        first = found[0][1]
+        rename = _renaming(name, first.dims, first.coords, own_of)
+        dtype = np.result_type(*(item.values.dtype for _, item in found), np.float64)
+        blank = (
+            complex(np.nan, np.nan)
+            if np.issubdtype(dtype, np.complexfloating)
+            else np.nan
+        )
+        values = np.full((*shape, *first.values.shape), blank, dtype=dtype)
+        errors = np.full(values.shape, np.nan) if first.error is not None else None
+        for index, item in found:
+            place = _place(plan, index)
+            if item.values.shape == first.values.shape:
+                values[place] = item.values
+                if errors is not None and item.error is not None:
+                    errors[place] = item.error
+        dims = (*outer_dims, *(rename.get(d, d) for d in first.dims))
+        coords = {
+            rename.get(d, d): first.coords[d] for d in first.dims if d in first.coords
+        }
+        arrays[name] = xr.DataArray(values, dims=dims, coords=coords)
+        if errors is not None:
+            arrays[f"{name}_error"] = xr.DataArray(errors, dims=dims, coords=coords)
+    dataset = xr.Dataset(arrays, coords=outer_coords)
+    return _without_own_axis(plan, line, dataset)
+
+
+def _without_own_axis(plan: Plan, line: Line, dataset: xr.Dataset) -> xr.Dataset:
+    """A located value has no dimension along the parameter that was searched."""
+    from qsyncdsl.syntax import tree
+
+    for request in plan.experiment.requests:
+        if not isinstance(request, tree.Locate) or request.name.key not in dataset:
+            continue
+        for axis in line.axes:
+            if (
+                request.parameter.key in axis.names
+                and axis.dim in dataset[request.name.key].dims
+            ):
+                dataset[request.name.key] = dataset[request.name.key].isel(
+                    {axis.dim: 0}, drop=True
+                )
+    return dataset
+
+
+def _outer(
+    plan: Plan, line: Line
+) -> tuple[tuple[str, ...], dict[str, Any], tuple[int, ...]]:
+    """Dimensions, coordinates and shape of cases and axes."""
+    dims: list[str] = []
+    coords: dict[str, Any] = {}
+    shape: list[int] = []
+    if _has_cases(plan):
+        dims.append("case")
+        coords["case"] = [str(case) for case in plan.cases]
+        shape.append(len(plan.cases))
+    for axis in line.axes:
+        dims.append(axis.dim)
+        shape.append(len(axis.values))
+        coords |= _axis_coordinates(axis)
+    return tuple(dims), coords, tuple(shape)
+
+
+def _has_cases(plan: Plan) -> bool:
+    return plan.cases != (None,)
+
+
+def _place(plan: Plan, index: tuple[int, ...]) -> tuple[int, ...]:
+    return index if _has_cases(plan) else index[1:]
+
+
+def _axis_coordinates(axis: Axis) -> dict[str, Any]:
+    columns = list(zip(*axis.values, strict=True))
+    if len(axis.names) == 1:
+        return {axis.dim: np.array(columns[0])}
+    return {axis.dim: np.arange(1, len(axis.values) + 1)} | {
+        name: (axis.dim, np.array(column))
+        for name, column in zip(axis.names, columns, strict=True)
+    }
+
+
+def _renaming(name: str, dims: tuple[str, ...], coords: Mapping[str, np.ndarray], known: dict[str, np.ndarray]) -> dict[str, str]:  # fmt: skip
+    """A dimension that another measure has with other values gets a name of its own."""
+    renamed = {}
+    for dim in dims:
+        if dim in coords and not np.array_equal(
+            known.setdefault(dim, coords[dim]), coords[dim]
+        ):
+            renamed[dim] = f"{name}_{dim}"
+    return renamed
+
+
+# ── description ──────────────────────────────────────────────────────────────────────────────
+
+
+def split_unit(text: str) -> dict[str, str]:
+    """`"frequency [MHz]"` as a long name and units.
+
+    >>> split_unit("frequency [MHz]")
+    {'long_name': 'frequency', 'units': 'MHz'}
+    """
+    if text.endswith("]") and "[" in text:
+        name, _, unit = text[:-1].rpartition("[")
+        return {"long_name": name.strip(), "units": unit.strip()}
+    return {"long_name": text} if text else {}
+
+
+def _describe(plan: Plan, dataset: xr.Dataset) -> None:
+    for name, parameter in plan.model.parameters.items():
+        if name in dataset.coords:
+            dataset[name].attrs.update(split_unit(parameter.description))
+    for name, request in plan.measures.items():
+        if name in dataset and request.description:
+            dataset[name].attrs.update(split_unit(request.description.value))
+    if "time" in dataset.coords:
+        dataset["time"].attrs.setdefault("long_name", "time")
+
+
+def _attributes(plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float) -> dict[str, Any]:  # fmt: skip
+    """All that is needed to know what was computed, and how."""
+    model = plan.model
+    environment = Environment(model, plan.layers(plan.cases[0]), plan.options.seed)
+    trust = {label: line_trust(points) for label, points in results.items()}
+    return {
+        "title": model.title,
+        "model": Path(model.source.name).stem,
+        "experiment": plan.experiment.name,
+        "description": plan.experiment.description,
+        "references": "\n".join(model.references),
+        "parameters": json.dumps(
+            {k: to_json(v) for k, v in environment.all_values().items()}
+        ),
+        "methods": json.dumps({line.label: line.node.span.text for line in plan.lines}),
+        "skipped": json.dumps(dict(plan.skipped)),
+        "trust": json.dumps(trust),
+        "seed": plan.options.seed,
+        "seconds": round(seconds, 3),
+        "versions": json.dumps(versions()),
+        "model_text": model.source.text,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {}
+    for name in _VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
+    """The worst numbers of a line, its facts, and its warnings, each once with a count."""
+    numbers: dict[str, float] = {}
+    for point in points:
+        for name, value in point.trust.numbers.items():
+            worst = min if name.startswith("smallest") else max
+            numbers[name] = float(worst(numbers.get(name, value), value))
+    facts: dict[str, str] = {}
+    for point in points:
+        for name, fact in point.trust.facts.items():
+            facts.setdefault(name, fact)
+    warnings: dict[str, list[Any]] = {}
+    for point in points:
+        for warning in point.trust.warnings:
+            key = f"{warning.code} {warning.help}"
+            warnings.setdefault(key, [warning, 0])[1] += 1
+            if warning.message > warnings[key][0].message:
+                warnings[key][0] = warning
+    failures: dict[str, list[Any]] = {}
+    for point in points:
+        for name, fault in point.failures.items():
+            failures.setdefault(f"{name} {fault.message}", [name, fault, 0])[2] += 1
+    return {
+        **numbers,
+        **facts,
+        "warnings": [
+            {"code": w.code, "message": w.message, "help": w.help, "points": n}
+            for w, n in warnings.values()
+        ],
+        "failures": [
+            {"measure": name, "code": f.code, "message": f.message, "points": n}
+            for name, f, n in failures.values()
+        ],
+    }
+
+
+def to_json(value: Any) -> Any:
+    """Numbers, arrays and complex numbers for JSON; NaN is null."""
+    if isinstance(value, np.ndarray):
+        return (
+            [to_json(item) for item in value] if value.ndim else to_json(value.item())
+        )
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, np.generic):
+        return to_json(value.item())
+    if isinstance(value, complex):
+        if np.isnan(value):
+            return None
+        return {"re": value.real, "im": value.imag}
+    if isinstance(value, float) and not np.isfinite(value):
+        return None if np.isnan(value) else str(value)
+    return value
+
+
+# ── files ────────────────────────────────────────────────────────────────────────────────────
+
+
+def save(dataset: xr.Dataset, path: Path) -> None:
+    """Write netCDF beside its place and move it there, so that no half file is ever seen.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=".part", prefix=path.stem, dir=path.parent)
+    os.close(handle)
+    try:
+        dataset.to_netcdf(name, engine="h5netcdf")
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def open_results(path: str | Path) -> xr.Dataset:
+    """Open the result of an experiment, complex numbers included.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    return xr.load_dataset(path, engine="h5netcdf")

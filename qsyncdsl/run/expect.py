@@ -1,0 +1,299 @@
+"""`expect`: the numbers that a file says should come out, each at its own point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
+from qsyncdsl.measure.evaluate import MeasureEvaluator
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.evaluate import Evaluator
+from qsyncdsl.model.numbers import show
+from qsyncdsl.model.types import Override, Scope
+from qsyncdsl.model.values import Frame
+from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.points import Located
+from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.syntax import tree
+
+# Agreement that is asked for where a file states no error.
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One expectation and what became of it.
+
+    Attributes:
+        text: The expectation as written.
+        wanted, got: As text.
+        verdict: `passed`, `failed` or `skipped`.
+        reason: Why it failed or was skipped.
+    """
+
+    experiment: str
+    text: str
+    wanted: str
+    got: str
+    verdict: Literal["passed", "failed", "skipped"]
+    reason: str = ""
+    diagnostic: Diagnostic | None = None
+
+
+class _AtEvaluator(Evaluator):
+    """Numbers of an `at`, among them located values."""
+
+    def __init__(self, environment: Environment, located: Mapping[str, Any]) -> None:
+        super().__init__(environment)
+        self.located = located
+
+    def name(self, node: tree.Name, scope: Scope, frame: Frame) -> Any:
+        """A located value, or what a model declares."""
+        if node.key in self.located:
+            return self.located[node.key]
+        return super().name(node, scope, frame)
+
+
+class Expectations:
+    """Checks the expectations of one experiment; points that several share are solved once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._sessions: dict[str, Session] = {}
+        self._solved: dict[Any, tuple[Solved, Located]] = {}
+
+    def requests(self) -> list[tree.Expect]:
+        """The expectations, in order."""
+        return [r for r in self.plan.experiment.requests if isinstance(r, tree.Expect)]
+
+    def check(self) -> Iterator[Verdict]:
+        """The verdict on each."""
+        for request in self.requests():
+            yield self.one(request)
+
+    def one(self, request: tree.Expect) -> Verdict:
+        """The verdict on one expectation."""
+        name, text = self.plan.experiment.name, " ".join(request.span.text.split())
+        wanted = " ".join(request.outcome.span.text.split())
+        label = self._chosen(request, "method")
+        reason = self._skipped(label)
+        if reason:
+            return Verdict(name, text, wanted, "", "skipped", reason)
+        try:
+            got, right = self._compare(request, self._line(label))
+        except (ModelError, SolveError) as fault:
+            found = (
+                fault.diagnostics[0]
+                if isinstance(fault, ModelError)
+                else fault.diagnostic
+            )
+            return Verdict(name, text, wanted, "", "failed", found.message, found)
+        return Verdict(name, text, wanted, got, "passed" if right else "failed")
+
+    # ── where ────────────────────────────────────────────────────────────────────────────────
+
+    def _chosen(self, request: tree.Expect, word: str) -> str | None:
+        """The name after `method =` or `case =`."""
+        for setting in request.at or ():
+            if isinstance(setting.place, tree.Place) and setting.place.name.key == word:
+                return getattr(setting.value, "key", "")
+        return None
+
+    def _line(self, label: str | None) -> Line:
+        if label is None:
+            return self.plan.lines[0]
+        found = self.plan.line(label)
+        if found is None:
+            found = next(line for line in self.plan.lines if line.method == label)
+        return found
+
+    def _skipped(self, label: str | None) -> str:
+        """Why an expectation cannot be looked at; empty if it can."""
+        if label is None:
+            requests = [
+                r for r in self.plan.experiment.requests if isinstance(r, tree.Solve)
+            ]
+            if not requests:
+                return "the experiment solves nothing"
+            first = requests[0]
+            label = first.label.key if first.label else first.method.key
+        if label in self.plan.skipped:
+            return self.plan.skipped[label]
+        known = {line.label for line in self.plan.lines} | {
+            line.method for line in self.plan.lines
+        }
+        return "" if label in known else f"'{label}' is not solved here"
+
+    def _layers(
+        self, request: tree.Expect, line: Line, case: str | None
+    ) -> list[tuple[Override, ...]]:
+        """All layers of the point: what is not named is as declared or set."""
+        below = [*self.plan.layers(case), line.overrides]
+        model = self.plan.model
+        settings = [
+            s for s in request.at or ()
+            if isinstance(s.place, tree.Place) and s.place.name.key not in ("method", "case")
+        ]  # fmt: skip
+        settings = [s for s in settings if not self._is_dimension(s.place.name.key)]  # type: ignore[union-attr]
+        names = {r.name.key for r in self._locates()}
+        first = [s for s in settings if not _mentions(s.value, names)]
+        environment = Environment(model, below, self.plan.options.seed)
+        layer = tuple(
+            Override(
+                s.place.name.key, environment.numbers.evaluate(s.value, model.scope)
+            )  # type: ignore[union-attr]
+            for s in first
+        )
+        if len(first) == len(settings):
+            return [*below, layer]
+        located = Located(self._session(line), self._locates(), [*below, layer], case)
+        evaluator = _AtEvaluator(
+            Environment(model, [*below, layer], self.plan.options.seed), located
+        )
+        rest = tuple(
+            Override(s.place.name.key, evaluator.evaluate(s.value, model.scope))  # type: ignore[union-attr]
+            for s in settings if s not in first
+        )  # fmt: skip
+        return [*below, (*layer, *rest)]
+
+    def _is_dimension(self, name: str) -> bool:
+        """Whether `at NAME` picks from a result instead of setting a parameter."""
+        return name not in self.plan.model.parameters and not name.startswith("levels")
+
+    def _locates(self) -> list[tree.Locate]:
+        return [r for r in self.plan.experiment.requests if isinstance(r, tree.Locate)]
+
+    def _session(self, line: Line) -> Session:
+        if line.label not in self._sessions:
+            self._sessions[line.label] = Session(self.plan, line)
+        return self._sessions[line.label]
+
+    def _solve(self, line: Line, layers: list[tuple[Override, ...]], case: str | None) -> MeasureEvaluator:  # fmt: skip
+        key = (
+            line.label,
+            case,
+            tuple((o.name, str(o.value)) for layer in layers for o in layer),
+        )
+        if key not in self._solved:
+            located = Located(self._session(line), self._locates(), layers, case)
+            self._solved[key] = (
+                self._session(line).solve(layers, case, 0, located),
+                located,
+            )
+        return self._solved[key][0].evaluator
+
+    # ── what ─────────────────────────────────────────────────────────────────────────────────
+
+    def _compare(self, request: tree.Expect, line: Line) -> tuple[str, bool]:
+        """The value as text, and whether it is as expected."""
+        case = self._chosen(request, "case") or (
+            self.plan.cases[0] if len(self.plan.cases) == 1 else None
+        )
+        if case is not None and case not in self.plan.model.cases:
+            raise ModelError(
+                [Diagnostic("E701", f"there is no case '{case}'", request.span)]
+            )
+        layers = self._layers(request, line, case)
+        scope = self.plan.model.scope
+        value = self._value(request, line, layers, case)
+        outcome = request.outcome
+        got = _listed(value)
+        if outcome.word == "none":
+            return show_all(got), bool(np.isnan(got).all())
+        assert outcome.value is not None
+        environment = Environment(self.plan.model, layers, self.plan.options.seed)
+        located = Located(self._session(line), self._locates(), layers, case)
+        numbers = _AtEvaluator(environment, located)
+        wanted = _listed(numbers.evaluate(outcome.value, scope))
+        if outcome.word in ("below", "above"):
+            right = (
+                got.real < wanted.real
+                if outcome.word == "below"
+                else got.real > wanted.real
+            )
+            return show_all(got), bool(np.all(right))
+        error = (
+            _listed(numbers.evaluate(outcome.error, scope)).real
+            if outcome.error is not None
+            else _EXACT * np.maximum(np.abs(wanted), 1e-300)
+        )
+        if got.shape != wanted.shape:
+            message = f"{got.size} numbers come out, {wanted.size} are expected"
+            raise ModelError([Diagnostic("E720", message, request.value.span)])
+        return show_all(got), bool(np.all(np.abs(got - wanted) <= error))
+
+    def _value(self, request: tree.Expect, line: Line, layers: list[tuple[Override, ...]], case: str | None) -> Any:  # fmt: skip
+        """The expected expression at its point."""
+        scope = self.plan.model.scope
+        if self._only_located(request.value):
+            located = Located(self._session(line), self._locates(), layers, case)
+            environment = Environment(self.plan.model, layers, self.plan.options.seed)
+            return _AtEvaluator(environment, located).evaluate(request.value, scope)
+        evaluator = self._solve(line, layers, case)
+        value = evaluator.evaluate(request.value, scope)
+        for setting in request.at or ():
+            place = setting.place
+            if isinstance(place, tree.Place) and self._is_dimension(place.name.key):
+                if place.name.key in ("method", "case"):
+                    continue
+                wanted = evaluator.environment.numbers.evaluate(setting.value, scope)
+                value = _pick(value, place, evaluator, wanted)
+        return value
+
+    def _only_located(self, node: tree.Expr) -> bool:
+        """Whether an expression needs no state of its own."""
+        names = {r.name.key for r in self._locates()}
+        return _mentions(node, names) and not _mentions(node, set(self.plan.measures))
+
+
+def _pick(
+    value: Any, place: tree.Place, evaluator: MeasureEvaluator, wanted: Any
+) -> Any:
+    """The element of a result at a time or an index."""
+    name = place.name.key
+    if isinstance(value, dict):
+        return value[wanted]
+    if name == "time" and evaluator.series:
+        times = np.asarray(evaluator.time)
+        k = int(np.argmin(np.abs(times - float(wanted))))
+        spacing = float(np.diff(times).max()) if len(times) > 1 else 0.0
+        if abs(times[k] - float(wanted)) > 1e-9 * max(1.0, spacing):
+            raise ModelError([Diagnostic("E721", f"{show(wanted)} is not on the grid of times", place.span)])  # fmt: skip
+        return np.asarray(value)[k]
+    raise ModelError([Diagnostic("E722", f"'{place.name.written}' is neither a parameter nor a dimension", place.span)])  # fmt: skip
+
+
+def _mentions(node: Any, names: set[str]) -> bool:
+    """Whether a name occurs in an expression."""
+    if isinstance(node, tree.Name):
+        return node.key in names
+    if isinstance(node, tuple):
+        return any(_mentions(item, names) for item in node)
+    if not isinstance(node, tree.Node):
+        return False
+    return any(
+        _mentions(getattr(node, slot), names)
+        for slot in type(node).__dataclass_fields__
+        if slot != "span"
+    )
+
+
+def _listed(value: Any) -> np.ndarray:
+    """A number or a list as a flat complex array."""
+    values = value.values() if isinstance(value, dict) else value
+    try:
+        return np.atleast_1d(np.array(tuple(values) if not np.isscalar(values) and not isinstance(values, np.ndarray) else values, dtype=complex)).ravel()  # fmt: skip
+    except (TypeError, ValueError):
+        raise SolveError(
+            Diagnostic("E723", "this is not a number or a list of numbers")
+        ) from None
+
+
+def show_all(values: np.ndarray) -> str:
+    """Numbers as text; NaN is "none"."""
+    parts = ["none" if np.isnan(v) else show(complex(v)) for v in values]
+    return parts[0] if len(parts) == 1 else "[" + ", ".join(parts) + "]"
