@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +133,53 @@ def _clear(
             matrix[step] = [x + y for x, y in zip(matrix[step], matrix[i], strict=True)]
             return False
     return True
+
+
+def operator_shifts(system: Any, kept: Sequence[int]) -> list[tuple[int, ...]] | None:
+    """The changes of occupations that a system's symmetries must leave alone.
+
+    None where a function of operators makes steps that are not known.
+    """
+    vectors: list[tuple[int, ...]] = []
+    for term in system.hamiltonian:
+        shifts = _polynomial_shifts(term.operator, kept)
+        if shifts is None:
+            return None
+        vectors += shifts
+    for jump in system.jumps:
+        shifts = _polynomial_shifts(jump.operator, kept)
+        if shifts is None:
+            return None
+        vectors += [
+            tuple(a - b for a, b in zip(s, shifts[0], strict=True)) for s in shifts
+        ]
+    return vectors
+
+
+def _polynomial_shifts(
+    operator: Any, kept: Sequence[int]
+) -> list[tuple[int, ...]] | None:
+    """The change of occupations of each monomial."""
+    found = set()
+    for monomial in operator.terms:
+        shift = dict.fromkeys(kept, 0)
+        for key, word in monomial:
+            step = _step(word)
+            if step is None or not isinstance(key, int):
+                return None
+            shift[key if key in shift else operator.space.modes[key].ensemble] += step
+        found.add(tuple(shift[k] for k in kept))
+    return sorted(found)
+
+
+def _step(word: tuple[Any, ...]) -> int | None:
+    """By how much a word changes the occupation; None if it is not definite."""
+    match word:
+        case ("a" | "E", p, q):
+            return int(p - q)
+        case ("J", p, _, q):
+            return int(p - q)
+        case ("e", k, _):
+            return int(k)
+        case _:
+            return None

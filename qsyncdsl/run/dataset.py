@@ -181,7 +181,7 @@ def _attributes(plan: Plan, results: Mapping[str, Sequence[PointResult]], second
         "description": plan.experiment.description,
         "references": "\n".join(model.references),
         "parameters": json.dumps(
-            {k: to_json(v) for k, v in environment.all_values().items()}
+            {k: _plain(v) for k, v in environment.all_values().items()}
         ),
         "methods": json.dumps({line.label: line.node.span.text for line in plan.lines}),
         "skipped": json.dumps(dict(plan.skipped)),
@@ -240,23 +240,9 @@ def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
     }
 
 
-def to_json(value: Any) -> Any:
-    """Numbers, arrays and complex numbers for JSON; NaN is null."""
-    if isinstance(value, np.ndarray):
-        return (
-            [to_json(item) for item in value] if value.ndim else to_json(value.item())
-        )
-    if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, np.generic):
-        return to_json(value.item())
-    if isinstance(value, complex):
-        if np.isnan(value):
-            return None
-        return {"re": value.real, "im": value.imag}
-    if isinstance(value, float) and not np.isfinite(value):
-        return None if np.isnan(value) else str(value)
-    return value
+def _plain(value: Any) -> Any:
+    """A parameter's value for JSON."""
+    return {"re": value.real, "im": value.imag} if isinstance(value, complex) else value
 
 
 # ── files ────────────────────────────────────────────────────────────────────────────────────

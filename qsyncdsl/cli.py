@@ -1,0 +1,389 @@
+"""The command line: arguments, exit codes and printing. No physics here."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qsyncdsl.diagnostics import Diagnostic, InternalError, ModelError, SolveError
+
+WELL, MODEL_ERRORS, USAGE, SOLVE_FAILED, EXPECTATION_FAILED = 0, 1, 2, 3, 4
+
+app = typer.Typer(
+    name="qsyncdsl",
+    help="Quantum synchronization from text files: one model, every level of theory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Model = Annotated[str, typer.Argument(help="A file, or the name of a bundled model.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=EXPR", help="Set a parameter."),
+]
+Sweeps = Annotated[
+    list[str] | None,
+    typer.Option("--sweep", metavar="'NAME = GRID'", help="Sweep a parameter."),
+]
+Cases = Annotated[list[str] | None, typer.Option("--case", help="Choose a case.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Skipped expectations count as failed.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    """Quantum synchronization from text files."""
+    if version:
+        from qsyncdsl import __version__
+
+        typer.echo(f"qsyncdsl {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    model: Model,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run this experiment only.")
+    ] = None,
+    case: Cases = None,
+    set_: Sets = None,
+    sweep: Sweeps = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder, default results/MODEL.")
+    ] = None,
+    jobs: Jobs = 1,
+    seed: Seed = 0,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Solve, measure, save and plot the experiments of a model."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    request = pipeline.Request(
+        tuple(set_ or ()), tuple(sweep or ()), tuple(case or ()), seed, jobs
+    )
+    folder = out or Path("results") / Path(model).stem
+    _writable(folder)
+    results = []
+    with terminal.progress(quiet or as_json) as progress:
+        for result in pipeline.run(model, request, only or (), progress):
+            results.append(result)
+            files = pipeline.write(result, folder, progress)
+            if not (quiet or as_json):
+                terminal.show(result, files)
+    if as_json:
+        _print_json(pipeline.document(model, results))
+    _leave(results, strict)
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Model,
+    solve: Annotated[list[str], typer.Option(help="'METHOD(options)', as in a file.")],
+    measure: Annotated[
+        list[str], typer.Option(metavar="'NAME = EXPR'", help="What to compute.")
+    ],
+    case: Cases = None,
+    set_: Sets = None,
+    sweep: Sweeps = None,
+    jobs: Jobs = 1,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Run one experiment that is written on the command line."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    request = pipeline.Request(
+        tuple(set_ or ()), tuple(sweep or ()), tuple(case or ()), seed, jobs
+    )
+    with terminal.progress(quiet or as_json) as progress:
+        result = pipeline.evaluate(model, solve, measure, request, progress)
+    if as_json:
+        _print_json(pipeline.document(model, [result]))
+    else:
+        terminal.show(result, (), full=True)
+    _leave([result], False)
+
+
+@app.command()
+def check(
+    files: Annotated[
+        list[str], typer.Argument(help="Files, or names of bundled models.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Find every fault of model files without solving anything."""
+    from qsyncdsl import pipeline
+
+    found: list[Diagnostic] = []
+    broken = 0
+    for name in files:
+        try:
+            _, diagnostics = pipeline.check(name)
+        except ModelError as fault:
+            diagnostics, broken = fault.diagnostics, broken + 1
+        found += diagnostics
+        if not as_json:
+            for diagnostic in diagnostics:
+                _complain(diagnostic)
+            if not any(d.severity == "error" for d in diagnostics):
+                typer.echo(f"{name}: ok")
+    if as_json:
+        _print_json([diagnostic.to_json() for diagnostic in found])
+    raise typer.Exit(MODEL_ERRORS if broken else WELL)
+
+
+@app.command()
+def fmt(
+    files: Annotated[list[Path], typer.Argument(help="Files to format in place.")],
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Only tell; exit 1.")
+    ] = False,
+) -> None:
+    """Bring model files into the canonical layout."""
+    from qsyncdsl import pipeline
+
+    changed = [
+        path for path in files if pipeline.format_file(path, write=not check_only)
+    ]
+    for path in changed:
+        typer.echo(f"{'would reformat' if check_only else 'reformatted'} {path}")
+    raise typer.Exit(MODEL_ERRORS if check_only and changed else WELL)
+
+
+@app.command()
+def explain(
+    model: Model,
+    set_: Sets = None,
+    case: Cases = None,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="The master equation in LaTeX.")
+    ] = False,
+    code: Annotated[bool, typer.Option("--code", help="The generated source.")] = False,
+) -> None:
+    """Show what was understood: operators, rates, symmetries, equations."""
+    from qsyncdsl import pipeline
+
+    request = pipeline.Request(tuple(set_ or ()), (), tuple(case or ()))
+    form = "latex" if latex else "code" if code else "text"
+    typer.echo(pipeline.describe(model, request, form), nl=False)
+
+
+@app.command()
+def models(
+    action: Annotated[str, typer.Argument(help="list, show or copy.")] = "list",
+    name: Annotated[str | None, typer.Argument(help="A bundled model.")] = None,
+    to: Annotated[Path | None, typer.Argument(help="Where to copy it.")] = None,
+) -> None:
+    """List, show or copy the bundled models."""
+    from qsyncdsl import pipeline, resources
+
+    if action == "list":
+        for model_name, title in pipeline.titles():
+            typer.echo(f"{model_name:<26} {title}"[:80])
+        return
+    if action not in ("show", "copy") or name is None:
+        _usage("write 'models list', 'models show NAME' or 'models copy NAME [FILE]'")
+    path = pipeline.find(name or "")
+    if path not in resources.bundled_models().values():
+        _usage(f"there is no bundled model '{name}'; 'qsyncdsl models' lists them")
+    if action == "show":
+        typer.echo(path.read_text(encoding="utf-8"), nl=False)
+        return
+    target = to or Path(path.name)
+    _create(target, path.read_text(encoding="utf-8"))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the model, without .qsync.")],
+) -> None:
+    """Write a small model to start from."""
+    from qsyncdsl import pipeline
+
+    path = Path(name if name.endswith(".qsync") else f"{name}.qsync")
+    _create(path, pipeline.template(path.stem))
+
+
+@app.command()
+def test(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(help="Files, folders or bundled names; default: all bundled."),
+    ] = None,
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check the `expect` lines of models, solving only their points."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    verdicts = []
+    with terminal.progress(quiet) as progress:
+        for name, verdict in pipeline.expectations(files or (), progress):
+            verdicts.append(verdict)
+            terminal.show_verdict(name, verdict, quiet)
+    terminal.summary_of_verdicts(verdicts)
+    bad = [
+        v
+        for v in verdicts
+        if v.verdict == "failed" or (strict and v.verdict == "skipped")
+    ]
+    raise typer.Exit(EXPECTATION_FAILED if bad else WELL)
+
+
+@app.command()
+def plot(
+    result: Annotated[Path, typer.Argument(help="A .nc file that 'run' wrote.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the pictures.")] = None,
+) -> None:
+    """Draw the plots of a saved result again."""
+    from qsyncdsl import pipeline
+
+    for path in pipeline.replot(result, out or result.parent):
+        typer.echo(str(path))
+
+
+# ── endings ──────────────────────────────────────────────────────────────────────────────────
+
+
+def main() -> None:
+    """Run the program: every end is an exit code and at most a message, never a traceback."""
+    sys.exit(_guarded(app))
+
+
+def _guarded(program: Callable[..., Any]) -> int:
+    """The exit code of the program, whatever happens in it."""
+    try:
+        code = program(standalone_mode=False)
+        return code if isinstance(code, int) else WELL
+    except typer.Exit as ending:
+        return ending.exit_code
+    except typer.Abort:
+        return 130
+    except ModelError as fault:
+        for diagnostic in fault.diagnostics:
+            _complain(diagnostic)
+        return MODEL_ERRORS
+    except SolveError as fault:
+        _complain(fault.diagnostic)
+        return SOLVE_FAILED
+    except KeyboardInterrupt:
+        typer.echo(
+            "stopped; results of experiments that were finished are kept", err=True
+        )
+        return 130
+    except MemoryError:
+        _complain(
+            Diagnostic(
+                "E501",
+                "the memory of this machine is not enough",
+                help="fewer levels or points",
+            )
+        )
+        return SOLVE_FAILED
+    except OSError as fault:
+        _complain(
+            Diagnostic(
+                "E730",
+                f"{fault.strerror or fault}: {fault.filename or ''}".rstrip(": "),
+            )
+        )
+        return SOLVE_FAILED
+    except Exception as fault:
+        return _unexpected(fault)
+
+
+def _unexpected(fault: Exception) -> int:
+    """Usage errors of the parser of arguments, and bugs of ours."""
+    show = getattr(fault, "show", None)
+    if show is not None:
+        show()
+        return USAGE
+    text = (
+        str(fault)
+        if isinstance(fault, InternalError)
+        else f"{type(fault).__name__}: {fault}"
+    )
+    _complain(
+        Diagnostic(
+            "E900",
+            "this is a bug in qsyncdsl, please report it with your model",
+            help=text.splitlines()[0][:200] if text else "",
+        )
+    )
+    return SOLVE_FAILED
+
+
+def _leave(results: list[Any], strict: bool) -> None:
+    """Exit 3 if a point failed, 4 if an expectation did."""
+    verdicts = [v for result in results for v in result.verdicts]
+    if any(result.failed_points for result in results):
+        raise typer.Exit(SOLVE_FAILED)
+    if any(
+        v.verdict == "failed" or (strict and v.verdict == "skipped") for v in verdicts
+    ):
+        raise typer.Exit(EXPECTATION_FAILED)
+
+
+def _complain(diagnostic: Diagnostic) -> None:
+    """A diagnostic on standard error, its first word in color on a terminal."""
+    first, _, rest = diagnostic.render().partition("\n")
+    color = "red" if diagnostic.severity == "error" else "yellow"
+    head, _, message = first.partition(": ")
+    styled = (
+        typer.style(head, fg=color, bold=True) + ": " + typer.style(message, bold=True)
+    )
+    typer.echo(styled + ("\n" + rest if rest else "") + "\n", err=True)
+
+
+def _usage(message: str) -> None:
+    typer.echo(f"usage: {message}", err=True)
+    raise typer.Exit(USAGE)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _writable(folder: Path) -> None:
+    """Find out before hours of work whether results can be written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    probe = folder / ".writable"
+    probe.touch()
+    probe.unlink()
+
+
+def _create(path: Path, text: str) -> None:
+    """Write a new file; never over an old one."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        _usage(f"'{path}' exists; nothing was overwritten")
+    typer.echo(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

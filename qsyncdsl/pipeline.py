@@ -1,0 +1,455 @@
+"""START HERE: the verbs of the program, each a walk through the house.
+
+source -> syntax tree -> checked model -> system -> problem -> result -> measures -> output
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qsyncdsl import resources
+from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
+from qsyncdsl.model.check import check_file
+from qsyncdsl.model.elaborate import override
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Model, Override
+from qsyncdsl.source import Source
+from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.parse import parse, read
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from qsyncdsl.run.experiment import ExperimentResult, Progress
+    from qsyncdsl.run.plan import Options
+
+
+def find(name: str) -> Path:
+    """The file of a model: a path, or the name of a bundled one.
+
+    Raises:
+        ModelError: E700 if there is neither.
+    """
+    path = Path(name)
+    bundled = resources.bundled_models()
+    if path.is_file() or path.suffix or "/" in name:
+        return path
+    if name in bundled:
+        return bundled[name]
+    raise ModelError(
+        [
+            Diagnostic(
+                "E700",
+                f"there is no file and no bundled model '{name}'",
+                help=did_you_mean(name, bundled)
+                or "'qsyncdsl models' lists the bundled ones",
+            )
+        ]
+    )
+
+
+def load_source(source: Source, extra: Source | None = None) -> tuple[Model, tuple[Diagnostic, ...]]:  # fmt: skip
+    """Parse and check a text; `extra` are statements that the command line adds to it.
+
+    Returns:
+        The model and its warnings.
+
+    Raises:
+        ModelError: E1xx or E2xx, with every fault of the stage.
+    """
+    file = parse(source)
+    if extra is not None:
+        added = parse(extra)
+        file = tree.File(file.span, file.statements + added.statements)
+    return check_file(file, source)
+
+
+def check(name: str) -> tuple[Model, tuple[Diagnostic, ...]]:
+    """Everything that can be refused without solving: syntax, meaning, operators.
+
+    Raises:
+        ModelError: With every fault of the first stage that has any.
+    """
+    from qsyncdsl.algebra.build import examine
+
+    source = read(find(name))
+    model, warnings = load_source(source)
+    for case in (None, *model.cases.values()):
+        environment = Environment(model, [case.overrides] if case else [])
+        environment.all_values()
+        examine(model, environment)
+    return model, warnings
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for beside the file: texts, not yet parsed."""
+
+    sets: tuple[str, ...] = ()
+    sweeps: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    seed: int = 0
+    jobs: int = 1
+
+    def options(self, model: Model) -> Options:
+        """The texts parsed and held against the model.
+
+        Raises:
+            ModelError: E1xx for the texts, E703 for a name that is no parameter.
+        """
+        from qsyncdsl.run.plan import Options
+
+        return Options(
+            self.cases, tuple(_set(model, text) for text in self.sets),
+            tuple(_sweep(model, text) for text in self.sweeps), self.seed, self.jobs,
+        )  # fmt: skip
+
+
+def _set(model: Model, text: str) -> Override:
+    parsed = parse(Source("--set", f"case command_line {{ {text} }}"))
+    statement = parsed.statements[0]
+    assert isinstance(statement, tree.Case)
+    if len(statement.body) != 1 or not isinstance(statement.body[0], tree.Declaration):
+        raise ModelError([Diagnostic("E704", f"--set takes NAME=EXPR, not '{text}'")])
+    item = statement.body[0]
+    _known(model, item.place.name)
+    return override(item, model.scope)
+
+
+def _sweep(model: Model, text: str) -> tree.Sweep:
+    parsed = parse(Source("--sweep", f"experiment command_line {{ sweep {text} }}"))
+    statement = parsed.statements[0]
+    assert isinstance(statement, tree.Experiment)
+    sweep = statement.body[0]
+    assert isinstance(sweep, tree.Sweep)
+    for setting in sweep.settings:
+        place = setting.place
+        for name in place.names if isinstance(place, tree.Group) else (place.name,):
+            _known(model, name)
+    return sweep
+
+
+def _known(model: Model, name: tree.Name) -> None:
+    """E703 unless the name can be set."""
+    bosons = [
+        m.name.replace(".", "_") for m in model.modes.values() if m.kind == "boson"
+    ]
+    known = [
+        *model.parameters,
+        *(["levels"] if bosons else []),
+        *(f"levels_{b}" for b in bosons),
+    ]
+    if name.key not in known:
+        raise ModelError(
+            [
+                Diagnostic(
+                    "E703",
+                    f"the model has no parameter '{name.written}'",
+                    name.span,
+                    help=did_you_mean(name.key, known) or f"it has {', '.join(known)}",
+                )
+            ]
+        )
+
+
+def run(
+    name: str,
+    request: Request | None = None,
+    only: Iterable[str] = (),
+    progress: Progress | None = None,
+    expectations: bool = True,
+) -> Iterator[ExperimentResult]:
+    """Run the experiments of a model, one after the other.
+
+    Raises:
+        ModelError: E1xx to E4xx, E7xx.
+    """
+    source = read(find(name))
+    model, _ = load_source(source)
+    yield from run_model(
+        model, request or Request(), tuple(only), progress, expectations, name
+    )
+
+
+def run_model(
+    model: Model,
+    request: Request,
+    only: tuple[str, ...] = (),
+    progress: Progress | None = None,
+    expectations: bool = True,
+    name: str | None = None,
+    extra: Source | None = None,
+) -> Iterator[ExperimentResult]:
+    """Run the experiments of a checked model."""
+    from qsyncdsl.run.experiment import Remote, run_experiment
+    from qsyncdsl.run.plan import make_plan
+
+    options = request.options(model)
+    for chosen in only:
+        if chosen not in model.experiments:
+            help = (
+                did_you_mean(chosen, model.experiments)
+                or f"it has {', '.join(model.experiments)}"
+            )
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E705", f"the model has no experiment '{chosen}'", help=help
+                    )
+                ]
+            )
+    examine_at(model, options.sets)
+    for experiment in model.experiments.values():
+        if only and experiment.name not in only:
+            continue
+        plan = make_plan(model, experiment, options)
+        remote = None
+        if name is not None and request.jobs > 1:
+            remote = Remote(_Loader(name, extra), experiment.name, options)
+        yield run_experiment(plan, remote, progress, expectations)
+
+
+def examine_at(model: Model, sets: tuple[Override, ...] = ()) -> None:
+    """Refuse operators that make no sense before anything is solved."""
+    from qsyncdsl.algebra.build import examine
+
+    examine(model, Environment(model, [sets]))
+
+
+@dataclass(frozen=True)
+class _Loader:
+    """Loads a model again in a worker process."""
+
+    name: str
+    extra: Source | None
+
+    def __call__(self) -> Model:
+        model, _ = load_source(read(find(self.name)), self.extra)
+        return model
+
+
+def evaluate(name: str, solve: Iterable[str], measures: Iterable[str], request: Request,
+             progress: Progress | None = None) -> ExperimentResult:  # fmt: skip
+    """An experiment from the command line, called `eval`.
+
+    Raises:
+        ModelError: E1xx to E4xx, E7xx; places are in the text `<command line>`.
+    """
+    source = read(find(name))
+    lines = [f"  case {', '.join(request.cases)}"] if request.cases else []
+    lines += [f"  sweep {text}" for text in request.sweeps]
+    lines += [f"  solve {text}" for text in solve]
+    lines += [f"  measure {text}" for text in measures]
+    extra = Source("<command line>", "experiment eval {\n" + "\n".join(lines) + "\n}\n")
+    model, _ = load_source(source, extra)
+    inner = Request(request.sets, (), request.cases, request.seed, request.jobs)
+    return next(iter(run_model(model, inner, ("eval",), progress, False, name, extra)))
+
+
+def describe(name: str, request: Request, form: str = "text") -> str:
+    """A model explained: as text, as LaTeX, or as the code that was generated from it.
+
+    Raises:
+        ModelError: E1xx to E4xx.
+    """
+    from qsyncdsl.algebra.build import build
+    from qsyncdsl.report import explain
+
+    model, _ = load_source(read(find(name)))
+    options = request.options(model)
+    cases = [model.cases[c].overrides for c in request.cases if c in model.cases]
+    environment = Environment(model, [*cases, options.sets])
+    system = build(model, environment)
+    if form == "latex":
+        return explain.latex(system)
+    if form == "code":
+        from qsyncdsl.lower.lindblad import lindblad
+
+        return str(lindblad(system, model.title).problem.coefficients.source)
+    return explain.explain(model, system, symmetry_text(system))
+
+
+def symmetry_text(system: Any) -> str:
+    """The weak symmetries that hold whatever the parameters are."""
+    from qsyncdsl.algebra.symmetry import operator_shifts, weak_symmetry
+
+    kept = [k for k, mode in enumerate(system.space.modes) if mode.ensemble is None]
+    vectors = operator_shifts(system, kept)
+    if vectors is None:
+        return "not looked for: an operator is a function without definite steps"
+    labels = [system.space.modes[k].label for k in kept]
+    return weak_symmetry(vectors, len(kept)).describe(labels)
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checked model for notebooks: `qsyncdsl.load("m.qsync").run()`."""
+
+    model: Model
+    name: str
+
+    def run(self, *experiments: str, sets: Iterable[str] = (), jobs: int = 1, seed: int = 0) -> dict[str, xr.Dataset]:  # fmt: skip
+        """Run some or all experiments and return their datasets by name.
+
+        Args:
+            experiments: Names; all of them if none is given.
+            sets: As on the command line, for instance `"levels=20"`.
+            jobs: Processes.
+            seed: For everything random.
+
+        Raises:
+            ModelError: As on the command line.
+        """
+        request = Request(sets=tuple(sets), jobs=jobs, seed=seed)
+        found = run_model(self.model, request, experiments, None, False, self.name)
+        return {result.plan.experiment.name: result.dataset for result in found}
+
+
+def load(name: str | Path) -> LoadedModel:
+    """Read and check a model: a path, or the name of a bundled one.
+
+    Raises:
+        ModelError: E1xx, E2xx.
+    """
+    model, _ = load_source(read(find(str(name))))
+    return LoadedModel(model, str(name))
+
+
+def write(result: ExperimentResult, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:  # fmt: skip
+    """Write the dataset and the plots of an experiment; each file is complete or absent.
+
+    Raises:
+        OSError: If the folder cannot be written.
+    """
+    from qsyncdsl.report.plot import draw
+    from qsyncdsl.run.dataset import save
+
+    name = result.plan.experiment.name
+    path = folder / f"{name}.nc"
+    save(result.dataset, path)
+    pictures = draw(result.dataset, result.plan.model, result.plan.experiment, folder)
+    return (path, *pictures)
+
+
+def document(name: str, results: Iterable[ExperimentResult]) -> dict[str, Any]:
+    """The one JSON document of `--json`."""
+    from qsyncdsl import __version__
+    from qsyncdsl.report.document import experiment_document
+
+    return {
+        "model": Path(name).stem,
+        "version": __version__,
+        "experiments": {
+            r.plan.experiment.name: experiment_document(r) for r in results
+        },
+    }
+
+
+def expectations(
+    names: Iterable[str], progress: Progress | None = None
+) -> Iterator[tuple[str, Any]]:
+    """The verdict on every `expect` line of some models; of all bundled ones by default.
+
+    Raises:
+        ModelError: If a model has errors.
+    """
+    from qsyncdsl.run.expect import Expectations
+    from qsyncdsl.run.plan import Options, make_plan
+
+    for name in _model_files(names):
+        model, _ = load_source(read(find(name)))
+        for experiment in model.experiments.values():
+            checker = Expectations(make_plan(model, experiment, Options()))
+            requests = checker.requests()
+            for done, request in enumerate(requests, start=1):
+                if progress is not None:
+                    progress(
+                        f"{Path(name).stem} {experiment.name}", done, len(requests)
+                    )
+                yield Path(name).stem, checker.one(request)
+
+
+def _model_files(names: Iterable[str]) -> list[str]:
+    """Names, the files of folders, or all bundled models."""
+    found: list[str] = []
+    for name in names:
+        path = Path(name)
+        found += sorted(map(str, path.glob("*.qsync"))) if path.is_dir() else [name]
+    return found or list(resources.bundled_models())
+
+
+def titles() -> Iterator[tuple[str, str]]:
+    """Names and titles of the bundled models."""
+    for name, path in resources.bundled_models().items():
+        file = parse(read(path))
+        title = next(
+            (s.text.value for s in file.statements if isinstance(s, tree.Title)), ""
+        )
+        yield name, title
+
+
+def format_file(path: Path, write: bool) -> bool:
+    """Format one file; True if that changes it.
+
+    Raises:
+        ModelError: E1xx; a file with errors is left alone.
+    """
+    from qsyncdsl.syntax.unparse import format_source
+
+    source = read(path)
+    text = format_source(source)
+    if text == source.text:
+        return False
+    if write:
+        beside = path.with_suffix(path.suffix + ".part")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    return True
+
+
+def template(name: str) -> str:
+    """A small model to start from."""
+    return f'''model "{name}: a driven van der Pol oscillator"
+
+parameter gain = 1      "one-quantum gain"
+parameter loss = 2      "two-quantum loss"
+parameter F = 0.5       "drive"
+parameter Delta = 0     "drive minus oscillator frequency"
+
+mode a : boson(levels = 20)
+
+hamiltonian -Delta*a'*a + F*(a + a')
+dissipator  gain : a'
+dissipator  loss : a^2
+
+experiment locking "phase locking to the drive" {{
+  sweep   Delta = linspace(-3, 3, 61)
+  solve   steadystate
+  measure S = phase_coherence(a)
+  measure n = <a'*a>
+  plot    S vs Delta
+}}
+'''
+
+
+def replot(path: Path, folder: Path) -> tuple[Path, ...]:
+    """Draw the plots of a saved result again, from the model text it carries.
+
+    Raises:
+        ModelError: E706 for a file that `run` did not write.
+    """
+    from qsyncdsl.report.plot import draw
+    from qsyncdsl.run.dataset import open_results
+
+    try:
+        dataset = open_results(path)
+        text, name = dataset.attrs["model_text"], dataset.attrs["experiment"]
+    except (OSError, KeyError, ValueError):
+        raise ModelError(
+            [Diagnostic("E706", f"'{path}' is not a result of 'qsyncdsl run'")]
+        ) from None
+    model, _ = load_source(Source(str(path), text))
+    return draw(dataset, model, model.experiments[name], folder)

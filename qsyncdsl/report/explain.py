@@ -1,0 +1,228 @@
+"""A system in words and formulas: modes, Hamiltonian, dissipators, symmetries, equations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import sympy
+
+from qsyncdsl.algebra.heisenberg import drift
+from qsyncdsl.algebra.operators import Monomial, Polynomial, Space, monomial_text
+from qsyncdsl.algebra.system import System
+from qsyncdsl.model.types import Model
+
+# Modes up to which the equations of all of them are printed.
+_EQUATIONS = 6
+_WIDTH = 80
+
+_GREEK = {
+    name: letter
+    for name, letter in zip(
+        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi "
+        "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
+        "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ",
+        strict=True,
+    )
+}
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def pretty_name(name: str) -> str:
+    """A name for people: `gamma1` as `γ₁`, `kappa_c` as `κ_c`.
+
+    >>> pretty_name("gamma1"), pretty_name("Delta"), pretty_name("gamma1_2")
+    ('γ₁', 'Δ', 'γ₁_2')
+    """
+    match = re.fullmatch(r"([A-Za-z]+)(\d*)(.*)", name)
+    if not match:
+        return name
+    word, digits, rest = match.groups()
+    return _GREEK.get(word, word) + digits.translate(_SUBSCRIPTS) + rest
+
+
+def explain(model: Model, system: System, symmetry: str) -> str:
+    """The system as text of 80 columns."""
+    return "\n".join(_lines(model, system, symmetry)) + "\n"
+
+
+def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
+    yield model.title or model.source.name
+    yield from (f"  {reference}" for reference in model.references)
+    yield ""
+    yield "Modes"
+    for mode in system.space.modes:
+        if mode.ensemble is None:
+            yield f"  {mode.label:<10} {mode.kind.name:<9} {_size(mode)}"
+    yield ""
+    yield "Parameters"
+    for name, parameter in model.parameters.items():
+        value = parameter.value.span.text
+        shown = f"{pretty_name(name)} {'~' if parameter.random else '='} {value}"
+        yield f"  {shown:<34} {parameter.description}".rstrip()
+    yield ""
+    yield "Hamiltonian, normal ordered"
+    yield from _wrapped("  H = ", polynomial_terms(system.total_hamiltonian))
+    yield ""
+    yield "Dissipators, rate · D[L] with D[L]ρ = LρL† - (L†Lρ + ρL†L)/2"
+    for jump in system.jumps:
+        each = "  for each atom" if jump.per_atom is not None else ""
+        rate = coefficient_text(jump.rate)
+        yield f"  {rate} · D[{' '.join(polynomial_terms(jump.operator)) or '0'}]{each}"
+    for kick in system.kicks:
+        yield f"  kick every {coefficient_text(kick.period)}: " + " ".join(
+            polynomial_terms(kick.generator)
+        )
+    yield ""
+    yield f"Weak symmetries   {symmetry}"
+    equations = list(_equations(system))
+    if equations:
+        yield ""
+        yield "Equations of motion of mean values"
+        for left, terms in equations:
+            yield from _wrapped(f"  d⟨{left}⟩/dt = ", terms)
+
+
+def _size(mode: Any) -> str:
+    if mode.kind.name == "boson":
+        return f"{mode.size} levels" if mode.size else "levels not set"
+    if mode.kind.name == "ensemble":
+        return f"{mode.size} atoms"
+    return f"{mode.dimension} levels"
+
+
+def _equations(system: System) -> Iterator[tuple[str, list[str]]]:
+    """d<a>/dt for every boson of a small system."""
+    bosons = [
+        k for k, mode in enumerate(system.space.modes) if mode.kind.name == "boson"
+    ]
+    if len(bosons) > _EQUATIONS or any(j.per_atom is not None for j in system.jumps):
+        return
+    hamiltonian = system.total_hamiltonian
+    jumps = [(jump.rate, jump.operator) for jump in system.jumps]
+    plain = all(
+        isinstance(key, int) and word[0] not in ("f", "product")
+        for operator in (hamiltonian, *(jump for _, jump in jumps))
+        for monomial in operator.terms
+        for key, word in monomial
+    )
+    if not plain:
+        return
+    for k in bosons:
+        observable = system.space.letter(k, "a")
+        right = drift(observable, hamiltonian, jumps, system.hbar)
+        yield system.space.modes[k].label, polynomial_terms(right, mean=True)
+
+
+def polynomial_terms(operator: Polynomial, mean: bool = False) -> list[str]:
+    """The summands of an operator, signs included, in the order of degree."""
+    found = []
+    for monomial, value in sorted(
+        operator.terms.items(), key=lambda item: _order(item[0])
+    ):
+        text = monomial_text(operator.space, monomial)
+        if mean and text:
+            text = f"⟨{text}⟩"
+        coefficient = coefficient_text(value)
+        sign = (
+            "-"
+            if coefficient.startswith("-") and not coefficient.startswith("-(")
+            else "+"
+        )
+        coefficient = coefficient.removeprefix("-") if sign == "-" else coefficient
+        body = " ".join(
+            p for p in ("" if coefficient == "1" and text else coefficient, text) if p
+        )
+        found.append(f"{sign} {body}")
+    if found and found[0].startswith("+ "):
+        found[0] = found[0][2:]
+    return found
+
+
+def _order(monomial: Monomial) -> tuple[int, str]:
+    return len(monomial), str(monomial)
+
+
+def coefficient_text(value: Any) -> str:
+    """A coefficient as the user would write it, with Greek letters; sums in brackets."""
+    expression = sympy.sympify(value)
+    factored = sympy.factor_terms(
+        sympy.simplify(expression) if expression.free_symbols else expression
+    )
+    text = str(factored).replace("**", "^").replace("I", "i")
+    text = re.sub(r"[A-Za-z_][A-Za-z_0-9]*", lambda m: pretty_name(m.group()), text)
+    text = text.replace("*", "·")
+    return f"({text})" if factored.is_Add else text
+
+
+def _wrapped(first: str, terms: list[str]) -> Iterator[str]:
+    """Terms on lines of 80 columns."""
+    line, margin = first, " " * len(first)
+    for term in terms or ["0"]:
+        if len(line) + len(term) + 1 > _WIDTH and line.strip():
+            yield line.rstrip()
+            line = margin
+        line += term + " "
+    yield line.rstrip()
+
+
+# ── LaTeX ────────────────────────────────────────────────────────────────────────────────────
+
+
+def latex(system: System) -> str:
+    """The master equation in LaTeX."""
+    lines = [
+        r"\begin{align}",
+        r"  H &= " + _latex_sum(system.total_hamiltonian) + r", \\",
+    ]
+    terms = [
+        rf"{sympy.latex(sympy.sympify(jump.rate))}\,\mathcal{{D}}\!\left[{_latex_sum(jump.operator)}\right]\rho"
+        for jump in system.jumps
+    ]
+    hbar = "" if system.hbar == 1 else r"/\hbar"
+    right = " + ".join([rf"-i{hbar}[H, \rho]", *terms])
+    lines += [rf"  \dot\rho &= {right}.", r"\end{align}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_sum(operator: Polynomial) -> str:
+    parts = []
+    for monomial, value in sorted(
+        operator.terms.items(), key=lambda item: _order(item[0])
+    ):
+        coefficient = sympy.sympify(value)
+        text = _latex_monomial(operator.space, monomial)
+        if coefficient == 1 and text:
+            parts.append(text)
+        elif coefficient == -1 and text:
+            parts.append("-" + text)
+        else:
+            shown = sympy.latex(coefficient)
+            parts.append(
+                (rf"\left({shown}\right)" if coefficient.is_Add else shown)
+                + r"\," * bool(text)
+                + text
+            )
+    return " + ".join(parts).replace("+ -", "- ") or "0"
+
+
+def _latex_monomial(space: Space, monomial: Monomial) -> str:
+    text = monomial_text(space, monomial)
+    superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+    text = re.sub(r"([A-Za-z]+)(\d+)(?=[†⁰¹²³⁴⁵⁶⁷⁸⁹ )]|$)", r"\1_{\2}", text)
+    text = re.sub(
+        rf"(†?)([{superscripts}]*)",
+        lambda m: _latex_power(bool(m.group(1)), m.group(2), superscripts), text,
+    )  # fmt: skip
+    for old, new in (("σ^{\\dagger}", "\\sigma"), ("σ", r"\sigma"), ("⁺", "^{+}"), ("⁻", "^{-}"),
+                     ("ᶻ", "^{z}"), ("⟩", r"\rangle "), ("⟨", r"\langle ")):  # fmt: skip
+        text = text.replace(old, new)
+    return text
+
+
+def _latex_power(dagger: bool, digits: str, superscripts: str) -> str:
+    number = "".join(str(superscripts.index(d)) for d in digits)
+    if dagger:
+        return rf"^{{\dagger {number}}}" if number else r"^\dagger"
+    return f"^{{{number}}}" if number else ""

@@ -1,0 +1,212 @@
+"""What a person sees in a terminal 80 columns wide: progress, tables, verdicts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+# A bar is shown for what takes longer than this.
+_PATIENCE = 1.0
+_MARKS = {
+    "passed": ("ok", "green"),
+    "failed": ("FAILED", "bold red"),
+    "skipped": ("skipped", "yellow"),
+}
+
+
+def console() -> Console:
+    """Standard output; plain text of 80 columns in pipes."""
+    return Console(
+        highlight=False, width=None if sys.stdout.isatty() else 80, soft_wrap=False
+    )
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """A bar with the time left, on a terminal, for anything longer than a second."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    tasks: dict[str, Any] = {}
+    begin = time.monotonic()
+
+    def advance(label: str, done: int, total: int) -> None:
+        if label not in tasks:
+            tasks[label] = bar.add_task(label, total=total)
+        bar.update(tasks[label], completed=done, visible=done < total)
+        if time.monotonic() - begin > _PATIENCE:
+            bar.start()
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+def show(result: Any, files: Sequence[Path], full: bool = False) -> None:
+    """An experiment: its numbers, what they can be trusted for, its expectations, its files."""
+    out = console()
+    plan = result.plan
+    out.print()
+    head = Text(plan.experiment.name, style="bold")
+    if plan.experiment.description:
+        head.append(f"  {plan.experiment.description}", style="default")
+    out.print(head)
+    for label, reason in plan.skipped.items():
+        out.print(Text(f"  {label}: skipped, {reason}", style="yellow"))
+    if result.dataset.data_vars:
+        out.print(measures_table(result, full))
+    for line in plan.lines:
+        for text, style in trust_lines(
+            line.label, result.trust[line.label], result.seconds[line.label]
+        ):
+            out.print(Text("  " + text, style=style))
+    for verdict in result.verdicts:
+        out.print(verdict_text("", verdict))
+    for path in files:
+        out.print(Text(f"  wrote {path}", style="dim"), soft_wrap=True)
+
+
+def measures_table(result: Any, full: bool = False) -> Table:
+    """One row for each measure and method: a number, or the range over the sweep."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    for column in ("measure", "method", "value"):
+        table.add_column(column, style="" if column == "value" else "", overflow="fold")
+    dataset = result.dataset
+    for name in dataset.data_vars:
+        if str(name).endswith("_error") and str(name)[:-6] in dataset:
+            continue
+        for label in dataset["method"].values:
+            error = dataset.get(f"{name}_error")
+            chosen = None if error is None else error.sel(method=label)
+            table.add_row(
+                str(name),
+                str(label),
+                *_value_texts(dataset[name].sel(method=label), chosen, full),
+            )
+    return table
+
+
+def _value_texts(array: Any, error: Any, full: bool) -> tuple[str]:
+    """A number with its error; or the smallest and largest with their places."""
+    values = array.values
+    if values.ndim == 0:
+        return (number_text(values.item(), None if error is None else float(error)),)
+    if full and values.size <= 12:
+        return (", ".join(number_text(v, None) for v in values.ravel()),)
+    real = np.abs(values) if np.iscomplexobj(values) else values
+    if np.isnan(real).all():
+        return ("none",)
+    low, high = int(np.nanargmin(real)), int(np.nanargmax(real))
+    word = "|.| " if np.iscomplexobj(values) else ""
+    return (
+        f"{word}{number_text(real.ravel()[low], None)} {_place(array, low)} .. "
+        f"{number_text(real.ravel()[high], None)} {_place(array, high)}",
+    )
+
+
+def _place(array: Any, flat: int) -> str:
+    """`at Delta = 3`."""
+    where = np.unravel_index(flat, array.shape)
+    parts = []
+    for dim, k in zip(array.dims, where, strict=True):
+        value = array[dim].values[k] if dim in array.coords else k + 1
+        parts.append(
+            f"{dim} = {value}" if isinstance(value, str) else f"{dim} = {value:.4g}"
+        )
+    return "(" + ", ".join(parts) + ")"
+
+
+def number_text(value: Any, error: float | None) -> str:
+    """A number with its standard error in brackets.
+
+    >>> number_text(0.15324649, 0.0002), number_text(1 - 2j, None)
+    ('0.15325(20)', '1 - 2i')
+    """
+    number = complex(value)
+    if np.isnan(number):
+        return "none"
+    if number.imag:
+        sign = "-" if number.imag < 0 else "+"
+        return f"{number.real:.6g} {sign} {abs(number.imag):.6g}i"
+    if error is None or not np.isfinite(error) or error <= 0:
+        return f"{number.real:.8g}"
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{number.real:.{digits}f}({round(error * 10**digits)})"
+
+
+def trust_lines(
+    label: str, trust: dict[str, Any], seconds: float
+) -> Iterator[tuple[str, str]]:
+    """How far the numbers of a line can be trusted."""
+    parts = [f"{label}: {seconds:.3g} s"]
+    if "residual" in trust:
+        parts.append(f"residual {trust['residual']:.1e}")
+    tops = [v for k, v in trust.items() if k.startswith("top_population")]
+    if tops:
+        parts.append(f"highest level {max(tops):.1e}")
+    if trust.get("symmetry", "none") != "none":
+        parts.append(trust["symmetry"])
+    yield ", ".join(parts), "dim"
+    for warning in trust["warnings"]:
+        points = f" ({warning['points']} points)" if warning["points"] > 1 else ""
+        help = f"; {warning['help']}" if warning["help"] else ""
+        yield (
+            f"warning[{warning['code']}]: {warning['message']}{help}{points}",
+            "yellow",
+        )
+    for failure in trust["failures"]:
+        name = f"{failure['measure']}: " if failure["measure"] else ""
+        yield (
+            f"failed[{failure['code']}]: {name}{failure['message']} ({failure['points']} points)",
+            "red",
+        )
+
+
+def verdict_text(model: str, verdict: Any) -> Text:
+    """One expectation on one line, or two where it did not hold."""
+    mark, style = _MARKS[verdict.verdict]
+    where = f"{model} {verdict.experiment}: " if model else ""
+    text = Text("  ")
+    text.append(f"{mark:<8}", style=style)
+    text.append(f"{where}{verdict.text.removeprefix('expect ')}")
+    if verdict.verdict == "failed":
+        text.append(
+            f"\n          {'got ' + verdict.got if verdict.got else verdict.reason}",
+            style=style,
+        )
+    elif verdict.verdict == "skipped":
+        text.append(f"\n          {verdict.reason}", style=style)
+    return text
+
+
+def show_verdict(model: str, verdict: Any, quiet: bool) -> None:
+    """Print an expectation as soon as it is known."""
+    if not quiet or verdict.verdict == "failed":
+        console().print(verdict_text(model, verdict))
+
+
+def summary_of_verdicts(verdicts: Sequence[Any]) -> None:
+    """`12 passed, 0 failed, 3 skipped`."""
+    counts = {word: sum(v.verdict == word for v in verdicts) for word in _MARKS}
+    console().print(", ".join(f"{count} {word}" for word, count in counts.items()))
