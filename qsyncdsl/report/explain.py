@@ -12,34 +12,11 @@ from qsyncdsl.algebra.heisenberg import drift
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space, monomial_text
 from qsyncdsl.algebra.system import System
 from qsyncdsl.model.types import Model
+from qsyncdsl.report.names import pretty_name
 
 # Modes up to which the equations of all of them are printed.
 _EQUATIONS = 6
 _WIDTH = 80
-
-_GREEK = {
-    name: letter
-    for name, letter in zip(
-        "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi "
-        "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(),
-        "αβγδεζηθκλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ",
-        strict=True,
-    )
-}
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-
-def pretty_name(name: str) -> str:
-    """A name for people: `gamma1` as `γ₁`, `kappa_c` as `κ_c`.
-
-    >>> pretty_name("gamma1"), pretty_name("Delta"), pretty_name("gamma1_2")
-    ('γ₁', 'Δ', 'γ₁_2')
-    """
-    match = re.fullmatch(r"([A-Za-z]+)(\d*)(.*)", name)
-    if not match:
-        return name
-    word, digits, rest = match.groups()
-    return _GREEK.get(word, word) + digits.translate(_SUBSCRIPTS) + rest
 
 
 def explain(model: Model, system: System, symmetry: str) -> str:

@@ -28,14 +28,12 @@ def assemble(
     Lines with a coarser grid leave gaps (NaN), and so do points that failed.
     """
     lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
-    names = xr.DataArray(
-        [line.label for line in plan.lines], dims="method", name="method"
-    )
     if lines:
         dataset = xr.concat(
             lines, dim=names, join="outer", data_vars="all", coords="minimal",
             compat="override", combine_attrs="override",
         )  # fmt: skip
+        dataset = dataset.assign_coords(method=[line.label for line in plan.lines])
     else:
         dataset = xr.Dataset()
     _describe(plan, dataset)
