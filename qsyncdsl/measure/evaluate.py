@@ -16,6 +16,7 @@ from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
 from qsyncdsl.model import numbers, signature
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import fail
+from qsyncdsl.model.kinds import bare_measure
 from qsyncdsl.model.types import Parameter, Scope
 from qsyncdsl.model.values import Frame, ModeValue
 from qsyncdsl.registry import Argument, measures
@@ -84,6 +85,8 @@ class MeasureEvaluator(OperatorEvaluator):
             return self.located[node.key]
         if node.key == "time" and self.series:
             return self.time
+        if scope.find(node.key) is None and bare_measure(node.key):
+            return self.word(tree.Call(node.span, node, ()), node.key, scope, frame)
         return super().name(node, scope, frame)
 
     def parameter(self, parameter: Parameter, index: tuple[int, ...]) -> Any:

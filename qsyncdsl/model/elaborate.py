@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl import resources
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.model import faults
 from qsyncdsl.model.types import (
     Case,
     Component,
@@ -33,6 +35,9 @@ from qsyncdsl.model.types import (
 )
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
+
+
+RESERVED = ("i", "t", "pi", "inf")
 
 
 @dataclass
@@ -69,7 +74,7 @@ def elaborate(
     """Gather the declarations of a file; faults are returned beside the model."""
     work = Elaboration(source)
     top = _Place(Scope())
-    _Reader(work, load).statements(file.statements, top)
+    _Reader(work, load or _load).statements(file.statements, top)
     model = Model(
         source,
         work.title,
@@ -87,6 +92,15 @@ def elaborate(
     return model, tuple(work.faults)
 
 
+_FORBIDDEN = {
+    "a component": ("case", "experiment", "component", "import", "title", "reference"),
+    "an imported file": (
+        "parameters", "lattice", "mode", "variable", "noise", "hamiltonian", "dissipator",
+        "coupling", "kick", "equation", "use", "case", "experiment", "initial",
+    ),
+}  # fmt: skip
+
+
 class _Reader:
     """One pass over the statements, in order."""
 
@@ -95,14 +109,32 @@ class _Reader:
     ) -> None:
         self.work = work
         self.load = load
+        self._open: list[Component] = []
+        self._imported: list[Path] = []
+        self._folder = Path(work.source.name).parent
 
-    def statements(self, statements: tuple[tree.Statement, ...], place: _Place) -> None:
+    def statements(self, statements: tuple[tree.Statement, ...], place: _Place, where: str = "") -> None:  # fmt: skip
+        """Read statements; `where` names a place in which not all of them can stand."""
         for statement in statements:
-            getattr(self, "_" + type(statement).__name__.lower())(statement, place)
+            what = type(statement).__name__.lower()
+            if what in _FORBIDDEN.get(where, ()):
+                self.work.faults.append(
+                    faults.statement_not_allowed(statement, f"'{what}'", where)
+                )
+                continue
+            getattr(self, "_" + what)(statement, place)
 
     # ── declarations ─────────────────────────────────────────────────────────────────────────
 
-    def _declare(self, entity: Entity, key: str, place: _Place) -> None:
+    def _declare(self, entity: Entity, name: tree.Name, place: _Place) -> None:
+        key = name.key
+        first = place.scope.names.get(key)
+        if key in RESERVED:
+            self.work.faults.append(faults.reserved(name))
+            return
+        if first is not None:
+            self.work.faults.append(faults.duplicate(name, first.span))
+            return
         place.scope.names[key] = entity
         self.work.entities[entity.name] = entity
 
@@ -131,15 +163,13 @@ class _Reader:
                 item.place.name, item.place.span, index, place, item.description
             )
             entity = Parameter(**common, value=item.value, random=item.operator == "~")  # type: ignore[arg-type]
-            self._declare(entity, item.place.name.key, place)
+            self._declare(entity, item.place.name, place)
 
     def _lattice(self, statement: tree.Lattice, place: _Place) -> None:
         common = self._common(
             statement.name, statement.name.span, (), place, statement.description
         )
-        self._declare(
-            Lattice(**common, value=statement.value), statement.name.key, place
-        )  # type: ignore[arg-type]
+        self._declare(Lattice(**common, value=statement.value), statement.name, place)  # type: ignore[arg-type]
 
     def _kinded(self, make: type, statement: tree.Mode | tree.Variable | tree.Noise, place: _Place) -> None:  # fmt: skip
         kind, arguments = _kind(statement.kind)
@@ -150,7 +180,7 @@ class _Reader:
                 common = self._common(
                     name, name.span, index, place, statement.description
                 )
-                self._declare(make(**common, kind=kind, **extra), name.key, place)
+                self._declare(make(**common, kind=kind, **extra), name, place)
 
     def _mode(self, statement: tree.Mode, place: _Place) -> None:
         self._kinded(Mode, statement, place)
@@ -171,7 +201,7 @@ class _Reader:
             else tuple(n.key for n in statement.parameters)
         )
         entity = Define(**common, value=statement.value, parameters=names)  # type: ignore[arg-type]
-        self._declare(entity, statement.name.key, place)
+        self._declare(entity, statement.name, place)
 
     # ── terms ────────────────────────────────────────────────────────────────────────────────
 
@@ -230,23 +260,30 @@ class _Reader:
         entity = Component(
             **common, settings=statement.settings or (), body=statement.body
         )  # type: ignore[arg-type]
-        self._declare(entity, statement.name.key, place)
+        self._declare(entity, statement.name, place)
 
     def _use(self, statement: tree.Use, place: _Place) -> None:
         component = self._resolve(statement.component, place.scope)
         if not isinstance(component, Component):
+            known = [
+                n for n, e in place.scope.known().items() if isinstance(e, Component)
+            ]
+            self.work.faults.append(
+                faults.unknown_component(statement.component, known)
+            )
+            return
+        if component in self._open:
+            self.work.faults.append(
+                faults.recursion(statement, f"component '{component.written}'")
+            )
             return
         name = statement.place.name
         own = indices(statement.place.arguments, place.scope)
         inner = Scope(path=f"{place.scope.path}{name.key}.")
         replicas = place.replicas + own
         common = self._common(name, name.span, own, place, None)
-        self._declare(Namespace(**common, members=inner), name.key, place)  # type: ignore[arg-type]
-        given = {
-            s.place.name.key: s
-            for s in statement.settings or ()
-            if isinstance(s.place, tree.Place)
-        }
+        self._declare(Namespace(**common, members=inner), name, place)  # type: ignore[arg-type]
+        given = self._given(statement, component)
         for default in component.settings:
             assert isinstance(default.place, tree.Place)
             key = default.place.name.key
@@ -256,7 +293,34 @@ class _Reader:
                 else (default.value, inner)
             )
             self._argument(default.place.name, chosen, scope, replicas, inner)
-        self.statements(component.body, _Place(inner, replicas))
+        self._open.append(component)
+        self.statements(component.body, _Place(inner, replicas), "a component")
+        self._open.pop()
+
+    def _given(
+        self, statement: tree.Use, component: Component
+    ) -> dict[str, tree.Setting]:
+        """The arguments of a `use`, held against those of its component."""
+        known = [
+            s.place.name.key
+            for s in component.settings
+            if isinstance(s.place, tree.Place)
+        ]
+        given: dict[str, tree.Setting] = {}
+        for setting in statement.settings or ():
+            name = (
+                setting.place.names[0]
+                if isinstance(setting.place, tree.Group)
+                else setting.place.name
+            )
+            if name.key not in known:
+                self.work.faults.append(faults.unknown_argument(name, component, known))
+            elif name.key in given:
+                self.work.faults.append(
+                    faults.duplicate(name, given[name.key].span, "argument")
+                )
+            given[name.key] = setting
+        return given
 
     def _argument(self, name: tree.Name, value: tree.Expr, scope: Scope,
                   replicas: tuple[Index, ...], inner: Scope) -> None:  # fmt: skip
@@ -276,12 +340,57 @@ class _Reader:
         return entity
 
     def _import(self, statement: tree.Import, place: _Place) -> None:
-        """Filled by the importer of the checker."""
+        """Components and defines of another file, under their own names."""
+        path = self._import_path(statement)
+        if path is None or path in self._imported:
+            return
+        self._imported.append(path)
+        try:
+            file = self.load(path)
+        except ModelError as fault:
+            if any(d.span is not None for d in fault.diagnostics):
+                self.work.faults += fault.diagnostics
+            else:
+                reason = fault.diagnostics[0].message
+                self.work.faults.append(faults.bad_import(statement.target, reason))
+            return
+        folder, self._folder = self._folder, path.parent
+        self.statements(file.statements, place, "an imported file")
+        self._folder = folder
+
+    def _import_path(self, statement: tree.Import) -> Path | None:
+        """The file meant: below the model's folder, or in the bundled library."""
+        target = statement.target
+        if isinstance(target, tree.Path):
+            names = [name.key for name in target.names]
+            library = {path.stem: path for path in resources.library().glob("*.qsync")}
+            if names[0] == "library" and len(names) == 2 and names[1] in library:
+                return library[names[1]]
+            help = (
+                f"the library has {', '.join(f'library.{n}' for n in sorted(library))}"
+            )
+            shown = ".".join(names)
+            self.work.faults.append(
+                faults.bad_import(target, f"there is no library '{shown}'", help)
+            )
+            return None
+        path = (self._folder / target.value).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            reason = "an import must stay below the model's folder"
+            self.work.faults.append(faults.bad_import(target, reason))
+            return None
+        if not path.is_file():
+            self.work.faults.append(
+                faults.bad_import(target, f"there is no file '{target.value}'")
+            )
+            return None
+        return path
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────
 
     def _title(self, statement: tree.Title, place: _Place) -> None:
-        self.work.title = statement.text.value
+        if statement.span.source is self.work.source:
+            self.work.title = statement.text.value
 
     def _reference(self, statement: tree.Reference, place: _Place) -> None:
         self.work.references.append(statement.text.value)
@@ -298,15 +407,32 @@ class _Reader:
             if isinstance(item, tree.Initial)
         )
         description = statement.description.value if statement.description else ""
+        first = self.work.cases.get(statement.name.key)
+        if first is not None:
+            self.work.faults.append(
+                faults.duplicate(statement.name, first.span, "case")
+            )
         self.work.cases[statement.name.key] = Case(
             statement.name.key, statement.name.span, description, overrides, initials
         )
 
     def _experiment(self, statement: tree.Experiment, place: _Place) -> None:
         description = statement.description.value if statement.description else ""
+        first = self.work.experiments.get(statement.name.key)
+        if first is not None:
+            self.work.faults.append(
+                faults.duplicate(statement.name, first.span, "experiment")
+            )
         self.work.experiments[statement.name.key] = Experiment(
             statement.name.key, statement.name.span, description, statement.body
         )
+
+
+def _load(path: Path) -> tree.File:
+    """Parse an imported file."""
+    from qsyncdsl.syntax.parse import parse, read
+
+    return parse(read(path))
 
 
 def indices(arguments: tuple[tree.Argument, ...], scope: Scope) -> tuple[Index, ...]:

@@ -169,6 +169,8 @@ class Inference:
         if node.key in self.extra:
             return self.extra[node.key]
         entity = scope.find(node.key)
+        if entity is None and self.measuring and bare_measure(node.key):
+            return NUMBER
         if entity is None:
             known = {*scope.known(), *bindings, *self.extra}
             if node.key in functions or node.key in measures:
@@ -584,6 +586,11 @@ class Inference:
                     node, "what stands after 'where'", "a condition", f"a {kind.name}"
                 )
             )
+
+
+def bare_measure(name: str) -> bool:
+    """Whether a word is a measure that needs no arguments: `liouvillian_gap`."""
+    return name in measures and not any(a.required for a in measures[name].arguments)
 
 
 def letters(kind: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def assemble(
     lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
     if lines:
         dataset = xr.concat(
-            lines, dim=names, join="outer", data_vars="all", coords="minimal",
+            lines, dim="method", join="outer", data_vars="all", coords="minimal",
             compat="override", combine_attrs="override",
         )  # fmt: skip
         dataset = dataset.assign_coords(method=[line.label for line in plan.lines])
