@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
+from lark import __version__ as lark_version
+from lark.exceptions import VisitError
 
 from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.source import Source, Span
-from qsyncdsl.syntax import tree
+from qsyncdsl.syntax import faults, tree
 
 _ASCII = {"−": "-", "·": "*", "≤": "<=", "≥": ">=", "≠": "!="}
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -22,20 +27,79 @@ _PLURALS = {
 }  # fmt: skip
 
 
+# A line longer than this is not a model; brackets deeper than this are not physics.
+_LONGEST_LINE = 100_000
+_DEEPEST = 200
+_MOST_FAULTS = 30
+
+
 def parse(source: Source) -> tree.File:
     """Parse a whole file.
 
+    After a fault its statement is blanked and the rest is read on, so that all faults are found.
+
     Raises:
-        ModelError: With every fault found.
+        ModelError: E1xx, with every fault.
     """
+    refused = _refused(source)
+    if refused is not None:
+        raise ModelError([refused])
+    text, found = source.text, []
+    while True:
+        try:
+            parsed = _parser().parse(text)
+            break
+        except UnexpectedInput as fault:
+            at = _position(fault, text)
+            diagnostic, start, end = faults.syntax_fault(
+                source, text, at, _expected(fault)
+            )
+            found.append(diagnostic)
+            blanked = faults.blank(text, start, end)
+            if blanked == text or len(found) >= _MOST_FAULTS:
+                break
+            text = blanked
+    if found:
+        raise ModelError(sorted(found, key=lambda d: d.span.start if d.span else 0))
     try:
-        parsed = _parser().parse(source.text)
-    except UnexpectedInput as fault:
-        start = fault.pos_in_stream or 0
-        raise ModelError(
-            [Diagnostic("E101", "cannot read this", Span(source, start, start + 1))]
-        ) from None
-    return _Builder(source).transform(parsed)  # type: ignore[no-any-return]
+        return _Builder(source).transform(parsed)  # type: ignore[no-any-return]
+    except VisitError as fault:
+        if isinstance(fault.orig_exc, ModelError):
+            raise fault.orig_exc from None
+        raise
+    except RecursionError:
+        raise ModelError([faults.too_deep(Span(source, 0, 1))]) from None
+
+
+def _refused(source: Source) -> Diagnostic | None:
+    """What is not read at all."""
+    for number in range(1, source.line_count + 1):
+        if len(source.line(number)) > _LONGEST_LINE:
+            return faults.too_long(source, number, len(source.line(number)))
+    depth = 0
+    for place, letter in enumerate(source.text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth > _DEEPEST:
+            return faults.too_deep(Span(source, place, place + 1))
+    return None
+
+
+def _position(fault: UnexpectedInput, text: str) -> int:
+    """Where reading stopped; the end of the text if it ended too early."""
+    token = getattr(fault, "token", None)
+    if token is not None and token.type == "$END":
+        return len(text)
+    return len(text) if fault.pos_in_stream is None else int(fault.pos_in_stream)
+
+
+def _expected(fault: UnexpectedInput) -> set[str]:
+    """The terminals that could have stood there."""
+    return set(
+        getattr(fault, "accepts", None)
+        or getattr(fault, "expected", None)
+        or getattr(fault, "allowed", None)
+        or ()
+    )
 
 
 class _Lines:
@@ -65,9 +129,31 @@ class _Lines:
 
 @lru_cache(maxsize=1)
 def _parser() -> Lark:
-    """The compiled grammar."""
+    """The compiled grammar, kept on disk between runs where that is possible."""
+    try:
+        return _compile(_cache_file())
+    except Exception:  # a stale, torn or unwritable cache must never be noticed
+        return _compile(None)
+
+
+def _cache_file() -> str | None:
+    """A file of its own for each grammar and each version of what reads it."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsyncdsl"
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    versions = f"{resources.grammar()}{lark_version}{sys.version}"
+    return str(
+        base / f"grammar-{hashlib.sha256(versions.encode()).hexdigest()[:16]}.lark"
+    )
+
+
+def _compile(cache: str | None) -> Lark:
+    """The parser, from the cache if there is one."""
     return Lark(
         resources.grammar(),
+        cache=cache or False,
         parser="lalr",
         lexer="contextual",
         propagate_positions=True,
@@ -93,8 +179,19 @@ class _Builder(Transformer):  # type: ignore[misc]
         if token.type == "STRING":
             return tree.String(span, str(token)[1:-1])
         if token.type == "NUMBER":
-            return tree.Number(span, int(token) if token.isdecimal() else float(token))
+            return self._number(span, str(token))
         return _ASCII.get(str(token), str(token))
+
+    def _number(self, span: Span, text: str) -> tree.Number:
+        """A literal; whole numbers are exact."""
+        if text.isdecimal():
+            if len(text) > 300:
+                raise ModelError([faults.bad_number(span)])
+            return tree.Number(span, int(text))
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            raise ModelError([faults.bad_number(span)])
+        return tree.Number(span, value)
 
     def __default__(self, data: Any, children: list[Any], meta: Any) -> Any:
         name = str(data)
