@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -317,6 +318,8 @@ def _guarded(program: Callable[..., Any]) -> int:
 
 def _unexpected(fault: Exception) -> int:
     """Usage errors of the parser of arguments, and bugs of ours."""
+    if os.environ.get("QSYNCDSL_TRACEBACK"):
+        raise fault
     show = getattr(fault, "show", None)
     if show is not None:
         show()

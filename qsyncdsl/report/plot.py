@@ -352,7 +352,7 @@ def _grid(count: int, width: float, height: float) -> tuple[Any, Any]:
     )
     for spare in axes.flat[count:]:
         spare.set_visible(False)
-    return figure, axes.flat
+    return figure, list(axes.flat)
 
 
 def _phase_axis(axes: Any) -> None:

@@ -71,13 +71,9 @@ def _at(source: Source, text: str, at: int, expected: set[str], start: int, bloc
     if first and word:
         return _opening(span, typed, block is not None)
     before = text[:at].rstrip()
-    if (
-        before
-        and (before[-1].isalnum() or before[-1] in "_)]'†")
-        and (word or typed == "(" or typed.isdigit())
-    ):
-        touching = len(before) == at
-        reason = "two words touch" if touching else "an operator is missing here"
+    meant = "TIMES" in expected or "a space" in expected
+    if meant and text[start:at].strip() not in (*STATEMENTS, *REQUESTS):
+        reason = "two words touch" if len(before) == at else "an operator is missing here"
         return Diagnostic("E106", reason, span, help="products are written with '*'")
     shown = _listed(expected)
     if not typed.strip() or at >= len(text):
