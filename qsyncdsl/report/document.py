@@ -72,13 +72,13 @@ def _measures(dataset: xr.Dataset, line: Any) -> dict[str, Any]:
     for name, variable in dataset.data_vars.items():
         if str(name).endswith("_error") and str(name)[:-6] in dataset:
             continue
-        own = _own(variable.sel(method=line.label), line)
+        own = _own(variable.sel({"method": line.label}), line)
         error = dataset.get(f"{name}_error")
         found[str(name)] = {
             "value": to_json(own.values),
             "error": None
             if error is None
-            else to_json(_own(error.sel(method=line.label), line).values),
+            else to_json(_own(error.sel({"method": line.label}), line).values),
             "dims": [str(dim) for dim in own.dims],
             "coords": {
                 str(dim): to_json(own[dim].values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from rich.text import Text
 
 # A bar is shown for what takes longer than this.
 _PATIENCE = 1.0
+_WIDTH = 80
 _MARKS = {
     "passed": ("ok", "green"),
     "failed": ("FAILED", "bold red"),
@@ -98,11 +100,11 @@ def measures_table(result: Any, full: bool = False) -> Table:
             continue
         for label in dataset["method"].values:
             error = dataset.get(f"{name}_error")
-            chosen = None if error is None else error.sel(method=label)
+            chosen = None if error is None else error.sel({"method": label})
             table.add_row(
                 str(name),
                 str(label),
-                *_value_texts(dataset[name].sel(method=label), chosen, full),
+                *_value_texts(dataset[name].sel({"method": label}), chosen, full),
             )
     return table
 
@@ -187,17 +189,18 @@ def verdict_text(model: str, verdict: Any) -> Text:
     """One expectation on one line, or two where it did not hold."""
     mark, style = _MARKS[verdict.verdict]
     where = f"{model} {verdict.experiment}: " if model else ""
-    text = Text("  ")
-    text.append(f"{mark:<8}", style=style)
-    text.append(f"{where}{verdict.text.removeprefix('expect ')}")
+    margin = " " * 10
+    body = f"{where}{verdict.text.removeprefix('expect ')}"
+    lines = textwrap.wrap(body, _WIDTH - len(margin)) or [""]
     if verdict.verdict == "failed":
-        text.append(
-            f"\n          {'got ' + verdict.got if verdict.got else verdict.reason}",
-            style=style,
+        lines += textwrap.wrap(
+            "got " + verdict.got if verdict.got else verdict.reason, _WIDTH - 10
         )
     elif verdict.verdict == "skipped":
-        text.append(f"\n          {verdict.reason}", style=style)
-    return text
+        lines += textwrap.wrap(verdict.reason, _WIDTH - len(margin))
+    text = Text("  ")
+    text.append(f"{mark:<8}", style=style)
+    return text.append(("\n" + margin).join(lines))
 
 
 def show_verdict(model: str, verdict: Any, quiet: bool) -> None:

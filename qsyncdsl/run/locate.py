@@ -27,6 +27,8 @@ def locate(session: Session, request: tree.Locate, layers: list[Layer], case: st
         ModelError: E710 for a range that is not one; and those of solving.
     """
     low, high = _ends(session, request, layers)
+    if low == high:
+        return float("nan")
     name = request.parameter.key
 
     def solved(x: float) -> Any:
@@ -60,8 +62,8 @@ def _ends(
             [Diagnostic("E710", "a range is written low..high", request.range.span)]
         )
     low, high = float(interval.start), float(interval.stop)
-    if not (np.isfinite(low) and np.isfinite(high)) or low == high:
-        raise ModelError([Diagnostic("E710", "the range needs two different finite ends", request.range.span)])  # fmt: skip
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ModelError([Diagnostic("E710", "the range needs two finite ends", request.range.span)])  # fmt: skip
     return low, high
 
 

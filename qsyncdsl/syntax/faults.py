@@ -73,7 +73,9 @@ def _at(source: Source, text: str, at: int, expected: set[str], start: int, bloc
     before = text[:at].rstrip()
     meant = "TIMES" in expected or "a space" in expected
     if meant and text[start:at].strip() not in (*STATEMENTS, *REQUESTS):
-        reason = "two words touch" if len(before) == at else "an operator is missing here"
+        reason = (
+            "two words touch" if len(before) == at else "an operator is missing here"
+        )
         return Diagnostic("E106", reason, span, help="products are written with '*'")
     shown = _listed(expected)
     if not typed.strip() or at >= len(text):
