@@ -227,8 +227,8 @@ def new(
     _create(path, pipeline.template(path.stem))
 
 
-@app.command()
-def test(
+@app.command(name="test")
+def test_models(
     files: Annotated[
         list[str] | None,
         typer.Argument(help="Files, folders or bundled names; default: all bundled."),

@@ -51,7 +51,9 @@ def find(name: str) -> Path:
     )
 
 
-def load_source(source: Source, extra: Source | None = None) -> tuple[Model, tuple[Diagnostic, ...]]:  # fmt: skip
+def load_source(
+    source: Source, extra: Source | None = None
+) -> tuple[Model, tuple[Diagnostic, ...]]:
     """Parse and check a text; `extra` are statements that the command line adds to it.
 
     Returns:
@@ -103,9 +105,12 @@ class Request:
         from qsyncdsl.run.plan import Options
 
         return Options(
-            self.cases, tuple(_set(model, text) for text in self.sets),
-            tuple(_sweep(model, text) for text in self.sweeps), self.seed, self.jobs,
-        )  # fmt: skip
+            self.cases,
+            tuple(_set(model, text) for text in self.sets),
+            tuple(_sweep(model, text) for text in self.sweeps),
+            self.seed,
+            self.jobs,
+        )
 
 
 def _set(model: Model, text: str) -> Override:
@@ -231,8 +236,13 @@ class _Loader:
         return model
 
 
-def evaluate(name: str, solve: Iterable[str], measures: Iterable[str], request: Request,
-             progress: Progress | None = None) -> ExperimentResult:  # fmt: skip
+def evaluate(
+    name: str,
+    solve: Iterable[str],
+    measures: Iterable[str],
+    request: Request,
+    progress: Progress | None = None,
+) -> ExperimentResult:
     """An experiment from the command line, called `eval`.
 
     Raises:
@@ -291,7 +301,9 @@ class LoadedModel:
     model: Model
     name: str
 
-    def run(self, *experiments: str, sets: Iterable[str] = (), jobs: int = 1, seed: int = 0) -> dict[str, xr.Dataset]:  # fmt: skip
+    def run(
+        self, *experiments: str, sets: Iterable[str] = (), jobs: int = 1, seed: int = 0
+    ) -> dict[str, xr.Dataset]:
         """Run some or all experiments and return their datasets by name.
 
         Args:
@@ -318,7 +330,9 @@ def load(name: str | Path) -> LoadedModel:
     return LoadedModel(model, str(name))
 
 
-def write(result: ExperimentResult, folder: Path, progress: Progress | None = None) -> tuple[Path, ...]:  # fmt: skip
+def write(
+    result: ExperimentResult, folder: Path, progress: Progress | None = None
+) -> tuple[Path, ...]:
     """Write the dataset and the plots of an experiment; each file is complete or absent.
 
     Raises:

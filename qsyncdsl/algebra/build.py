@@ -44,7 +44,9 @@ def examine(model: types.Model, environment: Environment, sample: int = 3) -> Sy
     return system
 
 
-def space_of(model: types.Model, environment: Environment, ring: Ring, sample: int | None = None) -> tuple[Space, dict[ParameterKey, int]]:  # fmt: skip
+def space_of(
+    model: types.Model, environment: Environment, ring: Ring, sample: int | None = None
+) -> tuple[Space, dict[ParameterKey, int]]:
     """The modes of every site, and their positions by name and site."""
     found: list[SystemMode] = []
     positions: dict[ParameterKey, int] = {}
@@ -97,9 +99,15 @@ def _build(
     }
     named = dict(symbols.table) if symbols is not None else {}
     return System(
-        space, tuple(hamiltonian), tuple(jumps), tuple(kicks), hbar,
-        MappingProxyType(named), MappingProxyType(structure), MappingProxyType(positions),
-    )  # fmt: skip
+        space,
+        tuple(hamiltonian),
+        tuple(jumps),
+        tuple(kicks),
+        hbar,
+        MappingProxyType(named),
+        MappingProxyType(structure),
+        MappingProxyType(positions),
+    )
 
 
 def _size(mode: types.Mode, site: tuple[int, ...], environment: Environment) -> Any:
@@ -135,7 +143,9 @@ def _bad_size(mode: types.Mode, node: Any, value: Any, wanted: str) -> None:
 # ── terms ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _frames(term: types.Term, evaluator: OperatorEvaluator, sample: int | None) -> Iterator[tuple[Frame, float]]:  # fmt: skip
+def _frames(
+    term: types.Term, evaluator: OperatorEvaluator, sample: int | None
+) -> Iterator[tuple[Frame, float]]:
     """Every replica and every value of the binders, with weights."""
     for instance in islice(evaluator.environment.sites(term.replicas), sample):
         frame = Frame({}, instance)

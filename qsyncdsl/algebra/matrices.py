@@ -86,8 +86,14 @@ def _factor(space: Space, factor: Factor, dimensions: Sequence[int]) -> Any:
     return sp.coo_array((values, (rows, columns)), shape=(dimension, dimension))
 
 
-def _joint(space: Space, keys: tuple[int, ...], parts: tuple[Factor, ...], inner: dict[int, int],
-           small: list[int], dimensions: Sequence[int]) -> Any:  # fmt: skip
+def _joint(
+    space: Space,
+    keys: tuple[int, ...],
+    parts: tuple[Factor, ...],
+    inner: dict[int, int],
+    small: list[int],
+    dimensions: Sequence[int],
+) -> Any:
     """A product of factors with a function among them, on the modes of all."""
     total = sp.identity(prod(small), format="csr")
     for key, word in parts:
@@ -119,7 +125,13 @@ def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> A
         if before is not None and np.abs(block - before).max() < _TOLERANCE:
             return sp.coo_array(np.where(np.abs(block) < 1e-16, 0, block))
         before, padding = block, padding * 2
-        if prod(n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)) > _MOST_LEVELS:  # fmt: skip
+        if (
+            prod(
+                n + (padding if k in growing else 0)
+                for k, n in zip(keys, kept, strict=True)
+            )
+            > _MOST_LEVELS
+        ):
             raise ValueError(
                 f"{name} of this operator does not settle as its space grows"
             )
@@ -136,18 +148,28 @@ def _is_diagonal(argument: Polynomial) -> bool:
     )
 
 
-def _function_block(space: Space, name: str, argument: Polynomial, keys: tuple[int, ...],
-                    kept: list[int], growing: list[int], padding: int) -> np.ndarray:  # fmt: skip
+def _function_block(
+    space: Space,
+    name: str,
+    argument: Polynomial,
+    keys: tuple[int, ...],
+    kept: list[int],
+    growing: list[int],
+    padding: int,
+) -> np.ndarray:
     """The kept block of a function of an operator, from a space with more levels."""
     sizes = [
         n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)
     ]
     inner = {key: position for position, key in enumerate(keys)}
     sub = Space(tuple(space.modes[k] for k in keys), space.ring)
-    moved = {
-        tuple((inner[k], w) if isinstance(k, int) else (tuple(inner[x] for x in k), w) for k, w in m): c
+    moved: dict[Monomial, Any] = {
+        tuple(
+            (inner[k], w) if isinstance(k, int) else (tuple(inner[x] for x in k), w)
+            for k, w in m
+        ): c
         for m, c in argument.terms.items()
-    }  # fmt: skip
+    }
     matrix = polynomial_matrix(Polynomial(sub, moved), sizes).toarray()
     value = _apply(name, matrix)
     flat = np.arange(prod(sizes)).reshape(sizes)[tuple(slice(n) for n in kept)].ravel()

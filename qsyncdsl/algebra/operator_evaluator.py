@@ -20,9 +20,15 @@ from qsyncdsl.syntax import tree
 _OF_NUMBERS = ("linspace", "logspace", "integral")
 
 _SYMPY_NAMES = {
-    "abs": "Abs", "real": "re", "imag": "im", "conj": "conjugate", "ceil": "ceiling",
-    "min": "Min", "max": "Max", "step": "Heaviside",
-}  # fmt: skip
+    "abs": "Abs",
+    "real": "re",
+    "imag": "im",
+    "conj": "conjugate",
+    "ceil": "ceiling",
+    "min": "Min",
+    "max": "Max",
+    "step": "Heaviside",
+}
 
 
 class Symbols:
@@ -146,9 +152,12 @@ class OperatorEvaluator(Evaluator):
         kind = self.space.modes[position].kind
         if not kind.bare:
             fail(
-                "E316", node, f"'{value.label}' alone is not an operator", f"a {kind.name}",
+                "E316",
+                node,
+                f"'{value.label}' alone is not an operator",
+                f"a {kind.name}",
                 f"write one of {', '.join(f'{value.label}.{x}' for x in kind.letters)}",
-            )  # fmt: skip
+            )
         return self.space.letter(position, kind.bare)
 
     def _place(self, value: ModeValue, node: tree.Expr) -> int:
@@ -162,8 +171,12 @@ class OperatorEvaluator(Evaluator):
         try:
             return self.position_of(value)
         except KeyError:
-            fail("E304", node, f"'{value.label}[{value.atom}]' is not a representative atom",
-                 help="write atoms as 1..4")  # fmt: skip
+            fail(
+                "E304",
+                node,
+                f"'{value.label}[{value.atom}]' is not a representative atom",
+                help="write atoms as 1..4",
+            )
 
     def letter(
         self, mode: ModeValue, name: str, arguments: tuple[Any, ...], node: tree.Expr
@@ -175,8 +188,12 @@ class OperatorEvaluator(Evaluator):
             name == chosen.kind.bare and chosen.kind.bare
         ):
             known = [x for x in chosen.kind.letters if x != chosen.kind.bare]
-            fail("E317", node, f"a {chosen.kind.name} has no operator '{name}'",
-                 help=f"it has {', '.join(known)}")  # fmt: skip
+            fail(
+                "E317",
+                node,
+                f"a {chosen.kind.name} has no operator '{name}'",
+                help=f"it has {', '.join(known)}",
+            )
         if name == "shift":
             arguments = tuple(
                 self._integer(self.numerical(x, node), node) for x in arguments
@@ -255,9 +272,12 @@ class OperatorEvaluator(Evaluator):
                 fail("E319", summand, "'h.c.' would count this number twice")
             if value.is_hermitian() and value:
                 fail(
-                    "E331", summand, "'h.c.' would count this Hermitian term twice",
-                    "is its own adjoint", "put it outside: (x + h.c.) + y",
-                )  # fmt: skip
+                    "E331",
+                    summand,
+                    "'h.c.' would count this Hermitian term twice",
+                    "is its own adjoint",
+                    "put it outside: (x + h.c.) + y",
+                )
         left = self.operand(self.evaluate(node.left, scope, frame), node.left)
         return left + left.dag() if node.operator == "+" else left - left.dag()
 
@@ -366,8 +386,12 @@ class OperatorEvaluator(Evaluator):
         for position, factor in angles.items():
             k = numbers.integer(numbers.simplify(complex(self.numerical(factor, node))))
             if k is None:
-                fail("E323", node, "a function of the angle must be 2 pi periodic",
-                     f"the angle is multiplied by {numbers.show(complex(self.numerical(factor, node)))}")  # fmt: skip
+                fail(
+                    "E323",
+                    node,
+                    "a function of the angle must be 2 pi periodic",
+                    f"the angle is multiplied by {numbers.show(complex(self.numerical(factor, node)))}",
+                )
             result = result * self.space.letter(position, "shift", k)
         return result
 
@@ -396,8 +420,12 @@ class OperatorEvaluator(Evaluator):
         values = {}
         for symbol in value.free_symbols:
             if symbol not in known:
-                fail("E324", node, "time inside a function of an operator",
-                     help="let time stand in a coefficient")  # fmt: skip
+                fail(
+                    "E324",
+                    node,
+                    "time inside a function of an operator",
+                    help="let time stand in a coefficient",
+                )
             name, index = known[symbol]
             parameter = self.environment.model.parameters[name]
             values[symbol] = self.environment.value(parameter, index)
@@ -411,7 +439,20 @@ class OperatorEvaluator(Evaluator):
 
 
 _OPERATOR_FUNCTIONS = frozenset(
-    "exp cos sin tan sinh cosh tanh sqrt log abs sign step".split()
+    [
+        "exp",
+        "cos",
+        "sin",
+        "tan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "sqrt",
+        "log",
+        "abs",
+        "sign",
+        "step",
+    ]
 )
 
 

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 class Ring(Protocol):
     """What the algebra needs of its coefficients."""
 
-    imaginary: Any
+    @property
+    def imaginary(self) -> Any:
+        """The imaginary unit."""
 
     def number(self, value: Any) -> Any:
         """An int, Fraction, float or complex as a coefficient."""
@@ -71,7 +73,7 @@ class Symbolic:
     def number(self, value: Any) -> Any:
         """An exact SymPy number, or the expression itself."""
         sp = _sympy()
-        if isinstance(value, bool) or isinstance(value, sp.Basic):
+        if isinstance(value, (bool, sp.Basic)):
             return value
         if isinstance(value, int):
             return sp.Integer(value)

@@ -145,7 +145,9 @@ def product(factors: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _assignments(evaluator: OperatorEvaluator, statement: types.Initial) -> Iterable[tuple[int, np.ndarray]]:  # fmt: skip
+def _assignments(
+    evaluator: OperatorEvaluator, statement: types.Initial
+) -> Iterable[tuple[int, np.ndarray]]:
     """The modes of a statement with their states."""
     for instance in evaluator.environment.sites(statement.replicas):
         for place in statement.places:
@@ -157,23 +159,39 @@ def _assignments(evaluator: OperatorEvaluator, statement: types.Initial) -> Iter
                 )
 
 
-def _one(evaluator: OperatorEvaluator, statement: types.Initial, name: tree.Name,
-         arguments: tuple[tree.Argument, ...], frame: Frame) -> Iterable[tuple[int, np.ndarray]]:  # fmt: skip
+def _one(
+    evaluator: OperatorEvaluator,
+    statement: types.Initial,
+    name: tree.Name,
+    arguments: tuple[tree.Argument, ...],
+    frame: Frame,
+) -> Iterable[tuple[int, np.ndarray]]:
     value = evaluator.evaluate(name, statement.scope, frame)
     if not isinstance(value, ModeValue):
         return
     if not value.missing:
-        yield evaluator.position_of(value), single(evaluator, value, statement.value, statement.scope, frame)  # fmt: skip
+        yield (
+            evaluator.position_of(value),
+            single(evaluator, value, statement.value, statement.scope, frame),
+        )
         return
     for site in evaluator.environment.sites(value.mode.index, value.site):
         mode = ModeValue(value.mode, site)
         inner = _bound(evaluator, statement, arguments, site[len(value.site) :], frame)
         if inner is not None:
-            yield evaluator.position_of(mode), single(evaluator, mode, statement.value, statement.scope, inner)  # fmt: skip
+            yield (
+                evaluator.position_of(mode),
+                single(evaluator, mode, statement.value, statement.scope, inner),
+            )
 
 
-def _bound(evaluator: OperatorEvaluator, statement: types.Initial,
-           arguments: tuple[tree.Argument, ...], site: tuple[int, ...], frame: Frame) -> Frame | None:  # fmt: skip
+def _bound(
+    evaluator: OperatorEvaluator,
+    statement: types.Initial,
+    arguments: tuple[tree.Argument, ...],
+    site: tuple[int, ...],
+    frame: Frame,
+) -> Frame | None:
     """The frame of one site; None where the statement does not mean it."""
     for argument, number in zip(arguments, site, strict=False):
         if isinstance(argument, tree.Each):
@@ -190,7 +208,13 @@ def _bound(evaluator: OperatorEvaluator, statement: types.Initial,
     return frame
 
 
-def single(evaluator: OperatorEvaluator, value: ModeValue, node: tree.Expr, scope: types.Scope, frame: Frame) -> np.ndarray:  # fmt: skip
+def single(
+    evaluator: OperatorEvaluator,
+    value: ModeValue,
+    node: tree.Expr,
+    scope: types.Scope,
+    frame: Frame,
+) -> np.ndarray:
     """A named state of one mode.
 
     Raises:

@@ -73,7 +73,12 @@ def weak_symmetry(shifts: Iterable[Sequence[int]], count: int) -> Symmetry:
 def _tidy(charge: list[int], modulus: int) -> tuple[int, ...]:
     """First entry positive; residues small."""
     if modulus:
-        charge = [(c + modulus // 2 - (modulus % 2 == 0)) % modulus - modulus // 2 + (modulus % 2 == 0) for c in charge]  # fmt: skip
+        charge = [
+            (c + modulus // 2 - (modulus % 2 == 0)) % modulus
+            - modulus // 2
+            + (modulus % 2 == 0)
+            for c in charge
+        ]
     lead = next((c for c in charge if c), 0)
     return tuple(-c if lead < 0 else c for c in charge)
 

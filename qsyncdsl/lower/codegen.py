@@ -18,16 +18,16 @@ class _Printer(PythonCodePrinter):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__({"fully_qualified_modules": False})
 
-    def _print_ImaginaryUnit(self, expr: Any) -> str:  # noqa: N802
+    def _print_ImaginaryUnit(self, expr: Any) -> str:
         return "1j"
 
-    def _print_Abs(self, expr: Any) -> str:  # noqa: N802
+    def _print_Abs(self, expr: Any) -> str:
         return f"abs({self._print(expr.args[0])})"
 
-    def _print_Heaviside(self, expr: Any) -> str:  # noqa: N802
+    def _print_Heaviside(self, expr: Any) -> str:
         return f"step({self._print(expr.args[0])})"
 
-    def _print_Rational(self, expr: Any) -> str:  # noqa: N802
+    def _print_Rational(self, expr: Any) -> str:
         return f"{expr.p}/{expr.q}"
 
 

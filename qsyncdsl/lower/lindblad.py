@@ -48,15 +48,20 @@ def lindblad(system: System, title: str = "") -> Lowered:
         [(term.operator / system.hbar, term.span) for term in system.hamiltonian]
     )
     channels = tuple(
-        Channel(work.coefficient(jump.rate), work.combination([(jump.operator, jump.span)]),
-                str(jump.operator))
+        Channel(
+            work.coefficient(jump.rate),
+            work.combination([(jump.operator, jump.span)]),
+            str(jump.operator),
+        )
         for jump in system.jumps
-    )  # fmt: skip
+    )
     kicks = tuple(
-        Kick(work.coefficient(kick.period),
-             work.combination([(kick.generator / system.hbar, kick.span)]))
+        Kick(
+            work.coefficient(kick.period),
+            work.combination([(kick.generator / system.hbar, kick.span)]),
+        )
         for kick in system.kicks
-    )  # fmt: skip
+    )
     coefficients, keys = coefficient_source(work.expressions, system.symbols)
     problem = LindbladProblem(
         parts, tuple(work.matrices), coefficients, hamiltonian, channels, kicks, title
@@ -65,6 +70,7 @@ def lindblad(system: System, title: str = "") -> Lowered:
 
 
 def part(space: Space, position: int) -> Part:
+    """The tensor factor of a mode."""
     mode = space.modes[position]
     return Part(mode.label, mode.kind.name, mode.dimension, mode.kind.first(mode.size))
 

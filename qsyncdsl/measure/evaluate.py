@@ -236,10 +236,16 @@ class MeasureEvaluator(OperatorEvaluator):
                 signature.call(function, (scene,), word, values)
                 for scene in self.scenes
             ]
-            return np.array(found) if not isinstance(found[0], Distribution | PhaseSpaceMap) else found[-1]  # fmt: skip
+            return (
+                np.array(found)
+                if not isinstance(found[0], Distribution | PhaseSpaceMap)
+                else found[-1]
+            )
         except SolveError as fault:
             d = fault.diagnostic
-            raise ModelError([Diagnostic(d.code, d.message, node.span, d.label, d.notes, d.help)]) from None  # fmt: skip
+            raise ModelError(
+                [Diagnostic(d.code, d.message, node.span, d.label, d.notes, d.help)]
+            ) from None
 
     def argument(
         self, argument: Argument, node: tree.Expr, scope: Scope, frame: Frame
@@ -281,7 +287,10 @@ class MeasureEvaluator(OperatorEvaluator):
         if len(nodes) != len(parts):
             fail("E645", node, f"{len(parts)} states are needed, one for each mode")
         modes = {position: key for key, position in self.positions.items()}
-        values = [ModeValue(self.environment.model.modes[modes[k][0]], modes[k][1]) for k in range(len(parts))]  # fmt: skip
+        values = [
+            ModeValue(self.environment.model.modes[modes[k][0]], modes[k][1])
+            for k in range(len(parts))
+        ]
         factors = [
             single(self, v, n, scope, frame) for v, n in zip(values, nodes, strict=True)
         ]

@@ -27,7 +27,7 @@ def purity(scene: Scene, part: Parts | None = None) -> float:
 
 def mutual_information(
     scene: Scene, A: Parts, B: Parts, kind: str = "von_neumann"
-) -> float:  # noqa: N803
+) -> float:
     r"""$I = S(A) + S(B) - S(AB)$; `renyi2` takes $S_2 = -\ln\operatorname{Tr}\rho^2$."""
     _refuse_overlap(A, B)
     states = [_state(scene, parts) for parts in (A, B, (*A, *B))]
@@ -40,13 +40,13 @@ def mutual_information(
     return first + second - both
 
 
-def negativity(scene: Scene, A: Parts, B: Parts) -> float:  # noqa: N803
+def negativity(scene: Scene, A: Parts, B: Parts) -> float:
     r"""Sum of the moduli of the negative eigenvalues of $\rho^{T_A}$."""
     values = _transposed_eigenvalues(scene, A, B)
     return float(-values[values < -_ROUNDING].sum()) + 0.0
 
 
-def log_negativity(scene: Scene, A: Parts, B: Parts) -> float:  # noqa: N803
+def log_negativity(scene: Scene, A: Parts, B: Parts) -> float:
     r"""$E_N = \ln\lVert\rho^{T_A}\rVert_1 = \ln(1 + 2\mathcal{N})$."""
     return float(np.log1p(2 * negativity(scene, A, B)))
 

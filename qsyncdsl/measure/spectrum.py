@@ -18,7 +18,7 @@ _VISIBLE = 1e-3
 
 def spectrum(
     scene: Scene, A: Polynomial, B: Polynomial, frequencies: Any = None
-) -> Distribution:  # noqa: N803
+) -> Distribution:
     r"""$P(\omega) = \int e^{+i\omega t}[\langle A(t)B(0)\rangle - \langle A\rangle\langle B\rangle]\,dt$.
 
     The incoherent part; `coherent_weight` is what stands before $2\pi\delta(\omega)$. With $A = a^\dagger$,
@@ -36,14 +36,14 @@ def spectrum(
     return Distribution("omega", grid, values, at)
 
 
-def coherent_weight(scene: Scene, A: Polynomial, B: Polynomial) -> complex:  # noqa: N803
+def coherent_weight(scene: Scene, A: Polynomial, B: Polynomial) -> complex:
     r"""$\langle A\rangle\langle B\rangle$, the weight of $2\pi\delta(\omega)$ in the full spectrum."""
     return scene.expect(A) * scene.expect(B)
 
 
 def correlation(
     scene: Scene, A: Polynomial, B: Polynomial, times: Any = None
-) -> Distribution:  # noqa: N803
+) -> Distribution:
     r"""$\langle A(t)B(0)\rangle$ for $t \ge 0$ in the stationary state."""
     parts = _at(scene).correlation(scene.state.rho, scene.matrix(A), scene.matrix(B))
     constant = coherent_weight(scene, A, B)
@@ -59,7 +59,7 @@ def correlation(
     return Distribution("tau", grid, np.array([at(t) for t in grid]), at)
 
 
-def peak(scene: Scene, A: Polynomial, B: Polynomial) -> float:  # noqa: N803
+def peak(scene: Scene, A: Polynomial, B: Polynomial) -> float:
     """Frequency of the highest point of `spectrum(A, B)`."""
     return argmax(spectrum(scene, A, B))
 
@@ -73,7 +73,7 @@ def observed_frequency(scene: Scene, a: int) -> float:
     return -peak(scene, lower.dag(), lower)
 
 
-def poles(scene: Scene, A: Polynomial, B: Polynomial) -> tuple[complex, ...]:  # noqa: N803
+def poles(scene: Scene, A: Polynomial, B: Polynomial) -> tuple[complex, ...]:
     r"""The $\lambda_k$ of $\langle A(t)B(0)\rangle = \sum_k c_k e^{\lambda_k t}$, the strongest line first."""
     values, weights = _lines(scene, A, B)
     heights = np.abs(weights) / np.maximum(-values.real, 1e-300)
@@ -82,7 +82,7 @@ def poles(scene: Scene, A: Polynomial, B: Polynomial) -> tuple[complex, ...]:  #
     return tuple(complex(values[k]) for k in kept)
 
 
-def linewidth(scene: Scene, A: Polynomial, B: Polynomial) -> float:  # noqa: N803
+def linewidth(scene: Scene, A: Polynomial, B: Polynomial) -> float:
     r"""Full width $-2\,\mathrm{Re}\,\lambda$ of the strongest line."""
     found = poles(scene, A, B)
     if not found:

@@ -139,9 +139,11 @@ def _peak(value: Distribution) -> tuple[float, float]:
     if value.period is None:
         low, high = max(low, value.grid[0]), min(high, value.grid[-1])
     found = minimize_scalar(
-        lambda z: -float(np.real(value.at(z))), bounds=(low, high), method="bounded",
+        lambda z: -float(np.real(value.at(z))),
+        bounds=(low, high),
+        method="bounded",
         options={"xatol": 1e-12 * max(1.0, abs(x))},
-    )  # fmt: skip
+    )
     if -found.fun > height:
         x, height = float(found.x), float(-found.fun)
     if value.period is not None:

@@ -134,8 +134,14 @@ class _Checker:
             found |= dict.fromkeys(index.names, NUMBER)
         return found
 
-    def _kind(self, registry: Registry, entity: Entity, arguments: tuple[tree.Argument, ...],
-              what: str, bindings: Bindings) -> None:  # fmt: skip
+    def _kind(
+        self,
+        registry: Registry,
+        entity: Entity,
+        arguments: tuple[tree.Argument, ...],
+        what: str,
+        bindings: Bindings,
+    ) -> None:
         """A mode, variable or noise with the arguments of its kind."""
         kind = entity.kind  # type: ignore[attr-defined]
         node = tree.Name(entity.span, kind, kind)
@@ -153,7 +159,14 @@ class _Checker:
             if not isinstance(value, tuple) and name != "f":
                 self.kinds.number(value, entity.scope, bindings, f"'{name}'")
 
-    def _word_call(self, registry: Registry, node: tree.Expr, what: str, scope: Scope, bindings: Bindings) -> None:  # fmt: skip
+    def _word_call(
+        self,
+        registry: Registry,
+        node: tree.Expr,
+        what: str,
+        scope: Scope,
+        bindings: Bindings,
+    ) -> None:
         """`ring(10, range = 2)`, `normal(1, 0.1)`: a word with arguments."""
         name = node.function if isinstance(node, tree.Call) else node
         if not isinstance(name, tree.Name) or name.key not in registry:
@@ -201,7 +214,12 @@ class _Checker:
             if what == "a Hamiltonian term":
                 self._summands(term, set(bindings))
         if term.rate is not None:
-            self.kinds.number(term.rate, term.scope, bindings, "a rate" if what == "a jump operator" else "a period")  # fmt: skip
+            self.kinds.number(
+                term.rate,
+                term.scope,
+                bindings,
+                "a rate" if what == "a jump operator" else "a period",
+            )
         self.kinds.operator(term.value, term.scope, bindings, what)
 
     def _binders(self, binders: tree.Binders, scope: Scope) -> dict[str, Kind]:

@@ -35,8 +35,14 @@ def check_experiment(
 class _Requests:
     """One experiment."""
 
-    def __init__(self, model: Model, experiment: Experiment, report: Callable[[Diagnostic], None],
-                 used: set[str], check_initial: Callable[[Initial], None]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        model: Model,
+        experiment: Experiment,
+        report: Callable[[Diagnostic], None],
+        used: set[str],
+        check_initial: Callable[[Initial], None],
+    ) -> None:
         self.model = model
         self.experiment = experiment
         self.report = report
@@ -215,12 +221,19 @@ class _Requests:
             return
         kind = self.kinds.of(goal, self.model.scope, {})
         if kind.name in ("number", "operator", "mode", "list"):
-            self.report(faults.wrong_kind(goal, "what is looked for", "a condition", f"a {kind.name}; write 'where x = 0', 'x > 0' or 'x is maximal'"))  # fmt: skip
+            self.report(
+                faults.wrong_kind(
+                    goal,
+                    "what is looked for",
+                    "a condition",
+                    f"a {kind.name}; write 'where x = 0', 'x > 0' or 'x is maximal'",
+                )
+            )
 
     # ── plots and expectations ───────────────────────────────────────────────────────────────
 
     def _plot(self, request: tree.Plot) -> None:
-        coordinates = {name: NUMBER for name in (*_COORDINATES, *self._index_names())}
+        coordinates = dict.fromkeys((*_COORDINATES, *self._index_names()), NUMBER)
         shown = Inference(
             self.report, True, {**coordinates, **self.names}, self.kinds.used
         )
@@ -262,7 +275,7 @@ class _Requests:
             )
 
     def _expect(self, request: tree.Expect) -> None:
-        coordinates = {name: NUMBER for name in ("time", *self._index_names())}
+        coordinates = dict.fromkeys(("time", *self._index_names()), NUMBER)
         inner = Inference(
             self.report, True, {**coordinates, **self.names}, self.kinds.used
         )

@@ -36,7 +36,6 @@ from qsyncdsl.model.types import (
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
 
-
 RESERVED = ("i", "t", "pi", "inf")
 
 
@@ -95,25 +94,37 @@ def elaborate(
 _FORBIDDEN = {
     "a component": ("case", "experiment", "component", "import", "title", "reference"),
     "an imported file": (
-        "parameters", "lattice", "mode", "variable", "noise", "hamiltonian", "dissipator",
-        "coupling", "kick", "equation", "use", "case", "experiment", "initial",
+        "parameters",
+        "lattice",
+        "mode",
+        "variable",
+        "noise",
+        "hamiltonian",
+        "dissipator",
+        "coupling",
+        "kick",
+        "equation",
+        "use",
+        "case",
+        "experiment",
+        "initial",
     ),
-}  # fmt: skip
+}
 
 
 class _Reader:
     """One pass over the statements, in order."""
 
-    def __init__(
-        self, work: Elaboration, load: Callable[[Path], tree.File] | None
-    ) -> None:
+    def __init__(self, work: Elaboration, load: Callable[[Path], tree.File]) -> None:
         self.work = work
         self.load = load
         self._open: list[Component] = []
         self._imported: list[Path] = []
         self._folder = Path(work.source.name).parent
 
-    def statements(self, statements: tuple[tree.Statement, ...], place: _Place, where: str = "") -> None:  # fmt: skip
+    def statements(
+        self, statements: tuple[tree.Statement, ...], place: _Place, where: str = ""
+    ) -> None:
         """Read statements; `where` names a place in which not all of them can stand."""
         for statement in statements:
             what = type(statement).__name__.lower()
@@ -138,8 +149,14 @@ class _Reader:
         place.scope.names[key] = entity
         self.work.entities[entity.name] = entity
 
-    def _common(self, name: tree.Name, span: Span, index: tuple[Index, ...], place: _Place,
-                description: tree.String | None) -> dict[str, object]:  # fmt: skip
+    def _common(
+        self,
+        name: tree.Name,
+        span: Span,
+        index: tuple[Index, ...],
+        place: _Place,
+        description: tree.String | None,
+    ) -> dict[str, object]:
         return {
             "name": place.scope.path + name.key,
             "written": name.written,
@@ -151,7 +168,9 @@ class _Reader:
             "description": description.value if description else "",
         }
 
-    def _named(self, place_or_group: tree.Place | tree.Group) -> tuple[tuple[tree.Name, tuple[tree.Argument, ...]], ...]:  # fmt: skip
+    def _named(
+        self, place_or_group: tree.Place | tree.Group
+    ) -> tuple[tuple[tree.Name, tuple[tree.Argument, ...]], ...]:
         if isinstance(place_or_group, tree.Group):
             return tuple((name, ()) for name in place_or_group.names)
         return ((place_or_group.name, place_or_group.arguments),)
@@ -171,7 +190,12 @@ class _Reader:
         )
         self._declare(Lattice(**common, value=statement.value), statement.name, place)  # type: ignore[arg-type]
 
-    def _kinded(self, make: type, statement: tree.Mode | tree.Variable | tree.Noise, place: _Place) -> None:  # fmt: skip
+    def _kinded(
+        self,
+        make: type,
+        statement: tree.Mode | tree.Variable | tree.Noise,
+        place: _Place,
+    ) -> None:
         kind, arguments = _kind(statement.kind)
         extra = {} if make is Variable else {"arguments": arguments}
         for target in statement.places:
@@ -205,9 +229,14 @@ class _Reader:
 
     # ── terms ────────────────────────────────────────────────────────────────────────────────
 
-    def _term(self, into: list[Term], value: tree.Expr, rate: tree.Expr | None,
-              statement: tree.Hamiltonian | tree.Dissipator | tree.Coupling | tree.Kick,
-              place: _Place) -> None:  # fmt: skip
+    def _term(
+        self,
+        into: list[Term],
+        value: tree.Expr,
+        rate: tree.Expr | None,
+        statement: tree.Hamiltonian | tree.Dissipator | tree.Coupling | tree.Kick,
+        place: _Place,
+    ) -> None:
         into.append(
             Term(
                 value,
@@ -245,10 +274,14 @@ class _Reader:
     def _equation(self, statement: tree.Equation, place: _Place) -> None:
         self.work.equations.append(
             Equation(
-                statement.place, statement.value, statement.binders, place.replicas,
-                place.scope, statement.span,
+                statement.place,
+                statement.value,
+                statement.binders,
+                place.replicas,
+                place.scope,
+                statement.span,
             )
-        )  # fmt: skip
+        )
 
     def _initial(self, statement: tree.Initial, place: _Place) -> None:
         self.work.initials.append(initial(statement, place.scope, place.replicas))
@@ -257,9 +290,8 @@ class _Reader:
 
     def _component(self, statement: tree.Component, place: _Place) -> None:
         common = self._common(statement.name, statement.name.span, (), place, None)
-        entity = Component(
-            **common, settings=statement.settings or (), body=statement.body
-        )  # type: ignore[arg-type]
+        settings = statement.settings or ()
+        entity = Component(**common, settings=settings, body=statement.body)  # type: ignore[arg-type]
         self._declare(entity, statement.name, place)
 
     def _use(self, statement: tree.Use, place: _Place) -> None:
@@ -322,12 +354,24 @@ class _Reader:
             given[name.key] = setting
         return given
 
-    def _argument(self, name: tree.Name, value: tree.Expr, scope: Scope,
-                  replicas: tuple[Index, ...], inner: Scope) -> None:  # fmt: skip
+    def _argument(
+        self,
+        name: tree.Name,
+        value: tree.Expr,
+        scope: Scope,
+        replicas: tuple[Index, ...],
+        inner: Scope,
+    ) -> None:
         entity = Parameter(
-            inner.path + name.key, name.written, name.span, scope, replicas,
-            len(replicas), len(self.work.entities), value=value,
-        )  # fmt: skip
+            inner.path + name.key,
+            name.written,
+            name.span,
+            scope,
+            replicas,
+            len(replicas),
+            len(self.work.entities),
+            value=value,
+        )
         inner.names[name.key] = entity
         self.work.entities[entity.name] = entity
 

@@ -71,7 +71,14 @@ class Environment:
     def _compute(self, parameter: Parameter, index: tuple[int, ...]) -> Any:
         override = self.overrides.get(parameter.name)
         if override is None:
-            return self._read(parameter, index, parameter.value, parameter.index, parameter.scope, parameter.random)  # fmt: skip
+            return self._read(
+                parameter,
+                index,
+                parameter.value,
+                parameter.index,
+                parameter.scope,
+                parameter.random,
+            )
         if not isinstance(override.value, tree.Node):
             return override.value
         scope = override.scope or self.model.scope
@@ -79,8 +86,15 @@ class Environment:
             parameter, index, override.value, override.index, scope, override.random
         )
 
-    def _read(self, parameter: Parameter, index: tuple[int, ...], value: tree.Expr,
-              indices: tuple[Index, ...], scope: Scope, random: bool) -> Any:  # fmt: skip
+    def _read(
+        self,
+        parameter: Parameter,
+        index: tuple[int, ...],
+        value: tree.Expr,
+        indices: tuple[Index, ...],
+        scope: Scope,
+        random: bool,
+    ) -> Any:
         frame = Frame({}, index)
         for declared, site in zip(indices, index, strict=False):
             if declared.names:
@@ -166,11 +180,21 @@ class Environment:
             else:
                 values[name] = self.numbers.integer(given, lattice.scope)
                 if not 1 <= values[name] <= 10_000_000:
-                    raise ModelError([Diagnostic("E312", f"a lattice cannot have {values[name]} sites along a side", given.span)])  # fmt: skip
+                    raise ModelError(
+                        [
+                            Diagnostic(
+                                "E312",
+                                f"a lattice cannot have {values[name]} sites along a side",
+                                given.span,
+                            )
+                        ]
+                    )
         try:
             return call(word.load(), (), word, values)  # type: ignore[no-any-return]
         except (OSError, ValueError) as reason:
-            raise ModelError([Diagnostic("E313", f"cannot make this lattice: {reason}", node.span)]) from None  # fmt: skip
+            raise ModelError(
+                [Diagnostic("E313", f"cannot make this lattice: {reason}", node.span)]
+            ) from None
 
     def _file(self, node: tree.Expr) -> Path:
         """A file below the model's folder."""
@@ -178,7 +202,13 @@ class Environment:
         folder = Path(node.span.source.name).parent
         path = (folder / text).resolve()
         if not text or not path.is_relative_to(folder.resolve()):
-            raise ModelError([Diagnostic("E313", f"'{text}' is not below the model's folder", node.span)])  # fmt: skip
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E313", f"'{text}' is not below the model's folder", node.span
+                    )
+                ]
+            )
         return path
 
     def only_graph(self) -> Graph | None:
@@ -190,7 +220,9 @@ class Environment:
         """The set that a declared index runs through."""
         return self.numbers.evaluate(index.domain, index.scope, Frame({}, had))
 
-    def sites(self, indices: tuple[Index, ...], had: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:  # fmt: skip
+    def sites(
+        self, indices: tuple[Index, ...], had: tuple[int, ...] = ()
+    ) -> Iterator[tuple[int, ...]]:
         """Every value of declared indices, those after `had`."""
         if len(had) == len(indices):
             yield had

@@ -203,7 +203,13 @@ class Evaluator:
             case _:
                 fail("E303", node, f"'{entity.written}' has no value here")
 
-    def attribute(self, node: tree.Attribute, arguments: tuple[Any, ...], scope: Scope, frame: Frame) -> Any:  # fmt: skip
+    def attribute(
+        self,
+        node: tree.Attribute,
+        arguments: tuple[Any, ...],
+        scope: Scope,
+        frame: Frame,
+    ) -> Any:
         """`left.a`, `sites.edges`, `a.n`."""
         base = self.evaluate(node.base, scope, frame)
         match base:
@@ -263,7 +269,13 @@ class Evaluator:
             case _:
                 fail("E304", node, "this takes no index")
 
-    def _site(self, entity: Entity, had: tuple[int, ...], given: tuple[Any, ...], node: tree.Index) -> tuple[int, ...]:  # fmt: skip
+    def _site(
+        self,
+        entity: Entity,
+        had: tuple[int, ...],
+        given: tuple[Any, ...],
+        node: tree.Index,
+    ) -> tuple[int, ...]:
         """The site numbers that the indices mean; wraps where the lattice does."""
         own = entity.index[len(had) :]
         wanted = tuple(self._integer(value, node) for value in given)
@@ -275,16 +287,24 @@ class Evaluator:
             self._one_site(i, (w,), had, node) for i, w in zip(own, wanted, strict=True)
         )
 
-    def _one_site(self, index: Index, wanted: tuple[int, ...], had: tuple[int, ...], node: tree.Index) -> int:  # fmt: skip
+    def _one_site(
+        self,
+        index: Index,
+        wanted: tuple[int, ...],
+        had: tuple[int, ...],
+        node: tree.Index,
+    ) -> int:
         domain = self.environment.domain(index, had)
         if isinstance(domain, Graph):
             site = domain.site(wanted)
             if site is None:
                 shape = " x ".join(map(str, domain.shape))
                 fail(
-                    "E304", node, f"site {', '.join(map(str, wanted))} is outside the lattice",
+                    "E304",
+                    node,
+                    f"site {', '.join(map(str, wanted))} is outside the lattice",
                     f"{domain.name} of {shape} sites, {'periodic' if domain.periodic else 'open'}",
-                )  # fmt: skip
+                )
             return site
         allowed = list(members(domain))
         if len(wanted) != 1 or wanted[0] not in allowed:
@@ -424,12 +444,16 @@ class Evaluator:
 
     # ── binders ──────────────────────────────────────────────────────────────────────────────
 
-    def frames(self, binders: Iterable[tree.Each], scope: Scope, frame: Frame) -> Iterator[tuple[Frame, float]]:  # fmt: skip
+    def frames(
+        self, binders: Iterable[tree.Each], scope: Scope, frame: Frame
+    ) -> Iterator[tuple[Frame, float]]:
         """Every value of nested binders, with its weight."""
         first, *rest = binders
-        names = (first.pattern.key,) if isinstance(first.pattern, tree.Name) else tuple(
-            item.key for item in getattr(first.pattern, "items", ())
-        )  # fmt: skip
+        names = (
+            (first.pattern.key,)
+            if isinstance(first.pattern, tree.Name)
+            else tuple(item.key for item in getattr(first.pattern, "items", ()))
+        )
         domain = self.evaluate(first.domain, scope, frame)
         for value, weight in self.weighted(domain, first.domain):
             inner = self.bind(frame, names, value, first)
@@ -489,4 +513,7 @@ def over(function: Callable[..., Any], *values: Any) -> Any:
     rows = [
         value if isinstance(value, tuple) else (value,) * length for value in values
     ]
-    return tuple(over(function, *row) if node is None else over(function, *row, node) for row in zip(*rows, strict=True))  # fmt: skip
+    return tuple(
+        over(function, *row) if node is None else over(function, *row, node)
+        for row in zip(*rows, strict=True)
+    )

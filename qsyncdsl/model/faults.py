@@ -12,7 +12,12 @@ from qsyncdsl.syntax import tree
 
 def no_modes(span: Span) -> Diagnostic:
     """E200: nothing to solve."""
-    return Diagnostic("E200", "the model declares no mode and no variable", span, help="write, for instance, 'mode a : boson(levels = 10)'")  # fmt: skip
+    return Diagnostic(
+        "E200",
+        "the model declares no mode and no variable",
+        span,
+        help="write, for instance, 'mode a : boson(levels = 10)'",
+    )
 
 
 def reserved(name: tree.Name) -> Diagnostic:
@@ -23,12 +28,23 @@ def reserved(name: tree.Name) -> Diagnostic:
         "pi": "3.14159...",
         "inf": "infinity",
     }
-    return Diagnostic("E201", f"'{name.written}' is reserved", name.span, f"always means {meaning[name.key]}", help="choose another name")  # fmt: skip
+    return Diagnostic(
+        "E201",
+        f"'{name.written}' is reserved",
+        name.span,
+        f"always means {meaning[name.key]}",
+        help="choose another name",
+    )
 
 
 def duplicate(name: tree.Name, first: Span, what: str = "name") -> Diagnostic:
     """E202: declared twice."""
-    return Diagnostic("E202", f"the {what} '{name.written}' is declared twice", name.span, notes=(Note("first declared here", first),))  # fmt: skip
+    return Diagnostic(
+        "E202",
+        f"the {what} '{name.written}' is declared twice",
+        name.span,
+        notes=(Note("first declared here", first),),
+    )
 
 
 def unknown_name(name: tree.Name, known: Iterable[str]) -> Diagnostic:
@@ -37,17 +53,37 @@ def unknown_name(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     note = (
         (Note(f"declared here: {', '.join(listed)}"),) if 0 < len(listed) <= 12 else ()
     )
-    return Diagnostic("E203", f"unknown name '{name.written}'", name.span, "not declared", note, did_you_mean(name.key, listed))  # fmt: skip
+    return Diagnostic(
+        "E203",
+        f"unknown name '{name.written}'",
+        name.span,
+        "not declared",
+        note,
+        did_you_mean(name.key, listed),
+    )
 
 
 def hides(name: tree.Name, entity: Entity) -> Diagnostic:
     """E204: an index hides a declared name."""
-    return Diagnostic("E204", f"the index '{name.written}' hides a declared name", name.span, "also an index here", (Note("declared here", entity.span),), "rename the index")  # fmt: skip
+    return Diagnostic(
+        "E204",
+        f"the index '{name.written}' hides a declared name",
+        name.span,
+        "also an index here",
+        (Note("declared here", entity.span),),
+        "rename the index",
+    )
 
 
 def too_early(name: tree.Name, entity: Entity) -> Diagnostic:
     """E205: used above its declaration."""
-    return Diagnostic("E205", f"'{name.written}' is used before it is declared", name.span, notes=(Note("declared here", entity.span),), help="move the declaration up")  # fmt: skip
+    return Diagnostic(
+        "E205",
+        f"'{name.written}' is used before it is declared",
+        name.span,
+        notes=(Note("declared here", entity.span),),
+        help="move the declaration up",
+    )
 
 
 def unknown_word(
@@ -55,7 +91,12 @@ def unknown_word(
 ) -> Diagnostic:
     """E206: a kind of mode, lattice, distribution, ... that does not exist."""
     listed = sorted(known)
-    return Diagnostic("E206", f"there is no {what} '{typed}'", node.span, help=did_you_mean(typed, listed) or f"there are {', '.join(listed)}")  # fmt: skip
+    return Diagnostic(
+        "E206",
+        f"there is no {what} '{typed}'",
+        node.span,
+        help=did_you_mean(typed, listed) or f"there are {', '.join(listed)}",
+    )
 
 
 def operator_for_number(node: tree.Node, what: str) -> Diagnostic:
@@ -65,12 +106,24 @@ def operator_for_number(node: tree.Node, what: str) -> Diagnostic:
 
 def number_for_operator(node: tree.Node, what: str) -> Diagnostic:
     """E208: a number where an operator must stand."""
-    return Diagnostic("E208", f"{what} must be an operator", node.span, "a number", help="a constant changes nothing: leave it out")  # fmt: skip
+    return Diagnostic(
+        "E208",
+        f"{what} must be an operator",
+        node.span,
+        "a number",
+        help="a constant changes nothing: leave it out",
+    )
 
 
 def adjoint_of_number(node: tree.Adjoint) -> Diagnostic:
     """E209: a' on a number."""
-    return Diagnostic("E209", "the adjoint of a number", node.span, "a number", help="write (a^2)' for the adjoint of a power, conj(x) for a number")  # fmt: skip
+    return Diagnostic(
+        "E209",
+        "the adjoint of a number",
+        node.span,
+        "a number",
+        help="write (a^2)' for the adjoint of a power, conj(x) for a number",
+    )
 
 
 def not_comparable(node: tree.Node) -> Diagnostic:
@@ -85,7 +138,13 @@ def not_comparable(node: tree.Node) -> Diagnostic:
 
 def bad_exponent(node: tree.Node) -> Diagnostic:
     """E211: an operator as exponent."""
-    return Diagnostic("E211", "an exponent must be a number", node.span, "an operator", help="write exp(...) for the exponential of an operator")  # fmt: skip
+    return Diagnostic(
+        "E211",
+        "an exponent must be a number",
+        node.span,
+        "an operator",
+        help="write exp(...) for the exponential of an operator",
+    )
 
 
 def division_by_operator(node: tree.Node) -> Diagnostic:
@@ -101,7 +160,13 @@ def division_by_operator(node: tree.Node) -> Diagnostic:
 
 def misplaced_mean(node: tree.Node) -> Diagnostic:
     """E213: <...> where there is no state."""
-    return Diagnostic("E213", "an expectation value can only be measured", node.span, "not allowed in the model itself", help="mean-field terms are derived: write the operator")  # fmt: skip
+    return Diagnostic(
+        "E213",
+        "an expectation value can only be measured",
+        node.span,
+        "not allowed in the model itself",
+        help="mean-field terms are derived: write the operator",
+    )
 
 
 def misplaced_hc(node: tree.Node) -> Diagnostic:
@@ -120,7 +185,13 @@ def unknown_letter(
     """E215: an operator that this kind of mode does not have."""
     listed = list(known)
     have = f"it has {', '.join(listed)}" if listed else "write |n><m| of it"
-    return Diagnostic("E215", f"a {kind} has no operator '{name.written}'", name.span, notes=(Note(f"'{mode.written}' is declared here", mode.span),), help=did_you_mean(name.key, listed) or have)  # fmt: skip
+    return Diagnostic(
+        "E215",
+        f"a {kind} has no operator '{name.written}'",
+        name.span,
+        notes=(Note(f"'{mode.written}' is declared here", mode.span),),
+        help=did_you_mean(name.key, listed) or have,
+    )
 
 
 def bare_mode(
@@ -128,12 +199,25 @@ def bare_mode(
 ) -> Diagnostic:
     """E216: a mode that is no operator by itself."""
     options = ", ".join(f"{written}.{letter}" for letter in list(known)[:6])
-    return Diagnostic("E216", f"'{written}' alone is not an operator", node.span, f"a {kind}", help=f"write one of {options}" if options else "write |n><m| of it")  # fmt: skip
+    return Diagnostic(
+        "E216",
+        f"'{written}' alone is not an operator",
+        node.span,
+        f"a {kind}",
+        help=f"write one of {options}" if options else "write |n><m| of it",
+    )
 
 
 def missing_index(node: tree.Node, entity: Entity) -> Diagnostic:
     """E217: a mode or parameter on a lattice without a site."""
-    return Diagnostic("E217", f"'{entity.written}' needs an index", node.span, "one on each site", (Note("declared here", entity.span),), f"write {entity.written}[j] with 'for j in ...'")  # fmt: skip
+    return Diagnostic(
+        "E217",
+        f"'{entity.written}' needs an index",
+        node.span,
+        "one on each site",
+        (Note("declared here", entity.span),),
+        f"write {entity.written}[j] with 'for j in ...'",
+    )
 
 
 def no_index(node: tree.Node, what: str) -> Diagnostic:
@@ -148,13 +232,25 @@ def not_callable(node: tree.Node, what: str) -> Diagnostic:
 
 def not_finite(node: tree.Node) -> Diagnostic:
     """E220: a binder over something that is no finite set."""
-    return Diagnostic("E220", "an index runs through a finite set", node.span, "not a set", help="write 1..N, a lattice, its .edges, or a list [x, y]")  # fmt: skip
+    return Diagnostic(
+        "E220",
+        "an index runs through a finite set",
+        node.span,
+        "not a set",
+        help="write 1..N, a lattice, its .edges, or a list [x, y]",
+    )
 
 
 def without_index(node: tree.Node, names: Iterable[str]) -> Diagnostic:
     """E221: a summand that does not depend on the index."""
     listed = " or ".join(f"'{name}'" for name in names)
-    return Diagnostic("E221", f"this term does not contain the index {listed}", node.span, "would be counted once for every value", help="write it in a statement of its own")  # fmt: skip
+    return Diagnostic(
+        "E221",
+        f"this term does not contain the index {listed}",
+        node.span,
+        "would be counted once for every value",
+        help="write it in a statement of its own",
+    )
 
 
 def wrong_kind(node: tree.Node, what: str, wanted: str, got: str) -> Diagnostic:
@@ -171,14 +267,30 @@ def unknown_component(path: tree.Path, known: Iterable[str]) -> Diagnostic:
     """E235: `use` of something that is no component."""
     typed = ".".join(name.written for name in path.names)
     listed = sorted(known)
-    return Diagnostic("E235", f"there is no component '{typed}'", path.span, help=did_you_mean(typed, listed) or (f"there are {', '.join(listed)}" if listed else "declare it above, or import it"))  # fmt: skip
+    return Diagnostic(
+        "E235",
+        f"there is no component '{typed}'",
+        path.span,
+        help=did_you_mean(typed, listed)
+        or (
+            f"there are {', '.join(listed)}"
+            if listed
+            else "declare it above, or import it"
+        ),
+    )
 
 
 def unknown_argument(
     name: tree.Name, component: Entity, known: Iterable[str]
 ) -> Diagnostic:
     """E236: an argument that a component does not have."""
-    return Diagnostic("E236", f"'{component.written}' has no argument '{name.written}'", name.span, notes=(Note("declared here", component.span),), help=did_you_mean(name.key, known))  # fmt: skip
+    return Diagnostic(
+        "E236",
+        f"'{component.written}' has no argument '{name.written}'",
+        name.span,
+        notes=(Note("declared here", component.span),),
+        help=did_you_mean(name.key, known),
+    )
 
 
 def bad_import(node: tree.Node, reason: str, help: str = "") -> Diagnostic:
@@ -194,19 +306,37 @@ def recursion(node: tree.Node, what: str) -> Diagnostic:
 def unknown_parameter(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E240: something is set or swept that is no parameter."""
     listed = sorted(known)
-    return Diagnostic("E240", f"'{name.written}' is not a parameter", name.span, help=did_you_mean(name.key, listed) or f"parameters: {', '.join(listed[:16])}")  # fmt: skip
+    return Diagnostic(
+        "E240",
+        f"'{name.written}' is not a parameter",
+        name.span,
+        help=did_you_mean(name.key, listed) or f"parameters: {', '.join(listed[:16])}",
+    )
 
 
 def unknown_method(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E241: a method that does not exist."""
     listed = list(known)
-    return Diagnostic("E241", f"there is no method '{name.written}'", name.span, help=did_you_mean(name.key, listed) or f"methods: {', '.join(listed)}")  # fmt: skip
+    return Diagnostic(
+        "E241",
+        f"there is no method '{name.written}'",
+        name.span,
+        help=did_you_mean(name.key, listed) or f"methods: {', '.join(listed)}",
+    )
 
 
 def unknown_case(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E242: a case that is not declared."""
     listed = list(known)
-    return Diagnostic("E242", f"there is no case '{name.written}'", name.span, help=did_you_mean(name.key, listed) or (f"cases: {', '.join(listed)}" if listed else "declare it: case NAME { ... }"))  # fmt: skip
+    return Diagnostic(
+        "E242",
+        f"there is no case '{name.written}'",
+        name.span,
+        help=did_you_mean(name.key, listed)
+        or (
+            f"cases: {', '.join(listed)}" if listed else "declare it: case NAME { ... }"
+        ),
+    )
 
 
 def swept_twice(name: tree.Name, first: Span) -> Diagnostic:
@@ -221,13 +351,24 @@ def swept_twice(name: tree.Name, first: Span) -> Diagnostic:
 
 def swept_grid(name: tree.Name, first: Span) -> Diagnostic:
     """E244: a grid that uses a swept parameter."""
-    return Diagnostic("E244", f"a grid cannot use '{name.written}', which is swept", name.span, notes=(Note("swept here", first),), help="sweep x and declare delta = x*N")  # fmt: skip
+    return Diagnostic(
+        "E244",
+        f"a grid cannot use '{name.written}', which is swept",
+        name.span,
+        notes=(Note("swept here", first),),
+        help="sweep x and declare delta = x*N",
+    )
 
 
 def not_solved(node: tree.Node, typed: str, known: Iterable[str]) -> Diagnostic:
     """E246: a method or label that the experiment does not solve."""
     listed = list(known)
-    return Diagnostic("E246", f"'{typed}' is not solved in this experiment", node.span, help=did_you_mean(typed, listed) or f"solved: {', '.join(listed) or 'nothing'}")  # fmt: skip
+    return Diagnostic(
+        "E246",
+        f"'{typed}' is not solved in this experiment",
+        node.span,
+        help=did_you_mean(typed, listed) or f"solved: {', '.join(listed) or 'nothing'}",
+    )
 
 
 def not_an_interval(node: tree.Node) -> Diagnostic:
@@ -238,7 +379,12 @@ def not_an_interval(node: tree.Node) -> Diagnostic:
 def unknown_option(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E248: an option of a plot that does not exist."""
     listed = sorted(known)
-    return Diagnostic("E248", f"a plot has no option '{name.written}'", name.span, help=did_you_mean(name.key, listed) or f"options: {', '.join(listed)}")  # fmt: skip
+    return Diagnostic(
+        "E248",
+        f"a plot has no option '{name.written}'",
+        name.span,
+        help=did_you_mean(name.key, listed) or f"options: {', '.join(listed)}",
+    )
 
 
 def equation_for(node: tree.Node, written: str, reason: str) -> Diagnostic:

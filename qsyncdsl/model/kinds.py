@@ -467,9 +467,16 @@ class Inference:
         for key, value in given.items():
             for item in value if isinstance(value, tuple) else (value,):
                 self._measure_argument(arguments[key], item, scope, bindings)
-        return {"distribution": VALUE, "map": VALUE, "list": Kind("list", items=(NUMBER,)), "condition": CONDITION}.get(word.gives, NUMBER)  # fmt: skip
+        return {
+            "distribution": VALUE,
+            "map": VALUE,
+            "list": Kind("list", items=(NUMBER,)),
+            "condition": CONDITION,
+        }.get(word.gives, NUMBER)
 
-    def _measure_argument(self, argument: Argument, node: tree.Expr, scope: Scope, bindings: Bindings) -> None:  # fmt: skip
+    def _measure_argument(
+        self, argument: Argument, node: tree.Expr, scope: Scope, bindings: Bindings
+    ) -> None:
         """Hold one argument against its kind."""
         if argument.kind == "word":
             if getattr(node, "key", "") not in argument.words:
@@ -531,7 +538,9 @@ class Inference:
             self.arithmetic(self.of(rest[0], scope, inner), rest[0]) if each else NUMBER
         )
 
-    def bind(self, pattern: tree.Node, domain: tree.Expr, scope: Scope, bindings: Bindings) -> dict[str, Kind]:  # fmt: skip
+    def bind(
+        self, pattern: tree.Node, domain: tree.Expr, scope: Scope, bindings: Bindings
+    ) -> dict[str, Kind]:
         """The names that a binder binds, with their kinds."""
         names = binder_names(pattern)
         kind = self.of(domain, scope, bindings)

@@ -329,10 +329,13 @@ def _ensemble_element(
 def _ensemble_letter(entries: dict[Word, complex]) -> Callable[..., Combination]:
     def letter(size: Any, ring: Any) -> Combination:
         return {
-            word: (ring.imaginary * ring.number(Fraction(value.imag)) if value.imag else
-                   ring.number(Fraction(value.real)))
+            word: (
+                ring.imaginary * ring.number(Fraction(value.imag))
+                if value.imag
+                else ring.number(Fraction(value.real))
+            )
             for word, value in entries.items()
-        }  # fmt: skip
+        }
 
     return letter
 
@@ -380,11 +383,11 @@ def _rotor_times(u: Word, v: Word, size: Any, ring: Any) -> Combination:
         return {("E", u[1], u[2] - v[1]): (u[2] - v[1]) ** v[2]}
     if v[0] == "E":
         return {("E", v[1] + u[1], v[2]): v[1] ** u[2]}
-    (_, k, j), (_, l, m) = u, v
+    (_, k, j), (_, step, m) = u, v
     return {
-        _shift(k + l, m + b): comb(j, b) * l ** (j - b)
+        _shift(k + step, m + b): comb(j, b) * step ** (j - b)
         for b in range(j + 1)
-        if l or b == j
+        if step or b == j
     }
 
 

@@ -39,7 +39,7 @@ def integer(value: Any) -> int | None:
     >>> integer(4.0), integer(2.5), integer(1 + 0j)
     (4, None, 1)
     """
-    if isinstance(value, bool) or isinstance(value, tuple | str):
+    if isinstance(value, (bool, tuple | str)):
         return None
     try:
         number = complex(value)
@@ -122,7 +122,9 @@ def _count(value: Any) -> int:
     return count
 
 
-def _either(real: Callable[[float], float], whole: Callable[[complex], complex]) -> Callable[[Any], Any]:  # fmt: skip
+def _either(
+    real: Callable[[float], float], whole: Callable[[complex], complex]
+) -> Callable[[Any], Any]:
     """A function that stays real where it can."""
 
     def apply(x: Any) -> Any:

@@ -64,7 +64,12 @@ def usage(word: Word) -> str:
     return f"{word.name}({inside})" if inside else word.name
 
 
-def call(function: Callable[..., Any], before: tuple[Any, ...], word: Word, values: dict[str, Any]) -> Any:  # fmt: skip
+def call(
+    function: Callable[..., Any],
+    before: tuple[Any, ...],
+    word: Word,
+    values: dict[str, Any],
+) -> Any:
     """Call the object behind a word; its parameters stand in the order of the signature."""
     names = list(inspect.signature(function).parameters)[len(before) :]
     order = {

@@ -8,17 +8,25 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import Evaluator, fail
 from qsyncdsl.model.types import Model, Override, Scope
 from qsyncdsl.model.values import Frame
 from qsyncdsl.syntax import tree
 
-_ARRAY = {
-    "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "sin": np.sin, "cos": np.cos, "tan": np.tan,
-    "abs": np.abs, "arg": np.angle, "real": np.real, "imag": np.imag, "floor": np.floor,
-}  # fmt: skip
+_ARRAY: dict[str, Any] = {
+    "sqrt": np.sqrt,
+    "exp": np.exp,
+    "log": np.log,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "abs": np.abs,
+    "arg": np.angle,
+    "real": np.real,
+    "imag": np.imag,
+    "floor": np.floor,
+}
 
 
 class ResultEvaluator(Evaluator):

@@ -190,10 +190,18 @@ def _latex_monomial(space: Space, monomial: Monomial) -> str:
     text = re.sub(r"([A-Za-z]+)(\d+)(?=[†⁰¹²³⁴⁵⁶⁷⁸⁹ )]|$)", r"\1_{\2}", text)
     text = re.sub(
         rf"(†?)([{superscripts}]*)",
-        lambda m: _latex_power(bool(m.group(1)), m.group(2), superscripts), text,
-    )  # fmt: skip
-    for old, new in (("σ^{\\dagger}", "\\sigma"), ("σ", r"\sigma"), ("⁺", "^{+}"), ("⁻", "^{-}"),
-                     ("ᶻ", "^{z}"), ("⟩", r"\rangle "), ("⟨", r"\langle ")):  # fmt: skip
+        lambda m: _latex_power(bool(m.group(1)), m.group(2), superscripts),
+        text,
+    )
+    for old, new in (
+        ("σ^{\\dagger}", "\\sigma"),
+        ("σ", r"\sigma"),
+        ("⁺", "^{+}"),
+        ("⁻", "^{-}"),
+        ("ᶻ", "^{z}"),
+        ("⟩", r"\rangle "),
+        ("⟨", r"\langle "),
+    ):
         text = text.replace(old, new)
     return text
 

@@ -18,18 +18,33 @@ from qsyncdsl.syntax import tree
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLE = {
     "axes.prop_cycle": "cycler('color', ['" + "','".join(_COLORS) + "'])",
-    "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10,
-    "axes.labelsize": 10, "font.size": 9, "legend.frameon": False, "legend.fontsize": 8,
-    "lines.linewidth": 1.4, "figure.constrained_layout.use": True, "svg.hashsalt": "qsyncdsl",
-    "figure.dpi": 110, "savefig.dpi": 160, "xtick.direction": "out", "ytick.direction": "out",
-}  # fmt: skip
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.labelsize": 10,
+    "font.size": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.4,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "qsyncdsl",
+    "figure.dpi": 110,
+    "savefig.dpi": 160,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+}
 # More curves than this are told apart by a color scale instead of a legend.
 _MOST_LABELS = 7
 _MOST_PANELS = 12
 
 
-def draw(dataset: xr.Dataset, model: Model, experiment: Experiment, folder: Path,
-         formats: tuple[str, ...] = ("png", "svg")) -> tuple[Path, ...]:  # fmt: skip
+def draw(
+    dataset: xr.Dataset,
+    model: Model,
+    experiment: Experiment,
+    folder: Path,
+    formats: tuple[str, ...] = ("png", "svg"),
+) -> tuple[Path, ...]:
     """One figure for each `plot` of an experiment, as `EXPERIMENT_K.png` and `.svg`.
 
     Plots whose measures have no values are left out.
@@ -67,7 +82,13 @@ def draw(dataset: xr.Dataset, model: Model, experiment: Experiment, folder: Path
 class _Picture:
     """One `plot` line."""
 
-    def __init__(self, dataset: xr.Dataset, model: Model, experiment: Experiment, request: tree.Plot) -> None:  # fmt: skip
+    def __init__(
+        self,
+        dataset: xr.Dataset,
+        model: Model,
+        experiment: Experiment,
+        request: tree.Plot,
+    ) -> None:
         self.dataset = dataset
         self.model = model
         self.experiment = experiment
@@ -81,9 +102,9 @@ class _Picture:
 
     def figure(self) -> Any | None:
         """The figure, or None where nothing has a value."""
-        drawn = [(node, self._array(node)) for node in self.request.values]
+        found = [(node, self._array(node)) for node in self.request.values]
         drawn = [
-            (n, a) for n, a in drawn if a is not None and not bool(np.isnan(a).all())
+            (n, a) for n, a in found if a is not None and not bool(np.isnan(a).all())
         ]
         if not drawn:
             return None
@@ -135,8 +156,13 @@ class _Picture:
             few = keep.sum() < 30 and dim not in ("phi", "omega", "tau", "time")
             marker = "o" if few else None
             if dim == "n":
-                axes.bar(across[keep] + 0.8 * (k / len(curves) - 0.4 + 0.4 / len(curves)),
-                         curve.values[keep], 0.8 / len(curves), label=text, **extra)  # fmt: skip
+                axes.bar(
+                    across[keep] + 0.8 * (k / len(curves) - 0.4 + 0.4 / len(curves)),
+                    curve.values[keep],
+                    0.8 / len(curves),
+                    label=text,
+                    **extra,
+                )
                 continue
             (line,) = axes.plot(
                 across[keep],
@@ -182,7 +208,9 @@ class _Picture:
         values = np.asarray(curve[dim].values)
         return values if values.dtype.kind in "if" else np.arange(len(values))
 
-    def _curves(self, node: tree.Expr, array: xr.DataArray, dim: str, count: int) -> list[tuple[str, xr.DataArray, Any]]:  # fmt: skip
+    def _curves(
+        self, node: tree.Expr, array: xr.DataArray, dim: str, count: int
+    ) -> list[tuple[str, xr.DataArray, Any]]:
         """One curve for each value of the other dimensions, named by what differs."""
         if dim not in array.dims:
             array = array.expand_dims(
@@ -241,8 +269,14 @@ class _Picture:
         figure, grid = _grid(len(panels), 3.9, 3.2)
         for axes, (node, words, panel) in zip(grid, panels, strict=False):
             values = panel.transpose(dims[1], dims[0]).values
-            mesh = axes.pcolormesh(x.values, y.values, values, shading="nearest", rasterized=True,
-                                   cmap=self._word("cmap", "viridis"))  # fmt: skip
+            mesh = axes.pcolormesh(
+                x.values,
+                y.values,
+                values,
+                shading="nearest",
+                rasterized=True,
+                cmap=self._word("cmap", "viridis"),
+            )
             figure.colorbar(mesh, ax=axes, label=self._expression(node))
             axes.set_xlabel(self._label(over.x, dims[0]))
             axes.set_ylabel(self._label(over.y, dims[1]))
@@ -261,9 +295,15 @@ class _Picture:
         for axes, (_, words, panel) in zip(grid, panels, strict=False):
             values = panel.transpose("y", "x")
             mesh = axes.pcolormesh(
-                values["x"].values, values["y"].values, values.values, shading="nearest",
-                cmap=self._word("cmap", "RdBu_r"), vmin=-largest, vmax=largest, rasterized=True,
-            )  # fmt: skip
+                values["x"].values,
+                values["y"].values,
+                values.values,
+                shading="nearest",
+                cmap=self._word("cmap", "RdBu_r"),
+                vmin=-largest,
+                vmax=largest,
+                rasterized=True,
+            )
             axes.set_aspect("equal")
             axes.set_xlabel("Re α")
             axes.set_ylabel("Im α")

@@ -46,9 +46,13 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
         yield None
         return
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=28), MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True), console=Console(stderr=True), transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+        console=Console(stderr=True),
+        transient=True,
+    )
     tasks: dict[str, Any] = {}
     begin = time.monotonic()
 
@@ -93,7 +97,7 @@ def measures_table(result: Any, full: bool = False) -> Table:
     """One row for each measure and method: a number, or the range over the sweep."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
     for column in ("measure", "method", "value"):
-        table.add_column(column, style="" if column == "value" else "", overflow="fold")
+        table.add_column(column, overflow="fold")
     dataset = result.dataset
     for name in dataset.data_vars:
         if str(name).endswith("_error") and str(name)[:-6] in dataset:

@@ -30,9 +30,14 @@ def assemble(
     lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
     if lines:
         dataset = xr.concat(
-            lines, dim="method", join="outer", data_vars="all", coords="minimal",
-            compat="override", combine_attrs="override",
-        )  # fmt: skip
+            lines,
+            dim="method",
+            join="outer",
+            data_vars="all",
+            coords="minimal",
+            compat="override",
+            combine_attrs="override",
+        )
         dataset = dataset.assign_coords(method=[line.label for line in plan.lines])
     else:
         dataset = xr.Dataset()
@@ -130,7 +135,12 @@ def _axis_coordinates(axis: Axis) -> dict[str, Any]:
     }
 
 
-def _renaming(name: str, dims: tuple[str, ...], coords: Mapping[str, np.ndarray], known: dict[str, np.ndarray]) -> dict[str, str]:  # fmt: skip
+def _renaming(
+    name: str,
+    dims: tuple[str, ...],
+    coords: Mapping[str, np.ndarray],
+    known: dict[str, np.ndarray],
+) -> dict[str, str]:
     """A dimension that another measure has with other values gets a name of its own."""
     renamed = {}
     for dim in dims:
@@ -167,7 +177,9 @@ def _describe(plan: Plan, dataset: xr.Dataset) -> None:
         dataset["time"].attrs.setdefault("long_name", "time")
 
 
-def _attributes(plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float) -> dict[str, Any]:  # fmt: skip
+def _attributes(
+    plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float
+) -> dict[str, Any]:
     """All that is needed to know what was computed, and how."""
     model = plan.model
     environment = Environment(model, plan.layers(plan.cases[0]), plan.options.seed)

@@ -26,7 +26,9 @@ def inline(work: Callable[[Job], Answer], jobs: Sequence[Job]) -> Iterator[Answe
     return (work(job) for job in jobs)
 
 
-def processes(work: Callable[[list[Job]], list[Answer]], jobs: Sequence[Job], count: int) -> Iterator[Answer]:  # fmt: skip
+def processes(
+    work: Callable[[list[Job]], list[Answer]], jobs: Sequence[Job], count: int
+) -> Iterator[Answer]:
     """In `count` new processes, in batches; answers come in any order.
 
     Each worker has one thread for linear algebra, so that workers do not get in one another's way.

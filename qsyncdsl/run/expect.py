@@ -135,17 +135,16 @@ class Expectations:
         below = [*self.plan.layers(case), line.overrides]
         model = self.plan.model
         settings = [
-            s for s in request.at or ()
-            if isinstance(s.place, tree.Place) and s.place.name.key not in ("method", "case")
-        ]  # fmt: skip
-        settings = [s for s in settings if not self._is_dimension(s.place.name.key)]  # type: ignore[union-attr]
+            s
+            for s in request.at or ()
+            if isinstance(s.place, tree.Place)
+            and not self._is_dimension(s.place.name.key)
+        ]
         names = {r.name.key for r in self._locates()}
         first = [s for s in settings if not _mentions(s.value, names)]
         environment = Environment(model, below, self.plan.options.seed)
         layer = tuple(
-            Override(
-                s.place.name.key, environment.numbers.evaluate(s.value, model.scope)
-            )  # type: ignore[union-attr]
+            Override(_name(s), environment.numbers.evaluate(s.value, model.scope))  # type: ignore[union-attr]
             for s in first
         )
         if len(first) == len(settings):
@@ -155,9 +154,10 @@ class Expectations:
             Environment(model, [*below, layer], self.plan.options.seed), located
         )
         rest = tuple(
-            Override(s.place.name.key, evaluator.evaluate(s.value, model.scope))  # type: ignore[union-attr]
-            for s in settings if s not in first
-        )  # fmt: skip
+            Override(_name(s), evaluator.evaluate(s.value, model.scope))  # type: ignore[union-attr]
+            for s in settings
+            if s not in first
+        )
         return [*below, (*layer, *rest)]
 
     def _is_dimension(self, name: str) -> bool:
@@ -172,7 +172,9 @@ class Expectations:
             self._sessions[line.label] = Session(self.plan, line)
         return self._sessions[line.label]
 
-    def _solve(self, line: Line, layers: list[tuple[Override, ...]], case: str | None) -> MeasureEvaluator:  # fmt: skip
+    def _solve(
+        self, line: Line, layers: list[tuple[Override, ...]], case: str | None
+    ) -> MeasureEvaluator:
         key = (
             line.label,
             case,
@@ -226,7 +228,13 @@ class Expectations:
             raise ModelError([Diagnostic("E720", message, request.value.span)])
         return show_all(got), bool(np.all(np.abs(got - wanted) <= error))
 
-    def _value(self, request: tree.Expect, line: Line, layers: list[tuple[Override, ...]], case: str | None) -> Any:  # fmt: skip
+    def _value(
+        self,
+        request: tree.Expect,
+        line: Line,
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+    ) -> Any:
         """The expected expression at its point."""
         scope = self.plan.model.scope
         if self._only_located(request.value):
@@ -262,9 +270,25 @@ def _pick(
         k = int(np.argmin(np.abs(times - float(wanted))))
         spacing = float(np.diff(times).max()) if len(times) > 1 else 0.0
         if abs(times[k] - float(wanted)) > 1e-9 * max(1.0, spacing):
-            raise ModelError([Diagnostic("E721", f"{show(wanted)} is not on the grid of times", place.span)])  # fmt: skip
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E721",
+                        f"{show(wanted)} is not on the grid of times",
+                        place.span,
+                    )
+                ]
+            )
         return np.asarray(value)[k]
-    raise ModelError([Diagnostic("E722", f"'{place.name.written}' is neither a parameter nor a dimension", place.span)])  # fmt: skip
+    raise ModelError(
+        [
+            Diagnostic(
+                "E722",
+                f"'{place.name.written}' is neither a parameter nor a dimension",
+                place.span,
+            )
+        ]
+    )
 
 
 def _mentions(node: Any, names: set[str]) -> bool:
@@ -286,7 +310,14 @@ def _listed(value: Any) -> np.ndarray:
     """A number or a list as a flat complex array."""
     values = value.values() if isinstance(value, dict) else value
     try:
-        return np.atleast_1d(np.array(tuple(values) if not np.isscalar(values) and not isinstance(values, np.ndarray) else values, dtype=complex)).ravel()  # fmt: skip
+        return np.atleast_1d(
+            np.array(
+                tuple(values)
+                if not np.isscalar(values) and not isinstance(values, np.ndarray)
+                else values,
+                dtype=complex,
+            )
+        ).ravel()
     except (TypeError, ValueError):
         raise SolveError(
             Diagnostic("E723", "this is not a number or a list of numbers")

@@ -55,7 +55,12 @@ class Remote:
     options: Options
 
 
-def run_experiment(plan: Plan, remote: Remote | None = None, progress: Progress | None = None, expectations: bool = True) -> ExperimentResult:  # fmt: skip
+def run_experiment(
+    plan: Plan,
+    remote: Remote | None = None,
+    progress: Progress | None = None,
+    expectations: bool = True,
+) -> ExperimentResult:
     """Run an experiment.
 
     Args:
@@ -91,7 +96,9 @@ def run_experiment(plan: Plan, remote: Remote | None = None, progress: Progress 
     return ExperimentResult(plan, dataset, tuple(verdicts), trust, seconds)
 
 
-def _line(plan: Plan, line: Line, points: list[tuple[int, ...]], remote: Remote | None) -> Iterator[PointResult]:  # fmt: skip
+def _line(
+    plan: Plan, line: Line, points: list[tuple[int, ...]], remote: Remote | None
+) -> Iterator[PointResult]:
     """The points of one line, in any order."""
     if not points:
         return

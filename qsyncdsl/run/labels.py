@@ -23,7 +23,12 @@ class Labelled:
     error: np.ndarray | None = None
 
 
-def label(measure: tree.Measure, value: Any, times: np.ndarray | None, grids: dict[str, np.ndarray]) -> Labelled:  # fmt: skip
+def label(
+    measure: tree.Measure,
+    value: Any,
+    times: np.ndarray | None,
+    grids: dict[str, np.ndarray],
+) -> Labelled:
     """A measure's value with dimensions.
 
     `grids` remembers the grid on which a distribution was first drawn: later points of a sweep are
@@ -85,7 +90,12 @@ def _listed(name: str, value: tuple[Any, ...], times: np.ndarray | None) -> Labe
     return Labelled(values, dims, _counted(dims, values.shape))
 
 
-def _indexed(measure: tree.Measure, value: dict[Any, Any], times: np.ndarray | None, grids: dict[str, np.ndarray]) -> Labelled:  # fmt: skip
+def _indexed(
+    measure: tree.Measure,
+    value: dict[Any, Any],
+    times: np.ndarray | None,
+    grids: dict[str, np.ndarray],
+) -> Labelled:
     """A measure with indices: they come first."""
     inner = [
         label(_without_index(measure), item, times, grids) for item in value.values()

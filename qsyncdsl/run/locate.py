@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,13 @@ _SCAN = 49
 _PRECISION = 1e-12
 
 
-def locate(session: Session, request: tree.Locate, layers: list[Layer], case: str | None, draw: int = 0) -> float:  # fmt: skip
+def locate(
+    session: Session,
+    request: tree.Locate,
+    layers: Sequence[Layer],
+    case: str | None,
+    draw: int = 0,
+) -> float:
     """Where the goal is reached; NaN for "none in range". The search starts at the first end.
 
     Raises:
@@ -38,7 +45,11 @@ def locate(session: Session, request: tree.Locate, layers: list[Layer], case: st
     goal = request.goal
     if isinstance(goal, tree.Extremum):
         sign = -1.0 if goal.word == "maximal" else 1.0
-        return _extremum(lambda x: sign * _real(solved(x).evaluate(goal.value, scope), goal.value), low, high)  # fmt: skip
+        return _extremum(
+            lambda x: sign * _real(solved(x).evaluate(goal.value, scope), goal.value),
+            low,
+            high,
+        )
     if isinstance(goal, tree.Binary) and goal.operator == "=":
         left, right = goal.left, goal.right
 
@@ -53,7 +64,7 @@ def locate(session: Session, request: tree.Locate, layers: list[Layer], case: st
 
 
 def _ends(
-    session: Session, request: tree.Locate, layers: list[Layer]
+    session: Session, request: tree.Locate, layers: Sequence[Layer]
 ) -> tuple[float, float]:
     environment = Environment(session.plan.model, layers, session.plan.options.seed)
     interval = environment.numbers.evaluate(request.range, session.plan.model.scope)
@@ -63,14 +74,25 @@ def _ends(
         )
     low, high = float(interval.start), float(interval.stop)
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ModelError([Diagnostic("E710", "the range needs two finite ends", request.range.span)])  # fmt: skip
+        raise ModelError(
+            [Diagnostic("E710", "the range needs two finite ends", request.range.span)]
+        )
     return low, high
 
 
 def _real(value: Any, node: tree.Node) -> float:
     number = complex(value)
     if abs(number.imag) > 1e-12 * abs(number):
-        raise ModelError([Diagnostic("E711", "a complex number has no order or sign", node.span, help="take abs, real or imag of it")])  # fmt: skip
+        raise ModelError(
+            [
+                Diagnostic(
+                    "E711",
+                    "a complex number has no order or sign",
+                    node.span,
+                    help="take abs, real or imag of it",
+                )
+            ]
+        )
     return number.real
 
 
@@ -78,12 +100,20 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     """The first sign change after the first end."""
     grid = np.linspace(low, high, _SCAN)
     before = function(float(grid[0]))
-    for left, right in zip(grid[:-1], grid[1:], strict=True):
+    for left, right in itertools.pairwise(grid):
         if before == 0:
             return float(left)
         after = function(float(right))
         if before * after < 0:
-            return float(brentq(function, float(left), float(right), xtol=_tolerance(low, high), rtol=1e-14))  # fmt: skip
+            return float(
+                brentq(
+                    function,
+                    float(left),
+                    float(right),
+                    xtol=_tolerance(low, high),
+                    rtol=1e-14,
+                )
+            )
         before = after
     return float(grid[-1]) if before == 0 else float("nan")
 
@@ -92,7 +122,7 @@ def _edge(function: Callable[[float], bool], low: float, high: float) -> float:
     """The first place after the first end where a condition changes."""
     grid = np.linspace(low, high, _SCAN)
     start = function(float(grid[0]))
-    for left, right in zip(grid[:-1], grid[1:], strict=True):
+    for left, right in itertools.pairwise(grid):
         if function(float(right)) == start:
             continue
         inside, outside = float(left), float(right)
@@ -113,9 +143,11 @@ def _extremum(function: Callable[[float], float], low: float, high: float) -> fl
     best = int(np.argmin(values))
     left, right = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = minimize_scalar(
-        function, bounds=(float(left), float(right)), method="bounded",
+        function,
+        bounds=(float(left), float(right)),
+        method="bounded",
         options={"xatol": max(1e-10 * abs(high - low), 1e-14)},
-    )  # fmt: skip
+    )
     return float(found.x) if found.fun <= values[best] else float(grid[best])
 
 

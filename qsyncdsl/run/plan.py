@@ -143,12 +143,22 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
     )
 
 
-def _cases(model: Model, requests: tuple[tree.Request, ...], options: Options) -> tuple[str | None, ...]:  # fmt: skip
+def _cases(
+    model: Model, requests: tuple[tree.Request, ...], options: Options
+) -> tuple[str | None, ...]:
     if options.cases:
         for name in options.cases:
             if name not in model.cases:
                 known = ", ".join(model.cases) or "none"
-                raise ModelError([Diagnostic("E701", f"there is no case '{name}'", help=f"declared: {known}")])  # fmt: skip
+                raise ModelError(
+                    [
+                        Diagnostic(
+                            "E701",
+                            f"there is no case '{name}'",
+                            help=f"declared: {known}",
+                        )
+                    ]
+                )
         return options.cases
     named = [
         name.key for r in requests if isinstance(r, tree.Cases) for name in r.names
@@ -156,7 +166,12 @@ def _cases(model: Model, requests: tuple[tree.Request, ...], options: Options) -
     return tuple(named) or (None,)
 
 
-def _axes(model: Model, environment: Environment, requests: tuple[tree.Request, ...], options: Options) -> tuple[Axis, ...]:  # fmt: skip
+def _axes(
+    model: Model,
+    environment: Environment,
+    requests: tuple[tree.Request, ...],
+    options: Options,
+) -> tuple[Axis, ...]:
     """The axes of the file, replaced and added to by those of the command line."""
     found: dict[tuple[str, ...], Axis] = {}
     sweeps = [r for r in requests if isinstance(r, tree.Sweep)]
@@ -170,9 +185,11 @@ def _axes(model: Model, environment: Environment, requests: tuple[tree.Request, 
     axes = list(found.values())
     if sum(axis.dim == "point" for axis in axes) > 1:
         axes = [
-            axis if axis.dim != "point" else Axis("_".join(axis.names), axis.names, axis.values, axis.note)
+            axis
+            if axis.dim != "point"
+            else Axis("_".join(axis.names), axis.names, axis.values, axis.note)
             for axis in axes
-        ]  # fmt: skip
+        ]
     return tuple(axes)
 
 
@@ -196,7 +213,12 @@ def _axis(
     return Axis(name, (name,), tuple((value,) for value in listed), note)
 
 
-def _lines(model: Model, environment: Environment, requests: tuple[tree.Request, ...], axes: tuple[Axis, ...]) -> tuple[tuple[Line, ...], dict[str, str]]:  # fmt: skip
+def _lines(
+    model: Model,
+    environment: Environment,
+    requests: tuple[tree.Request, ...],
+    axes: tuple[Axis, ...],
+) -> tuple[tuple[Line, ...], dict[str, str]]:
     """The solve lines that can be run, and why the others cannot."""
     lines: list[Line] = []
     skipped: dict[str, str] = {}

@@ -66,7 +66,9 @@ class Points:
             index, measures, first[1], failures, time.perf_counter() - start
         )
 
-    def _draw(self, index: tuple[int, ...], draw: int) -> tuple[dict[str, Labelled], Trust, dict[str, Diagnostic]]:  # fmt: skip
+    def _draw(
+        self, index: tuple[int, ...], draw: int
+    ) -> tuple[dict[str, Labelled], Trust, dict[str, Diagnostic]]:
         layers = self.plan.point_layers(self.line, index)
         case = self.plan.cases[index[0]]
         found: dict[str, Labelled] = {}
@@ -90,7 +92,12 @@ class Points:
                 failures[name] = _diagnostic(fault)
         return found, trust, failures
 
-    def _measure(self, solved: Solved, found: dict[str, Labelled], failures: dict[str, Diagnostic]) -> None:  # fmt: skip
+    def _measure(
+        self,
+        solved: Solved,
+        found: dict[str, Labelled],
+        failures: dict[str, Diagnostic],
+    ) -> None:
         times = solved.evaluator.time if solved.evaluator.series else None
         for name, request in self.plan.measures.items():
             try:
@@ -110,8 +117,14 @@ class Points:
 class Located(Mapping[str, Any]):
     """The located values of one point, found when they are asked for."""
 
-    def __init__(self, session: Session, requests: list[tree.Locate], layers: list[tuple[Override, ...]],
-                 case: str | None, draw: int = 0) -> None:  # fmt: skip
+    def __init__(
+        self,
+        session: Session,
+        requests: list[tree.Locate],
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+        draw: int = 0,
+    ) -> None:
         self._session = session
         self._requests = {request.name.key: request for request in requests}
         self._layers = layers

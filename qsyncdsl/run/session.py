@@ -55,7 +55,13 @@ class Session:
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
 
-    def solve(self, layers: Iterable[Layer], case: str | None, draw: int = 0, located: Mapping[str, Any] | None = None) -> Solved:  # fmt: skip
+    def solve(
+        self,
+        layers: Iterable[Layer],
+        case: str | None,
+        draw: int = 0,
+        located: Mapping[str, Any] | None = None,
+    ) -> Solved:
         """Solve one point.
 
         Raises:
@@ -80,11 +86,15 @@ class Session:
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
         scenes = tuple(
             Scene(
-                state, prepared.space, result if series or times is None else None,
-                prepared.matrices, float(hbar), {"window": options.get("window")},
+                state,
+                prepared.space,
+                result if series or times is None else None,
+                prepared.matrices,
+                float(hbar),
+                {"window": options.get("window")},
             )
             for state in states
-        )  # fmt: skip
+        )
         evaluator = MeasureEvaluator(
             environment, scenes, prepared.system.positions, self.plan.measures, located
         )
@@ -130,14 +140,19 @@ def _fits(system: System, environment: Environment) -> bool:
     """Whether a system has the same structure at another point."""
     model = environment.model
     for (name, index), value in system.structure.items():
-        if not name.startswith("levels of ") and environment.value(model.parameters[name], index) != value:  # fmt: skip
+        if (
+            not name.startswith("levels of ")
+            and environment.value(model.parameters[name], index) != value
+        ):
             return False
     by_label = {mode.label: mode.size for mode in system.space.modes}
     labels = {position: mode.label for position, mode in enumerate(system.space.modes)}
     for (name, _), position in system.positions.items():
-        if name in model.modes and model.modes[name].kind == "boson":
-            if environment.levels(model.modes[name]) != by_label[labels[position]]:
-                return False
+        mode = model.modes.get(name)
+        if mode is None or mode.kind != "boson":
+            continue
+        if environment.levels(mode) != by_label[labels[position]]:
+            return False
     for (name, index), symbol in system.symbols.items():
         value = environment.value(model.parameters[name], index)
         if symbol.is_real and isinstance(value, complex) and value.imag:

@@ -69,7 +69,9 @@ class EvolutionSolver:
         numbers["tolerance"] = self.relative
         return EvolutionResult(times, found, Trust(numbers, facts, warnings))
 
-    def _integrate(self, point: Point, f: np.ndarray, start: np.ndarray, times: np.ndarray) -> tuple[list[np.ndarray], dict[str, str]]:  # fmt: skip
+    def _integrate(
+        self, point: Point, f: np.ndarray, start: np.ndarray, times: np.ndarray
+    ) -> tuple[list[np.ndarray], dict[str, str]]:
         on = superoperator.active(self.problem, f)
         symmetry = superoperator.find_symmetry(self.problem, on)
         labels = superoperator.class_labels(self.problem, symmetry)
@@ -82,7 +84,9 @@ class EvolutionSolver:
             sizes.append(where.size)
             affine = superoperator.complex_generator(summands, where)
             reached = _Reached(where, affine, start[where.rows, where.columns])
-            for rho, vector in zip(states, self._sector(reached, summands, point, f, times), strict=True):  # fmt: skip
+            for rho, vector in zip(
+                states, self._sector(reached, summands, point, f, times), strict=True
+            ):
                 rho[where.rows, where.columns] = vector
         parts = [part.label for part in self.problem.parts]
         return states, {
@@ -90,8 +94,14 @@ class EvolutionSolver:
             "symmetry": symmetry.describe(parts),
         }
 
-    def _sector(self, reached: _Reached, summands: list[superoperator.Side], point: Point,
-                f: np.ndarray, times: np.ndarray) -> list[np.ndarray]:  # fmt: skip
+    def _sector(
+        self,
+        reached: _Reached,
+        summands: list[superoperator.Side],
+        point: Point,
+        f: np.ndarray,
+        times: np.ndarray,
+    ) -> list[np.ndarray]:
         """The elements of one sector at every time."""
         if not self.problem.coefficients.time_dependent:
             matrix = reached.generator.at(superoperator.strengths(summands, f))
@@ -110,7 +120,9 @@ class EvolutionSolver:
             lambda t, y: at(t) @ y, lambda t, y: at(t), reached.start, times
         )
 
-    def _adaptive(self, right: object, jacobian: object, start: np.ndarray, times: np.ndarray) -> list[np.ndarray]:  # fmt: skip
+    def _adaptive(
+        self, right: object, jacobian: object, start: np.ndarray, times: np.ndarray
+    ) -> list[np.ndarray]:
         moving = bool(self.problem.coefficients.time_dependent)
         span = float(times[-1] - times[0])
         if span == 0:
@@ -122,9 +134,16 @@ class EvolutionSolver:
             if method == "DOP853" and _stiff(jacobian, start, times):
                 continue
             found = solve_ivp(
-                right, (times[0], times[-1]), start.astype(complex), method=method, t_eval=times,
-                rtol=self.relative, atol=_ABSOLUTE, max_step=longest, **extra,
-            )  # fmt: skip
+                right,
+                (times[0], times[-1]),
+                start.astype(complex),
+                method=method,
+                t_eval=times,
+                rtol=self.relative,
+                atol=_ABSOLUTE,
+                max_step=longest,
+                **extra,
+            )
             if found.success:
                 return list(found.y.T)
         raise SolveError(

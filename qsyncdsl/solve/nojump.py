@@ -97,9 +97,16 @@ def no_jump_steadystate(
     steps: list[float] = []
     restart = min(80, size)
     answer, failed = spla.gmres(
-        operator, start, x0=start, rtol=_TOLERANCE, atol=0.0, restart=restart,
-        maxiter=max(1, _MOST_ITERATIONS // restart), callback=steps.append, callback_type="pr_norm",
-    )  # fmt: skip
+        operator,
+        start,
+        x0=start,
+        rtol=_TOLERANCE,
+        atol=0.0,
+        restart=restart,
+        maxiter=max(1, _MOST_ITERATIONS // restart),
+        callback=steps.append,
+        callback_type="pr_norm",
+    )
     if failed and (not steps or steps[-1] > 1e-10):
         return None
     rho = np.zeros((len(generator.labels),) * 2, dtype=complex)

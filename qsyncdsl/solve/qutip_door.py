@@ -39,7 +39,9 @@ def steadystate(problem: LindbladProblem, f: np.ndarray) -> np.ndarray:
     return np.asarray(qutip.steadystate(hamiltonian, jumps).full())
 
 
-def evolve(problem: LindbladProblem, values: Any, start: np.ndarray, times: np.ndarray) -> list[np.ndarray]:  # fmt: skip
+def evolve(
+    problem: LindbladProblem, values: Any, start: np.ndarray, times: np.ndarray
+) -> list[np.ndarray]:
     """`qutip.mesolve`; coefficients that move in time are handed over as functions."""
     import qutip
 

@@ -99,7 +99,9 @@ def _charges(
     return sorted(first & of(*entries.coords))
 
 
-def spectrum(at: Any, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> tuple[Callable[[float], complex], tuple[Half, ...], complex]:  # fmt: skip
+def spectrum(
+    at: Any, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array
+) -> tuple[Callable[[float], complex], tuple[Half, ...], complex]:
     r"""$P(\omega) = \int e^{i\omega t}[\langle A(t)B(0)\rangle - \langle A\rangle\langle B\rangle]dt$ over all t.
 
     Returns:
@@ -146,9 +148,13 @@ def decay_rates(at: Any, count: int) -> np.ndarray:
         scale = np.abs(matrix.data).max()
         try:
             found.append(
-                spla.eigs(sp.csc_matrix(matrix), k=min(count + 2, 12), sigma=1e-6 * scale,
-                          return_eigenvectors=False)
-            )  # fmt: skip
+                spla.eigs(
+                    sp.csc_matrix(matrix),
+                    k=min(count + 2, 12),
+                    sigma=1e-6 * scale,
+                    return_eigenvectors=False,
+                )
+            )
         except (spla.ArpackNoConvergence, RuntimeError):
             raise SolveError(
                 Diagnostic(

@@ -55,7 +55,9 @@ class Generator:
             )
         return self._cache["real"]  # type: ignore[no-any-return]
 
-    def other_sector(self, charge: tuple[int, ...]) -> tuple[superoperator.Sector, superoperator.AffineMatrix]:  # fmt: skip
+    def other_sector(
+        self, charge: tuple[int, ...]
+    ) -> tuple[superoperator.Sector, superoperator.AffineMatrix]:
         """The elements of another charge and the Liouvillian on them."""
         key = f"sector {charge}"
         if key not in self._cache:
@@ -101,7 +103,9 @@ class At:
 class SteadyStateSolver:
     """Solves one problem at any number of points; what does not change is kept."""
 
-    def __init__(self, problem: LindbladProblem, solver: str = "automatic", backend: str = "own") -> None:  # fmt: skip
+    def __init__(
+        self, problem: LindbladProblem, solver: str = "automatic", backend: str = "own"
+    ) -> None:
         self.problem = problem
         self.solver = solver
         self.backend = backend
@@ -318,10 +322,13 @@ def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
 def _factor(matrix: sp.csc_matrix) -> Any | None:
     """Sparse LU: symmetric mode first, full pivoting where that fails."""
     for options in (
-        {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.01,
-         "options": {"SymmetricMode": True}},
+        {
+            "permc_spec": "MMD_AT_PLUS_A",
+            "diag_pivot_thresh": 0.01,
+            "options": {"SymmetricMode": True},
+        },
         {"permc_spec": "COLAMD"},
-    ):  # fmt: skip
+    ):
         try:
             return spla.splu(matrix, **options)
         except RuntimeError:

@@ -65,12 +65,13 @@ def strengths(all_sides: list[Side], f: np.ndarray) -> np.ndarray:
     """The numbers g_k of the summands, shape (K,)."""
     return np.array(
         [
-            f[s.factors[0]] if len(s.factors) == 1
+            f[s.factors[0]]
+            if len(s.factors) == 1
             else f[s.factors[0]] * f[s.factors[1]] * np.conj(f[s.factors[2]])
             for s in all_sides
         ],
         dtype=complex,
-    )  # fmt: skip
+    )
 
 
 def occupations(problem: LindbladProblem) -> np.ndarray:

@@ -8,22 +8,72 @@ from collections.abc import Iterable
 from qsyncdsl.diagnostics import Diagnostic, Note, did_you_mean
 from qsyncdsl.source import Source, Span
 
-STATEMENTS = (
-    "model reference import parameter lattice mode variable noise hamiltonian dissipator coupling kick "
-    "equation define component use case experiment initial"
-).split()
-REQUESTS = (
-    "case set sweep solve measure plot locate average keep expect initial".split()
-)
+STATEMENTS = [
+    "model",
+    "reference",
+    "import",
+    "parameter",
+    "lattice",
+    "mode",
+    "variable",
+    "noise",
+    "hamiltonian",
+    "dissipator",
+    "coupling",
+    "kick",
+    "equation",
+    "define",
+    "component",
+    "use",
+    "case",
+    "experiment",
+    "initial",
+]
+REQUESTS = [
+    "case",
+    "set",
+    "sweep",
+    "solve",
+    "measure",
+    "plot",
+    "locate",
+    "average",
+    "keep",
+    "expect",
+    "initial",
+]
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _SHOWN = {
-    "NAME": "a name", "NUMBER": "a number", "STRING": "a text in quotes", "_NL": "a new line",
-    "LPAR": "'('", "RPAR": "')'", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'",
-    "EQUAL": "'='", "COLON": "':'", "COMMA": "','", "TILDE": "'~'", "_WITHIN": "'within'", "_AT": "'at'",
-    "AS": "'as'", "IN": "'in'", "IS": "'is'", "FOR": "'for'", "WHERE": "'where'", "VS": "'vs'", "EVERY": "'every'",
-    "_DDT": "'d/dt'", "DRAWS": "'draws'", "OVER": "an operator", "PLUS": "an operator", "__ANON_0": "'..'",
-}  # fmt: skip
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "STRING": "a text in quotes",
+    "_NL": "a new line",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "LSQB": "'['",
+    "RSQB": "']'",
+    "LBRACE": "'{'",
+    "RBRACE": "'}'",
+    "EQUAL": "'='",
+    "COLON": "':'",
+    "COMMA": "','",
+    "TILDE": "'~'",
+    "_WITHIN": "'within'",
+    "_AT": "'at'",
+    "AS": "'as'",
+    "IN": "'in'",
+    "IS": "'is'",
+    "FOR": "'for'",
+    "WHERE": "'where'",
+    "VS": "'vs'",
+    "EVERY": "'every'",
+    "_DDT": "'d/dt'",
+    "DRAWS": "'draws'",
+    "OVER": "an operator",
+    "PLUS": "an operator",
+    "__ANON_0": "'..'",
+}
 
 
 def syntax_fault(
@@ -40,7 +90,14 @@ def syntax_fault(
     return _at(source, text, at, expected, start, bracket), start, end
 
 
-def _at(source: Source, text: str, at: int, expected: set[str], start: int, block: int | None) -> Diagnostic:  # fmt: skip
+def _at(
+    source: Source,
+    text: str,
+    at: int,
+    expected: set[str],
+    start: int,
+    block: int | None,
+) -> Diagnostic:
     """The best explanation of what stands at a position."""
     word = _WORD.match(text, at)
     typed = word.group() if word else text[at : at + 1]

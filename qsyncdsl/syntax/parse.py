@@ -22,9 +22,16 @@ from qsyncdsl.syntax import faults, tree
 _ASCII = {"−": "-", "·": "*", "≤": "<=", "≥": ">=", "≠": "!="}
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 _PLURALS = {
-    "statements", "overrides", "requests", "places", "names", "settings", "exprs",
-    "several", "arguments",
-}  # fmt: skip
+    "statements",
+    "overrides",
+    "requests",
+    "places",
+    "names",
+    "settings",
+    "exprs",
+    "several",
+    "arguments",
+}
 
 
 # A line longer than this is not a model; brackets deeper than this are not physics.

@@ -14,8 +14,36 @@ from qsyncdsl.source import Span
 _GREEK = dict(
     zip(
         "αβγδεζηθικλμνξοπρσςτυφχψωϑϕϵ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
-        "sigma sigma tau upsilon phi chi psi omega theta phi epsilon".split(),
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "omicron",
+            "pi",
+            "rho",
+            "sigma",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
+            "theta",
+            "phi",
+            "epsilon",
+        ],
         strict=True,
     )
 )

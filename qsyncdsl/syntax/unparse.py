@@ -20,14 +20,73 @@ _TOKEN = re.compile(
 )
 _INFIX = {"+", "-", "−", "=", "~", "<=", ">=", "!=", "≤", "≥", "≠", "±"}
 _KEYWORDS = frozenset(
-    "model reference import parameter lattice mode variable noise hamiltonian dissipator coupling kick every "
-    "equation define component use as case experiment initial set sweep solve with measure plot vs over locate "
-    "in where average draws keep expect at is within below above none for and or not of to on updown".split()
+    [
+        "model",
+        "reference",
+        "import",
+        "parameter",
+        "lattice",
+        "mode",
+        "variable",
+        "noise",
+        "hamiltonian",
+        "dissipator",
+        "coupling",
+        "kick",
+        "every",
+        "equation",
+        "define",
+        "component",
+        "use",
+        "as",
+        "case",
+        "experiment",
+        "initial",
+        "set",
+        "sweep",
+        "solve",
+        "with",
+        "measure",
+        "plot",
+        "vs",
+        "over",
+        "locate",
+        "in",
+        "where",
+        "average",
+        "draws",
+        "keep",
+        "expect",
+        "at",
+        "is",
+        "within",
+        "below",
+        "above",
+        "none",
+        "for",
+        "and",
+        "or",
+        "not",
+        "of",
+        "to",
+        "on",
+        "updown",
+    ]
 )
 # Requests get a common column.
-_REQUESTS = (
-    "case set sweep solve measure plot locate average keep expect initial".split()
-)
+_REQUESTS = [
+    "case",
+    "set",
+    "sweep",
+    "solve",
+    "measure",
+    "plot",
+    "locate",
+    "average",
+    "keep",
+    "expect",
+    "initial",
+]
 _CONTINUES = re.compile(r"\s*([-−+*·/^,)\]]|(for|where|within|with|vs|over|is|at)\b)")
 
 
