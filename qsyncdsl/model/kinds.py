@@ -250,6 +250,7 @@ class Inference:
         if node.operator in ("<", ">", "<=", ">=", "=", "!="):
             if "operator" in names:
                 self.report(faults.not_comparable(node))
+                return UNKNOWN
             return CONDITION
         for kind, side in ((left, node.left), (right, node.right)):
             if kind.name in (

@@ -55,7 +55,8 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
     for name in names:
         found = [(p.index, p.measures[name]) for p in points if name in p.measures]
         first = found[0][1]
-        rename = _renaming(name, first.dims, first.coords, own_of)
+        taken = {*names, *outer_dims}
+        rename = _renaming(name, first.dims, first.coords, own_of, taken)
         dtype = np.result_type(*(item.values.dtype for _, item in found), np.float64)
         blank = (
             complex(np.nan, np.nan)
@@ -140,10 +141,14 @@ def _renaming(
     dims: tuple[str, ...],
     coords: Mapping[str, np.ndarray],
     known: dict[str, np.ndarray],
+    taken: set[str],
 ) -> dict[str, str]:
-    """A dimension that another measure has with other values gets a name of its own."""
+    """A dimension gets a name of its own where a measure, or other values, have its name."""
     renamed = {}
     for dim in dims:
+        if dim in taken:
+            renamed[dim] = f"{name}_{dim}"
+            continue
         if dim in coords and not np.array_equal(
             known.setdefault(dim, coords[dim]), coords[dim]
         ):

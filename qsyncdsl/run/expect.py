@@ -258,6 +258,12 @@ class Expectations:
         return _mentions(node, names) and not _mentions(node, set(self.plan.measures))
 
 
+def _name(setting: tree.Setting) -> str:
+    """The name that is set."""
+    assert isinstance(setting.place, tree.Place)
+    return setting.place.name.key
+
+
 def _pick(
     value: Any, place: tree.Place, evaluator: MeasureEvaluator, wanted: Any
 ) -> Any:

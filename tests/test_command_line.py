@@ -1,0 +1,145 @@
+"""The commands as a person types them, and what they leave behind."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.conftest import ROOT
+
+
+def test_eval_prints_one_document(command):
+    code, out, _ = command(
+        "eval", "vdp_kerr", "--set", "levels=16", "--sweep", "Delta = linspace(-K, 5*K, 3)",
+        "--solve", "steadystate", "--measure", "S = abs(<a>)/sqrt(<a'*a>)", "--measure", "A = <a>", "--json",
+    )  # fmt: skip
+    document = json.loads(out)
+    found = document["experiments"]["eval"]
+    assert code == 0
+    assert found["sweep"] == {"Delta": [-50.0, 100.0, 250.0]}
+    method = found["methods"]["steadystate"]
+    assert method["measures"]["S"]["dims"] == ["Delta"]
+    assert np.shape(method["measures"]["S"]["value"]) == (3,)
+    assert set(method["measures"]["A"]["value"][0]) == {"re", "im"}
+    assert method["trust"]["residual"] < 1e-12
+
+
+def test_run_leaves_a_dataset_that_plain_xarray_opens(command, tmp_path):
+    code, out, err = command(
+        "run",
+        "vdp_kerr",
+        "--only",
+        "resonances",
+        "--sweep",
+        "Delta = linspace(2*K, 4*K, 5)",
+    )
+    assert code == 0, out + err
+    folder = tmp_path / "results" / "vdp_kerr"
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "resonances.nc",
+        "resonances_1.png",
+        "resonances_1.svg",
+    ]
+    dataset = xr.open_dataset(folder / "resonances.nc", engine="h5netcdf")
+    assert dataset["S"].dims == ("method", "Delta")
+    assert dataset["peak2"].sel({"method": "steadystate"}).item() == pytest.approx(
+        151.98340910400412, abs=1e-4
+    )
+    assert json.loads(dataset.attrs["parameters"])["K"] == 50
+    assert "hamiltonian" in dataset.attrs["model_text"]
+    assert (
+        command("plot", str(folder / "resonances.nc"), "--out", str(tmp_path))[0] == 0
+    )
+    assert (tmp_path / "resonances_1.png").stat().st_size > 5000
+
+
+def test_complex_numbers_survive_the_file(command, tmp_path):
+    import qsyncdsl
+
+    assert command("run", "vdp_driven", "--only", "phase_locking", "-q")[0] == 0
+    dataset = qsyncdsl.open_results(
+        tmp_path / "results" / "vdp_driven" / "phase_locking.nc"
+    )
+    value = dataset["A"].sel({"method": "steadystate", "gamma2": 3}).item()
+    assert value == pytest.approx(-0.5234921170705119 - 0.125994487470663j, abs=1e-9)
+
+
+def test_an_expectation_that_fails_is_exit_code_4(command, tmp_path):
+    text = "mode a : boson(levels = 4)\nhamiltonian a'*a\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n>; expect n is 1 within 0.1 }\n"
+    (tmp_path / "m.qsync").write_text(text)
+    assert command("test", "m.qsync")[0] == 4
+    assert command("run", "m.qsync")[0] == 4
+
+
+def test_a_method_of_a_later_day_is_skipped_by_name(command):
+    code, out, _ = command("run", "vdp_chimera")
+    assert code == 0
+    assert "method 'classical' is not implemented yet" in out
+
+
+def test_two_processes_give_the_same_bits(command, tmp_path):
+    arguments = (
+        "eval",
+        "vdp_pair_two_level",
+        "--sweep",
+        "V = linspace(1, 20, 24)",
+        "--solve",
+        "steadystate",
+        "--measure",
+        "C = concurrence(a1, a2)",
+        "--json",
+    )
+    one = json.loads(command(*arguments)[1])["experiments"]["eval"]["methods"][
+        "steadystate"
+    ]["measures"]
+    two = json.loads(command(*arguments, "--jobs", "2")[1])["experiments"]["eval"][
+        "methods"
+    ]["steadystate"]["measures"]
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain", "vdp_kerr"),
+        ("explain", "vdp_kerr", "--latex"),
+        ("explain", "vdp_kerr", "--code"),
+        ("models",),
+        ("models", "show", "vdp_kerr"),
+    ],
+)
+def test_what_is_shown_fits_its_purpose(command, arguments):
+    code, out, _ = command(*arguments)
+    assert code == 0
+    assert out.strip()
+
+
+def test_explain_shows_the_equation_of_motion(command):
+    out = command("explain", "vdp_pair_dissipative")[1]
+    assert "U(1) n(a1) + n(a2)" in out
+    assert "d⟨a1⟩/dt" in out
+
+
+def test_check_is_light():
+    script = "import sys\nfrom qsyncdsl import pipeline\npipeline.check('vdp_kerr')\nprint([m for m in ('numpy', 'sympy', 'scipy', 'qutip', 'numba', 'matplotlib', 'xarray') if m in sys.modules])"
+    out = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    ).stdout
+    assert out.strip() == "[]"
+
+
+def test_the_python_door_gives_the_same_dataset():
+    import qsyncdsl
+
+    datasets = qsyncdsl.load("phase_slip_duality").run("bands")
+    assert (
+        float(abs(datasets["bands"]["Ebox"] - datasets["bands"]["Eloop"].values).max())
+        < 1e-9
+    )
