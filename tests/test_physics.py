@@ -250,3 +250,22 @@ def test_moments_of_a_tight_cutoff_are_normal_ordered():
     result = run_text(text)["e"]
     assert values(result, "S") == pytest.approx(1, abs=1e-12)
     assert values(result, "q2") == pytest.approx(0.5, abs=1e-12)
+
+
+COEFFICIENTS = [
+    "sqrt(x)", "exp(-x)", "log(x)", "sin(x)", "cos(x)", "tan(x)", "asin(x)", "acos(x)", "atan(x)",
+    "sinh(x)", "cosh(x)", "tanh(x)", "abs(c)", "arg(c)", "real(c)", "imag(c)", "real(conj(c))",
+    "floor(10*x)", "ceil(10*x)", "round(10*x)", "sign(-x)", "step(x)", "min(x, 0.3)", "max(x, 0.9)",
+    "x^(1/3)", "pi*x", "real(c^2)", "2^x", "x/3", "sqrt(2)*x", "x^2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("written", COEFFICIENTS)
+def test_a_coefficient_has_the_same_value_in_the_file_and_in_the_solver(written):
+    """The parameter itself against the level that the generated code gives for it."""
+    text = f"parameter x = 0.37, c = 0.4 - 1.3*i, y = {written}\nmode q : qubit\nhamiltonian {written}*q.n\nexperiment e {{ solve eigen; measure E = eigenenergies(2); measure Y = y }}"
+    result = run_text(text)["e"]
+    wanted = values(result, "Y", "eigen")
+    assert sorted([0.0, float(wanted)]) == pytest.approx(
+        values(result, "E", "eigen"), abs=1e-12
+    )

@@ -11,12 +11,22 @@ from sympy.printing.pycode import PythonCodePrinter
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.problem import Coefficients
 
+_FUNCTIONS = {
+    "conjugate": "conj", "re": "real", "im": "imag", "arg": "arg", "ceiling": "ceil",
+    "floor": "floor", "Min": "min", "Max": "max",
+}  # fmt: skip
+
 
 class _Printer(PythonCodePrinter):  # type: ignore[misc]
     """Plain function names; the solver supplies versions that stay real where they can."""
 
     def __init__(self) -> None:
-        super().__init__({"fully_qualified_modules": False})
+        super().__init__(
+            {"fully_qualified_modules": False, "user_functions": _FUNCTIONS}
+        )
+
+    def _print_sign(self, expr: Any) -> str:
+        return f"sign({self._print(expr.args[0])})"
 
     def _print_ImaginaryUnit(self, expr: Any) -> str:
         return "1j"
