@@ -23,7 +23,7 @@ def test_a_bundled_model_gives_its_published_numbers(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["vdp_pair_mutual_info", "two_qubits_cavities", "ion_phonon_lasers"]
+    "name", ["vdp_pair_mutual_info", "two_qubits_cavities"]
 )
 def test_a_large_bundled_model_gives_its_published_numbers(name):
     verdicts = [v for _, v in pipeline.expectations([name])]

@@ -1,0 +1,264 @@
+"""Words of the model: kinds of modes, lattices, distributions, states, methods."""
+
+from __future__ import annotations
+
+from qsyncdsl.registry.entry import Registry, word
+
+_KIND = "qsyncdsl.model.modes"
+modes = Registry(
+    "modes",
+    (
+        word(
+            "boson",
+            "levels: integer = 0",
+            "boson",
+            "harmonic mode, [a, a'] = 1",
+            f"{_KIND}:boson",
+        ),
+        word(
+            "qubit",
+            "",
+            "qubit",
+            "two levels, Pauli operators, 1 is up",
+            f"{_KIND}:qubit",
+        ),
+        word("spin", "s: real", "spin", "spin s, spin matrices", f"{_KIND}:spin"),
+        word(
+            "levels",
+            "M: integer",
+            "levels",
+            "M levels, operators |n><m|",
+            f"{_KIND}:levels",
+        ),
+        word(
+            "ensemble",
+            "N: integer",
+            "ensemble",
+            "N identical two-level systems",
+            f"{_KIND}:ensemble",
+        ),
+        word(
+            "rotor",
+            "nmax: integer",
+            "rotor",
+            "angle x, integer n = -nmax..nmax",
+            f"{_KIND}:rotor",
+        ),
+    ),
+)
+
+_GRAPH = "qsyncdsl.model.lattices"
+_BOUNDARY = "boundary: word = {}"
+_OPEN, _PERIODIC = (
+    _BOUNDARY.format("open | periodic"),
+    _BOUNDARY.format("periodic | open"),
+)
+lattices = Registry(
+    "lattices",
+    (
+        word(
+            "chain",
+            f"N: integer, range: integer = 1, {_OPEN}",
+            "lattice",
+            "open line of N sites",
+            f"{_GRAPH}:chain",
+        ),
+        word(
+            "ring",
+            f"N: integer, range: integer = 1, {_PERIODIC}",
+            "lattice",
+            "closed line of N sites",
+            f"{_GRAPH}:ring",
+        ),
+        word(
+            "square",
+            f"Lx: integer, Ly: integer, {_OPEN}",
+            "lattice",
+            "square lattice, 4 neighbors",
+            f"{_GRAPH}:square",
+        ),
+        word(
+            "triangular",
+            f"Lx: integer, Ly: integer, {_OPEN}",
+            "lattice",
+            "triangular lattice, 6 neighbors",
+            f"{_GRAPH}:triangular",
+        ),
+        word(
+            "honeycomb",
+            f"Lx: integer, Ly: integer, {_OPEN}",
+            "lattice",
+            "honeycomb lattice, 3 neighbors",
+            f"{_GRAPH}:honeycomb",
+        ),
+        word(
+            "cubic",
+            f"Lx: integer, Ly: integer, Lz: integer, {_OPEN}",
+            "lattice",
+            "cubic lattice, 6 neighbors",
+            f"{_GRAPH}:cubic",
+        ),
+        word(
+            "complete",
+            "N: integer",
+            "lattice",
+            "every pair of N sites",
+            f"{_GRAPH}:complete",
+        ),
+        word(
+            "graph",
+            "file: text",
+            "lattice",
+            "edges read from a CSV file",
+            f"{_GRAPH}:graph",
+        ),
+    ),
+)
+
+distributions = Registry(
+    "distributions",
+    (
+        word(
+            "normal",
+            "mean: real, deviation: real",
+            "real",
+            "Gaussian",
+            "qsyncdsl.model.draws:normal",
+        ),
+        word(
+            "uniform",
+            "low: real, high: real",
+            "real",
+            "flat between low and high",
+            "qsyncdsl.model.draws:uniform",
+        ),
+        word(
+            "lorentzian",
+            "center: real, width: real",
+            "real",
+            "Cauchy with half width at half maximum",
+            "qsyncdsl.model.draws:lorentzian",
+        ),
+    ),
+)
+
+_STATE = "qsyncdsl.algebra.states"
+states = Registry(
+    "states",
+    (
+        word("vacuum", "", "state", "lowest level", f"{_STATE}:vacuum"),
+        word("fock", "n: integer", "state", "level n", f"{_STATE}:fock"),
+        word(
+            "coherent",
+            "alpha: number = 0, x: real = 0, p: real = 0",
+            "state",
+            "displaced vacuum; for a rotor, coherent(x, p)",
+            f"{_STATE}:coherent",
+        ),
+        word(
+            "thermal",
+            "n: real",
+            "state",
+            "thermal state with mean number n",
+            f"{_STATE}:thermal",
+        ),
+        word("up", "", "state", "all spins up", f"{_STATE}:up"),
+        word("down", "", "state", "all spins down", f"{_STATE}:down"),
+    ),
+)
+
+variables = Registry(
+    "variables",
+    (
+        word("angle", "", "variable", "real number modulo 2 pi"),
+        word("real", "", "variable", "real number"),
+        word("complex", "", "variable", "complex number"),
+    ),
+)
+
+noises = Registry(
+    "noises",
+    (
+        word("white", "S: real", "noise", "<xi(t) xi(t')> = S delta(t - t')"),
+        word("colored", "f: function", "noise", "two-sided spectrum f(w)"),
+    ),
+)
+
+_TIME = "time: real = 0, times: list = 0, window: list = 0, burn_in: real = 0"
+_RUNS = "realizations: integer = 1, dt: real = 0"
+_PROTOCOL = "protocol: word = reset | continue | updown"
+_BACKEND = "backend: word = own | qutip"
+methods = Registry(
+    "methods",
+    (
+        word(
+            "steadystate",
+            f"{_BACKEND}, solver: word = automatic | direct | iterative, displace: condition = 0, accuracy: real = 0",
+            "state",
+            "density matrix with L rho = 0",
+            "qsyncdsl.run.methods:steadystate",
+        ),
+        word(
+            "evolve",
+            f"{_TIME}, {_BACKEND}, accuracy: real = 0",
+            "states",
+            "density matrix in time",
+            "qsyncdsl.run.methods:evolve",
+        ),
+        word(
+            "eigen",
+            "count: integer = 0, of: word = hamiltonian | liouvillian",
+            "spectrum",
+            "eigenstates of H or of the Liouvillian",
+            "qsyncdsl.run.methods:eigen",
+        ),
+        word(
+            "trajectories",
+            f"{_TIME}, {_RUNS}, {_BACKEND}",
+            "trajectories",
+            "quantum jumps (Monte Carlo wave functions)",
+        ),
+        word(
+            "floquet",
+            f"{_TIME}, periods: integer = 1",
+            "states",
+            "stroboscopic map of kicked or periodic models",
+        ),
+        word(
+            "meanfield",
+            f"{_TIME}, branch: word = rotating | static, state: word = coherent | incoherent, {_PROTOCOL}",
+            "states",
+            "self-consistent product state",
+        ),
+        word(
+            "langevin",
+            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito, noise: word = gaussian | weak, {_PROTOCOL}",
+            "trajectories",
+            "truncated-Wigner stochastic equations",
+        ),
+        word(
+            "classical",
+            f"{_TIME}, dt: real = 0, {_PROTOCOL}",
+            "trajectories",
+            "the same without noise and ordering corrections",
+        ),
+        word(
+            "fokkerplanck",
+            "diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, extent: real = 0, points: integer = 0",
+            "density",
+            "stationary semiclassical Wigner density of one mode",
+        ),
+        word(
+            "gaussian",
+            f"{_TIME}, relax: real = 0",
+            "moments",
+            "classical trajectory and covariance matrix",
+        ),
+        word(
+            "cumulants",
+            f"order: integer = 2, factorize: list = 0, {_TIME}",
+            "moments",
+            "closed moment equations",
+        ),
+    ),
+)
