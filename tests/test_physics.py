@@ -22,9 +22,7 @@ def test_a_bundled_model_gives_its_published_numbers(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["vdp_pair_mutual_info", "two_qubits_cavities"]
-)
+@pytest.mark.parametrize("name", ["vdp_pair_mutual_info", "two_qubits_cavities"])
 def test_a_large_bundled_model_gives_its_published_numbers(name):
     verdicts = [v for _, v in pipeline.expectations([name])]
     assert [v.text for v in verdicts if v.verdict == "failed"] == []

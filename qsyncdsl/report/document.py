@@ -59,6 +59,7 @@ def experiment_document(result: Any) -> dict[str, Any]:
             for line in result.plan.lines
         },
         "skipped": dict(result.plan.skipped),
+        "notes": list(result.plan.notes),
         "expectations": [
             {"text": v.text, "got": v.got, "verdict": v.verdict, "reason": v.reason}
             for v in result.verdicts

@@ -80,6 +80,8 @@ def show(result: Any, files: Sequence[Path], full: bool = False) -> None:
     out.print(head)
     for label, reason in plan.skipped.items():
         out.print(Text(f"  {label}: skipped, {reason}", style="yellow"))
+    for note in plan.notes:
+        out.print(Text(f"  note: {note}", style="yellow"))
     if result.dataset.data_vars:
         out.print(measures_table(result, full))
     for line in plan.lines:

@@ -200,6 +200,7 @@ def _attributes(
         ),
         "methods": json.dumps({line.label: line.node.span.text for line in plan.lines}),
         "skipped": json.dumps(dict(plan.skipped)),
+        "notes": "\n".join(plan.notes),
         "trust": json.dumps(trust),
         "seed": plan.options.seed,
         "seconds": round(seconds, 3),

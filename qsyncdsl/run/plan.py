@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -82,7 +82,7 @@ class Plan:
     measures: Mapping[str, tree.Measure]
     initials: tuple[Initial, ...]
     draws: int = 1
-    requests: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def layers(self, case: str | None) -> list[tuple[Override, ...]]:
         """The layers of overrides below the sweep: case, set, command line."""
@@ -125,6 +125,7 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
     environment = Environment(model, below, options.seed)
     axes = _axes(model, environment, requests, options)
     lines, skipped = _lines(model, environment, requests, axes)
+    notes = _notes(requests, axes)
     draws = [request for request in requests if isinstance(request, tree.Average)]
     return Plan(
         model=model,
@@ -139,8 +140,31 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
         initials=tuple(
             initial(r, model.scope) for r in requests if isinstance(r, tree.Initial)
         ),
+        notes=notes,
         draws=environment.numbers.integer(draws[-1].count, model.scope) if draws else 1,
     )
+
+
+_PROTOCOLS = {
+    "adaptive": "every point of the grid is computed: adaptive sweeps are not there yet",
+    "updown": "a density matrix has no branches: the points do not depend on their order",
+    "down": "a density matrix has no branches: the points do not depend on their order",
+    "continue": "a density matrix has no branches: the points do not depend on their order",
+}
+
+
+def _notes(
+    requests: tuple[tree.Request, ...], axes: tuple[Axis, ...]
+) -> tuple[str, ...]:
+    """What the file asks for and does not get, in words."""
+    found = [
+        f"{axis.dim}: {_PROTOCOLS[axis.note]}"
+        for axis in axes
+        if axis.note in _PROTOCOLS
+    ]
+    if any(isinstance(request, tree.Keep) for request in requests):
+        found.append("states are not kept yet")
+    return tuple(found)
 
 
 def _cases(

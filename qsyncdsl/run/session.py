@@ -12,10 +12,12 @@ from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.algebra.states import initial_state
 from qsyncdsl.algebra.system import ParameterKey, System
+from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.model.types import Model
 from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
@@ -126,6 +128,7 @@ class Session:
             if _fits(prepared.system, environment):
                 return prepared
         model = self.plan.model
+        _refuse_variables(model, self.line)
         system = build(model, environment)
         lowered = self.method.lower(system, model.title)
         solver = self.method.solver(lowered.problem, options)
@@ -134,6 +137,24 @@ class Session:
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
+
+
+def _refuse_variables(model: Model, line: Line) -> None:
+    """E404: a density matrix does not contain classical variables."""
+    if not model.variables:
+        return
+    variable = next(iter(model.variables.values()))
+    raise ModelError(
+        [
+            Diagnostic(
+                "E404",
+                f"'{line.method}' does not solve classical variables",
+                variable.span,
+                "a classical variable",
+                help="solve by 'classical' or 'langevin'",
+            )
+        ]
+    )
 
 
 def _fits(system: System, environment: Environment) -> bool:

@@ -48,8 +48,6 @@ def refuse_unphysical(problem: LindbladProblem, f: np.ndarray) -> None:
             )
     for channel in problem.channels:
         rate = f[channel.rate]
-        if channel.rate in problem.coefficients.time_dependent:
-            continue
         if abs(rate.imag) > 1e-12 * abs(rate) or rate.real < 0:
             raise SolveError(
                 Diagnostic(

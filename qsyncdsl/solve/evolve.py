@@ -55,7 +55,18 @@ class EvolutionSolver:
         f = coefficients.evaluate(
             self.problem.coefficients, point.values, float(times[0])
         )
+        if self.problem.kicks:
+            raise SolveError(
+                Diagnostic(
+                    "E513", "kicks are not part of 'evolve'", help="solve by 'floquet'"
+                )
+            )
         refuse_unphysical(self.problem, f)
+        for time in times if self.problem.coefficients.time_dependent else ():
+            now = coefficients.evaluate(
+                self.problem.coefficients, point.values, float(time)
+            )
+            refuse_unphysical(self.problem, now)
         if self.backend == "qutip":
             from qsyncdsl.solve.qutip_door import evolve
 

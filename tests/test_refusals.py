@@ -1,0 +1,75 @@
+"""What is refused rather than answered wrongly."""
+
+import pytest
+
+from tests.conftest import run_text
+
+
+def failure(text: str) -> str:
+    """The code of the only failure of the experiment `e`."""
+    (line,) = run_text(text)["e"].trust.values()
+    (found,) = {f["code"] for f in line["failures"]}
+    return str(found)
+
+
+BASE = "parameter x = {x}\nmode a : boson(levels = 5)\n{terms}\nexperiment e {{ solve {solve}; measure n = <a.n> }}"
+
+
+@pytest.mark.parametrize(
+    ("code", "x", "terms", "solve"),
+    [
+        ("E503", "-1", "hamiltonian a.n; dissipator x : a", "steadystate"),
+        (
+            "E503",
+            "1",
+            "hamiltonian a.n; dissipator cos(t) : a",
+            "evolve(times = [0, 3])",
+        ),
+        ("E506", "1", "hamiltonian a.n*cos(t); dissipator x : a", "steadystate"),
+        (
+            "E513",
+            "1",
+            "hamiltonian a.n; dissipator x : a; kick every 1 : a + a'",
+            "evolve(times = [0, 3])",
+        ),
+        ("E509", "1", "hamiltonian a.n; dissipator x : a", "evolve"),
+        ("E509", "1", "hamiltonian a.n; dissipator x : a", "evolve(times = [0, 2, 1])"),
+        ("E504", "1", "hamiltonian a.n", "steadystate"),
+    ],
+)
+def test_a_solver_refuses_with_a_code(code, x, terms, solve):
+    assert failure(BASE.format(x=x, terms=terms, solve=solve)) == code
+
+
+def test_classical_variables_are_not_left_out_silently():
+    text = "variable u : real\nequation d/dt u = -u\nmode a : boson(levels = 3)\nhamiltonian a.n\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n> }"
+    assert failure(text) == "E404"
+
+
+def test_atoms_with_channels_of_their_own_need_another_method():
+    text = "mode A : ensemble(4)\nhamiltonian A.Jz\ndissipator 1 : A[m].plus for m in A\nexperiment e { solve steadystate; measure z = <A.Jz> }"
+    assert failure(text) == "E401"
+
+
+def test_levels_that_are_not_given_are_asked_for():
+    text = "mode a : boson\nhamiltonian a.n\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n> }"
+    assert failure(text) == "E402"
+
+
+def test_a_coherent_state_that_does_not_fit_is_refused():
+    text = "mode a : boson(levels = 4)\nhamiltonian a.n\ndissipator 1 : a\ninitial a = coherent(3)\nexperiment e { solve evolve(times = [0, 1]); measure n = <a.n> }"
+    assert failure(text) == "E340"
+
+
+def test_a_parameter_that_depends_on_itself_by_a_setting_is_refused():
+    from qsyncdsl.diagnostics import ModelError
+
+    text = "parameter x = 1, y = 2*x\nmode a : boson(levels = 3)\nhamiltonian y*a.n\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n> }"
+    with pytest.raises(ModelError) as fault:
+        run_text(text, "x=y")
+    assert fault.value.diagnostics[0].code == "E311"
+
+
+def test_a_protocol_that_is_not_followed_is_said():
+    text = "parameter x = 1\nmode a : boson(levels = 3)\nhamiltonian x*a.n\ndissipator 1 : a\nexperiment e { sweep x = [1, 2] updown; solve steadystate; measure n = <a.n> }"
+    assert "no branches" in run_text(text)["e"].plan.notes[0]
