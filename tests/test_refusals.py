@@ -73,3 +73,28 @@ def test_a_parameter_that_depends_on_itself_by_a_setting_is_refused():
 def test_a_protocol_that_is_not_followed_is_said():
     text = "parameter x = 1\nmode a : boson(levels = 3)\nhamiltonian x*a.n\ndissipator 1 : a\nexperiment e { sweep x = [1, 2] updown; solve steadystate; measure n = <a.n> }"
     assert "no branches" in run_text(text)["e"].plan.notes[0]
+
+
+def test_a_parameter_that_is_set_to_a_list_is_refused():
+    from qsyncdsl.diagnostics import ModelError
+
+    text = "parameter x = 1\nmode a : boson(levels = 3)\nhamiltonian x*a.n\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n> }"
+    with pytest.raises(ModelError) as fault:
+        run_text(text, "x=[1, 2]")
+    assert fault.value.diagnostics[0].code == "E325"
+
+
+def test_a_sweep_over_cutoffs_keeps_every_distribution():
+    text = "parameter x = 1\nmode a : boson(levels = 3)\nhamiltonian x*(a + a')\ndissipator 1 : a\nexperiment e { sweep levels = [3, 5]; solve steadystate; measure P = fock_distribution(a) }"
+    found = run_text(text)["e"].dataset["P"].values[0]
+    assert found.shape == (2, 5)
+    assert found[0, :3].sum() == pytest.approx(1)
+    assert found[1].sum() == pytest.approx(1)
+
+
+def test_a_large_lattice_is_checked_without_being_solved():
+    from qsyncdsl import pipeline
+    from tests.conftest import model_of
+
+    text = "lattice s = ring(50000)\nmode a[s] : boson(levels = 2)\nhamiltonian a[j]'*a[j] for j in s\ncoupling a[j]'*a[k] + h.c. for (j, k) in s.edges\nexperiment e { solve steadystate; measure n = <a[1].n> }"
+    pipeline.examine_at(model_of(text))

@@ -69,7 +69,7 @@ def space_of(
 
 
 # Checking a lattice of any size looks at this many of its sites.
-_SITES = 4000
+_SITES = 100_000
 
 
 def _build(

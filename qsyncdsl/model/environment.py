@@ -61,7 +61,10 @@ class Environment:
                 self._cycle(parameter)
             self._active.append(key)
             try:
-                self._values[key] = self._compute(parameter, index)
+                value = self._compute(parameter, index)
+                if not isinstance(value, int | float | complex):
+                    self._not_a_number(parameter, value)
+                self._values[key] = value
             finally:
                 self._active.pop()
         if self._reads is not None and not self._active:
@@ -108,6 +111,15 @@ class Environment:
         numbers = {n: self.numbers.evaluate(v, scope, frame) for n, v in given.items()}  # type: ignore[arg-type]
         rng = draws.generator(self.seed, self.draw, parameter.name, index)
         return call(word.load(), (rng,), word, numbers)
+
+    def _not_a_number(self, parameter: Parameter, value: Any) -> None:
+        override = self.overrides.get(parameter.name)
+        node = override.value if override is not None else parameter.value
+        span = node.span if isinstance(node, tree.Node) else parameter.span
+        shown = "a list" if isinstance(value, tuple) else "no number"
+        raise ModelError(
+            [Diagnostic("E325", f"'{parameter.written}' must be a number", span, shown)]
+        )
 
     def _cycle(self, parameter: Parameter) -> None:
         names = [name for name, _ in self._active]

@@ -155,7 +155,7 @@ class _Picture:
             extra = {} if colors is None else {"color": colors[k]}
             few = keep.sum() < 30 and dim not in ("phi", "omega", "tau", "time")
             marker = "o" if few else None
-            if dim == "n":
+            if self._coordinate(dim) == "n" and not many:
                 axes.bar(
                     across[keep] + 0.8 * (k / len(curves) - 0.4 + 0.4 / len(curves)),
                     curve.values[keep],
@@ -343,7 +343,7 @@ class _Picture:
         """An axis: the expression, or a coordinate's description and unit."""
         if node is not None and not isinstance(node, tree.Name):
             return self._expression(node)
-        key = node.key if isinstance(node, tree.Name) else dim
+        key = node.key if isinstance(node, tree.Name) else self._coordinate(dim)
         symbol = {"phi": "φ", "omega": "ω", "tau": "τ", "time": "t"}.get(
             key, pretty_name(key)
         )
@@ -351,6 +351,15 @@ class _Picture:
         described = attrs.get("long_name", "")
         text = f"{described}  {symbol}" if described and described != key else symbol
         return text + (f"  [{attrs['units']}]" if "units" in attrs else "")
+
+    def _coordinate(self, dim: str) -> str:
+        """`n` for the dimension `P_n` of the measure P."""
+        measure, _, rest = dim.partition("_")
+        return (
+            rest
+            if rest in ("n", "phi", "omega", "tau") and measure in self.dataset
+            else dim
+        )
 
     def _value_label(self, drawn: list[tuple[tree.Expr, xr.DataArray]]) -> str:
         if len(drawn) > 1:

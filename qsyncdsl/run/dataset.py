@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from qsyncdsl.model.environment import Environment
+from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
 
@@ -54,7 +55,7 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
     own_of: dict[str, np.ndarray] = {}
     for name in names:
         found = [(p.index, p.measures[name]) for p in points if name in p.measures]
-        first = found[0][1]
+        first = _largest([item for _, item in found])
         taken = {*names, *outer_dims}
         rename = _renaming(name, first.dims, first.coords, own_of, taken)
         dtype = np.result_type(*(item.values.dtype for _, item in found), np.float64)
@@ -63,14 +64,16 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
             if np.issubdtype(dtype, np.complexfloating)
             else np.nan
         )
+        # Points with fewer levels fill a part of the array; the rest is a gap.
         values = np.full((*shape, *first.values.shape), blank, dtype=dtype)
         errors = np.full(values.shape, np.nan) if first.error is not None else None
         for index, item in found:
             place = _place(plan, index)
-            if item.values.shape == first.values.shape:
-                values[place] = item.values
+            if item.values.ndim == first.values.ndim:
+                inside = tuple(slice(n) for n in item.values.shape)
+                values[(*place, *inside)] = item.values
                 if errors is not None and item.error is not None:
-                    errors[place] = item.error
+                    errors[(*place, *inside)] = item.error
         dims = (*outer_dims, *(rename.get(d, d) for d in first.dims))
         coords = {
             rename.get(d, d): first.coords[d] for d in first.dims if d in first.coords
@@ -80,6 +83,11 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
             arrays[f"{name}_error"] = xr.DataArray(errors, dims=dims, coords=coords)
     dataset = xr.Dataset(arrays, coords=outer_coords)
     return _without_own_axis(plan, line, dataset)
+
+
+def _largest(items: Sequence[Labelled]) -> Labelled:
+    """The array with the most elements: cutoffs may differ from point to point."""
+    return max(items, key=lambda item: item.values.size)
 
 
 def _without_own_axis(plan: Plan, line: Line, dataset: xr.Dataset) -> xr.Dataset:
