@@ -41,7 +41,7 @@ def label(
     if isinstance(value, dict):
         return _indexed(measure, value, times, grids)
     if isinstance(value, Distribution):
-        grid = grids.setdefault(name, value.grid)
+        grid = value.grid if value.discrete else grids.setdefault(name, value.grid)
         same = grid is value.grid or np.array_equal(grid, value.grid)
         values = value.values if same else np.array([value.at(x) for x in grid])
         return Labelled(values, (value.coordinate,), {value.coordinate: grid})
