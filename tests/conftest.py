@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,10 +61,3 @@ def command(
         return code, captured.out, captured.err
 
     return call
-
-
-def reference(system: str, key: str) -> Any:
-    """A published value of the shared references, where they are at hand."""
-    path = ROOT.parent / "shared" / "reference" / f"{system}.json"
-    found = json.loads(path.read_text())["values"]
-    return next(entry["value"] for entry in found if entry["key"] == key)

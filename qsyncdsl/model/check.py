@@ -38,6 +38,7 @@ from qsyncdsl.registry import (
 )
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import mentions
 
 
 def check_file(file: tree.File, source: Source) -> tuple[Model, tuple[Diagnostic, ...]]:
@@ -233,7 +234,7 @@ class _Checker:
     def _summands(self, term: Term, names: set[str]) -> None:
         """Each summand of a repeated term must contain an index."""
         for summand in _top_summands(term.value):
-            if not _mentions(summand, names):
+            if not mentions(summand, names):
                 self.found.append(faults.without_index(summand, sorted(names)))
 
     def _equations(self) -> None:
@@ -367,15 +368,3 @@ def _top_summands(node: tree.Expr) -> list[tree.Expr]:
         )
         return [*_top_summands(node.left), *right]
     return [node]
-
-
-def _mentions(node: object, names: set[str]) -> bool:
-    """Whether one of the names occurs."""
-    if isinstance(node, tree.Name):
-        return node.key in names
-    if isinstance(node, tuple):
-        return any(_mentions(item, names) for item in node)
-    if not isinstance(node, tree.Node):
-        return False
-    slots = [s for s in type(node).__dataclass_fields__ if s != "span"]
-    return any(_mentions(getattr(node, slot), names) for slot in slots)

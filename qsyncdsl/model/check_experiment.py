@@ -13,6 +13,7 @@ from qsyncdsl.model.types import Experiment, Initial, Model
 from qsyncdsl.registry import methods
 from qsyncdsl.source import Span
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import names_in
 
 PLOT_OPTIONS = frozenset(
     {"xscale", "yscale", "title", "xlabel", "ylabel", "xlim", "ylim", "cmap"}
@@ -128,7 +129,7 @@ class _Requests:
                         setting.value, "a grid", "a list", f"a {kind.name}"
                     )
                 )
-            for name in _names_in(setting.value):
+            for name in names_in(setting.value):
                 if name.key in self.swept:
                     self.report(faults.swept_grid(name, self.swept[name.key]))
             if isinstance(setting.place, tree.Group) and isinstance(
@@ -260,7 +261,7 @@ class _Requests:
             if isinstance(request, tree.Measure)
             for argument in request.place.arguments
             if isinstance(argument, tree.Each)
-            for name in _names_in(argument.pattern)
+            for name in names_in(argument.pattern)
         ]
 
     def _average(self, request: tree.Average) -> None:
@@ -323,15 +324,3 @@ def settable(model: Model) -> list[str]:
 
 def _place_names(place: tree.Place | tree.Group) -> tuple[tree.Name, ...]:
     return place.names if isinstance(place, tree.Group) else (place.name,)
-
-
-def _names_in(node: object) -> list[tree.Name]:
-    """The names that occur in an expression."""
-    if isinstance(node, tree.Name):
-        return [node]
-    if isinstance(node, tuple):
-        return [name for item in node for name in _names_in(item)]
-    if not isinstance(node, tree.Node):
-        return []
-    slots = [s for s in type(node).__dataclass_fields__ if s != "span"]
-    return [name for slot in slots for name in _names_in(getattr(node, slot))]

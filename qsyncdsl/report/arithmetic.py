@@ -13,6 +13,7 @@ from qsyncdsl.model.evaluate import Evaluator, fail
 from qsyncdsl.model.types import Model, Override, Scope
 from qsyncdsl.model.values import Frame
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import mentions
 
 _ARRAY: dict[str, Any] = {
     "sqrt": np.sqrt,
@@ -64,7 +65,7 @@ class ResultEvaluator(Evaluator):
             for n in self.dataset.coords
             if n in self.model.parameters and n != node.key
         ]
-        if not any(_mentions(parameter.value, str(n)) for n in swept):
+        if not any(mentions(parameter.value, {str(n)}) for n in swept):
             return super().name(node, scope, frame)
         return self.evaluate(parameter.value, parameter.scope, frame)
 
@@ -107,14 +108,3 @@ class ResultEvaluator(Evaluator):
             ]
             return array.astype(float).mean(own)
         fail("E750", node, f"'{name}' cannot be drawn")
-
-
-def _mentions(node: Any, name: str) -> bool:
-    if isinstance(node, tree.Name):
-        return node.key == name
-    if isinstance(node, tuple):
-        return any(_mentions(item, name) for item in node)
-    if not isinstance(node, tree.Node):
-        return False
-    slots = [s for s in type(node).__dataclass_fields__ if s != "span"]
-    return any(_mentions(getattr(node, slot), name) for slot in slots)

@@ -13,6 +13,7 @@ from qsyncdsl.model.types import Experiment, Model
 from qsyncdsl.report.arithmetic import ResultEvaluator
 from qsyncdsl.report.names import pretty_name
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import names_in
 
 # Okabe and Ito's colors, safe for the color blind; black last.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -116,7 +117,7 @@ class _Picture:
 
     def _array(self, node: tree.Expr) -> xr.DataArray | None:
         names = {str(name) for name in self.dataset.data_vars}
-        used = _names(node)
+        used = {name.key for name in names_in(node)}
         if not used & names and not used & set(map(str, self.dataset.coords)):
             return None
         value = self.values.of(node)
@@ -418,15 +419,3 @@ def _setting(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{pretty_name(name)} = {value:.4g}"
     return f"{pretty_name(name)} = {value}"
-
-
-def _names(node: Any) -> set[str]:
-    """Names that occur in an expression."""
-    if isinstance(node, tree.Name):
-        return {node.key}
-    if isinstance(node, tuple):
-        return set().union(*map(_names, node))
-    if not isinstance(node, tree.Node):
-        return set()
-    slots = [s for s in type(node).__dataclass_fields__ if s != "span"]
-    return set().union(*(_names(getattr(node, slot)) for slot in slots))

@@ -70,10 +70,10 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
         for index, item in found:
             place = _place(plan, index)
             if item.values.ndim == first.values.ndim:
-                inside = tuple(slice(n) for n in item.values.shape)
-                values[(*place, *inside)] = item.values
+                inside: Any = tuple(slice(n) for n in item.values.shape)
+                values[place + inside] = item.values
                 if errors is not None and item.error is not None:
-                    errors[(*place, *inside)] = item.error
+                    errors[place + inside] = item.error
         dims = (*outer_dims, *(rename.get(d, d) for d in first.dims))
         coords = {
             rename.get(d, d): first.coords[d] for d in first.dims if d in first.coords

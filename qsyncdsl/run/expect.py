@@ -19,6 +19,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located
 from qsyncdsl.run.session import Session, Solved
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import mentions
 
 # Agreement that is asked for where a file states no error.
 _EXACT = 1e-9
@@ -141,7 +142,7 @@ class Expectations:
             and not self._is_dimension(s.place.name.key)
         ]
         names = {r.name.key for r in self._locates()}
-        first = [s for s in settings if not _mentions(s.value, names)]
+        first = [s for s in settings if not mentions(s.value, names)]
         environment = Environment(model, below, self.plan.options.seed)
         layer = tuple(
             Override(_name(s), environment.numbers.evaluate(s.value, model.scope))  # type: ignore[union-attr]
@@ -255,7 +256,7 @@ class Expectations:
     def _only_located(self, node: tree.Expr) -> bool:
         """Whether an expression needs no state of its own."""
         names = {r.name.key for r in self._locates()}
-        return _mentions(node, names) and not _mentions(node, set(self.plan.measures))
+        return mentions(node, names) and not mentions(node, set(self.plan.measures))
 
 
 def _name(setting: tree.Setting) -> str:
@@ -294,21 +295,6 @@ def _pick(
                 place.span,
             )
         ]
-    )
-
-
-def _mentions(node: Any, names: set[str]) -> bool:
-    """Whether a name occurs in an expression."""
-    if isinstance(node, tree.Name):
-        return node.key in names
-    if isinstance(node, tuple):
-        return any(_mentions(item, names) for item in node)
-    if not isinstance(node, tree.Node):
-        return False
-    return any(
-        _mentions(getattr(node, slot), names)
-        for slot in type(node).__dataclass_fields__
-        if slot != "span"
     )
 
 
