@@ -6,8 +6,9 @@ every point of a sweep: what changes from point to point are the numbers `f_k(p)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qsyncdsl.result import Part
 
@@ -121,9 +122,94 @@ class Point:
     Attributes:
         values: Values of `Coefficients.parameters`, in order.
         initial: Density matrix or state vector at the start, where the method needs one.
+            For fields means and variances, shape (2, F).
         times: Grid of times, where the method needs one.
+        options: The options of the solve line at this point.
+        seed: Of everything random at this point.
     """
 
-    values: tuple[complex | float, ...]
+    values: tuple[Any, ...]
     initial: np.ndarray | None = field(default=None, repr=False)
     times: np.ndarray | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFamily:
+    """The fields of one declared mode: rows `offset .. offset + size - 1` of every state.
+
+    Attributes:
+        shape: Numbers of sites along the coordinates of its lattice; empty for a single mode.
+        periodic: Whether these coordinates wrap.
+    """
+
+    label: str
+    offset: int
+    size: int
+    shape: tuple[int, ...] = ()
+    periodic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """A coefficient that differs from site to site.
+
+    Attributes:
+        coefficient: Index of its function f_k.
+        gather: For each parameter of f_k that is an array, the position in it for each instance.
+    """
+
+    coefficient: int
+    gather: Mapping[str, np.ndarray] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseChannel:
+    r"""A bath that drives several fields at once, with constant strength.
+
+    $E[dz\,dz^T] = C\,dt$ for the real components $z = (\mathrm{Re}, \mathrm{Im})$ of its fields.
+
+    Attributes:
+        table: Index of the table whose columns are the fields, one row a bath.
+        entries: `(row, column, c, coefficient)`: $E[d\alpha_r\,d\alpha_c^*]$ (c = 1) or
+            $E[d\alpha_r\,d\alpha_c]$ (c = 0), as an index of the f_k.
+    """
+
+    table: int
+    entries: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    r"""Stochastic or deterministic equations for complex fields, $d\alpha = A\,dt + dW$.
+
+    Attributes:
+        source: Python for numba: `drift(...)` and `increments(...)`, parameters as arguments.
+        coefficients: The f_k(p, t); some parameters are arrays over sites.
+        varying: Coefficients that differ from site to site, in the order of the source.
+        tables: Fields that a loop of the source goes through, one row for each turn.
+        sums: Number of sums over whole lattices that the drift needs.
+        diagonal: Whether every noise is of one field alone.
+        dropped: Terms of the Wigner equation that truncated Wigner leaves out, as text.
+        equations: Drift and diffusion for the reader: `(left side, right side)`.
+        clippable: Whether the diffusion can become negative.
+    """
+
+    families: tuple[FieldFamily, ...]
+    coefficients: Coefficients
+    source: str
+    varying: tuple[Varying, ...]
+    tables: tuple[np.ndarray, ...]
+    channels: tuple[NoiseChannel, ...]
+    sums: int
+    noisy: bool
+    clippable: bool
+    dropped: tuple[str, ...] = ()
+    equations: tuple[tuple[str, str], ...] = ()
+    title: str = ""
+
+    @property
+    def count(self) -> int:
+        """Number of fields F."""
+        return sum(family.size for family in self.families)

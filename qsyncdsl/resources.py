@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -26,3 +27,9 @@ def bundled_models() -> dict[str, Path]:
 def library() -> Path:
     """The folder of components that `import library.NAME` reads."""
     return folder("models") / "library"
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept; it may be deleted at any time."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "qsyncdsl"

@@ -112,3 +112,27 @@ class EigenResult:
     energies: np.ndarray
     groups: tuple[tuple[tuple[int, ...], np.ndarray], ...]
     trust: Trust
+
+
+@dataclass(frozen=True, slots=True)
+class FieldResult:
+    r"""Samples of complex fields along trajectories.
+
+    Attributes:
+        labels: Name, first row and number of sites of each mode, with the shape of its lattice.
+        times: Times of the samples, shape (T,).
+        samples: Fields, shape (F, R, T): field, realization, time.
+        series: Whether the times were asked for one by one, rather than for an average.
+        symmetric: Whether moments of the samples are those of the Wigner function; else the fields
+            are mean values.
+        coarse: The first realizations with twice the step and the same noise, shape (F, R', T).
+    """
+
+    families: tuple[Any, ...]
+    times: np.ndarray
+    samples: np.ndarray = field(repr=False)
+    series: bool
+    symmetric: bool
+    trust: Trust
+    coarse: np.ndarray | None = field(default=None, repr=False)
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)

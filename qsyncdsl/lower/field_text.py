@@ -1,0 +1,119 @@
+"""Equations of the fields as a reader wants them: each once, whatever the lattice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sympy
+
+from qsyncdsl.algebra.fields import FieldSystem
+from qsyncdsl.algebra.phase_space import FieldMonomial, FieldPolynomial
+from qsyncdsl.lower.phase_space import FieldEquations
+
+
+def equation_texts(
+    system: FieldSystem, equations: FieldEquations
+) -> tuple[tuple[str, str], ...]:
+    """Drift and diffusion as pairs of left and right side, in Unicode."""
+    return tuple(_drift(system, equations)) + tuple(_noise(system, equations))
+
+
+def dropped_texts(system: FieldSystem, equations: FieldEquations) -> tuple[str, ...]:
+    """The terms of the Wigner equation that are left out."""
+    found = []
+    for group, terms in equations.dropped.items():
+        for derivative, polynomial in terms.items():
+            orders = [(k, i, j) for k, i, j in derivative]
+            if _conjugate_comes_first(orders):
+                continue
+            marks = "".join(
+                f"∂{_label(system, k)}{'*' * conj}" for k, i, j in orders
+                for conj in (0,) * i + (1,) * j
+            )  # fmt: skip
+            where = f"  for each {'edge' if group.edges else 'site'}" if group.graph is not None else ""
+            found.append(f"{marks} [({polynomial_text(system, polynomial)}) W] + c.c.{where}")
+    return tuple(found)
+
+
+def _conjugate_comes_first(orders: list[tuple[int, int, int]]) -> bool:
+    """Of two conjugate terms one is shown: the one with more derivatives by alpha."""
+    plain, conjugate = sum(i for _, i, _ in orders), sum(j for _, _, j in orders)
+    return conjugate > plain
+
+
+def _drift(system: FieldSystem, equations: FieldEquations) -> Iterator[tuple[str, str]]:
+    targets: dict[str, list[str]] = {}
+    for group, polynomials in equations.drift.items():
+        for position, polynomial in polynomials.items():
+            slot = system.slots.get(position)
+            if group.edges and slot is not None and slot.slot == 1 and _mirrored(system, polynomials, position):
+                continue
+            text = polynomial_text(system, polynomial)
+            if group.edges:
+                text = f"Σ_{'k' if not slot or slot.slot == 0 else 'j'} ({text})"
+            elif group.graph is not None and slot is None:
+                text = f"Σ_j ({text})"
+            targets.setdefault(_label(system, position), []).append(text)
+    for label, texts in targets.items():
+        yield f"d{label}/dt", " + ".join(texts).replace("+ -", "- ")
+
+
+def _mirrored(system: FieldSystem, polynomials: Any, position: int) -> bool:
+    """Whether the drift of the second site of an edge is that of the first one, exchanged."""
+    mine = system.slots[position]
+    return any(
+        k in system.slots and system.slots[k].mode == mine.mode and system.slots[k].slot == 0
+        for k in polynomials
+    )
+
+
+def _noise(system: FieldSystem, equations: FieldEquations) -> Iterator[tuple[str, str]]:
+    for entries in equations.local.values():
+        for position, polynomial in entries.items():
+            label = _label(system, position)
+            yield f"⟨|dξ_{label}|²⟩/dt", polynomial_text(system, polynomial)
+    for bath in equations.baths:
+        where = " for each edge" if bath.group.edges else ""
+        for (k, m, conjugate), value in bath.entries.items():
+            mark = "*" if conjugate else ""
+            left = f"⟨dη_{_label(system, k)} dη{mark}_{_label(system, m)}⟩/dt"
+            yield left, f"{sympy.sstr(value)}{where}"
+
+
+def polynomial_text(system: FieldSystem, polynomial: FieldPolynomial) -> str:
+    """A polynomial in the fields."""
+    parts = []
+    for fields, value in sorted(polynomial.items(), key=lambda item: _degree(item[0])):
+        monomial = "·".join(_factor(system, k, p, q) for k, p, q in fields)
+        number = sympy.sstr(sympy.nsimplify(value) if value.is_number else value)
+        if value.is_Add and monomial:
+            number = f"({number})"
+        if monomial and number in ("1", "-1"):
+            parts.append(number[:-1] + monomial)
+        else:
+            parts.append(f"{number}·{monomial}" if monomial else number)
+    return " + ".join(parts).replace("+ -", "- ").replace("*", "·").replace("I", "i") if parts else "0"
+
+
+def _degree(fields: FieldMonomial) -> tuple[int, FieldMonomial]:
+    return (sum(p + q for _, p, q in fields), fields)
+
+
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _factor(system: FieldSystem, position: int, p: int, q: int) -> str:
+    label = _label(system, position)
+    common, text = min(p, q), []
+    if common:
+        text.append(f"|{label}|{str(2 * common).translate(_POWERS)}")
+    rest = abs(p - q)
+    if rest:
+        power = str(rest).translate(_POWERS) if rest > 1 else ""
+        text.append(f"{label}{'†' if p > q else ''}{power}")
+    return "·".join(text)
+
+
+def _label(system: FieldSystem, position: int) -> str:
+    return system.space.modes[position].label

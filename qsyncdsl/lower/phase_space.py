@@ -1,0 +1,307 @@
+"""Equations of motion of the fields, pattern by pattern: what each adds to drift and diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from qsyncdsl.algebra.fields import Family, FieldSystem, Pattern
+from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
+from qsyncdsl.algebra.operators import Polynomial
+from qsyncdsl.algebra.phase_space import (
+    Derivative,
+    FieldMonomial,
+    FieldPolynomial,
+    NoPhaseSpace,
+    PhaseSpaceEquation,
+    normal_symbol,
+    phase_space_equation,
+)
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Patterns that run over the same set: sites, edges, or nothing."""
+
+    graph: Any
+    edges: bool
+
+    def __hash__(self) -> int:
+        return hash((id(self.graph), self.edges))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Group)
+            and other.graph is self.graph
+            and other.edges == self.edges
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bath:
+    """The noise of one channel that is not of one field alone: constant entries by mode."""
+
+    group: Group
+    entries: Mapping[tuple[int, int, int], Any]
+    span: Span
+
+
+@dataclass(frozen=True)
+class FieldEquations:
+    """Drift and diffusion by group and by position in the space of the system.
+
+    Attributes:
+        drift: For each group and mode a polynomial.
+        local: Isotropic noise of single fields, $E|d\\alpha_k|^2/dt$, by group and mode.
+        baths: Noise shared by several fields, or unequal in the two quadratures.
+        dropped: Third and higher derivatives, by group.
+    """
+
+    drift: Mapping[Group, Mapping[int, FieldPolynomial]]
+    local: Mapping[Group, Mapping[int, FieldPolynomial]]
+    baths: tuple[Bath, ...]
+    dropped: Mapping[Group, Mapping[Derivative, FieldPolynomial]]
+
+
+def field_equations(
+    system: FieldSystem, ordering: str, diffusion: str, noise: bool = True
+) -> FieldEquations:
+    """Derive the equations of the fields.
+
+    Args:
+        ordering: `symmetric` for the drift of the Wigner equation, `naive` for that of mean values
+            with all moments factorized, as classical equations are written.
+        diffusion: `exact`, or `limit_cycle`: in the noise $|\\alpha|^2$ is its value on the limit
+            cycle of the uncoupled oscillator.
+
+    Raises:
+        ModelError: E410 for modes or operators without a phase-space form, E411 for noise that
+            depends on the state and is shared by several fields, E412 without a limit cycle.
+    """
+    refuse_other_modes(system)
+    hamiltonians, jumps = _by_group(system)
+    drift: dict[Group, dict[int, FieldPolynomial]] = {}
+    local: dict[Group, dict[int, FieldPolynomial]] = {}
+    dropped: dict[Group, dict[Derivative, FieldPolynomial]] = {}
+    baths: list[Bath] = []
+    zero = system.space.scalar(0)
+    for group, (operator, span) in hamiltonians.items():
+        equation = _equation(operator, (), system.hbar, span)
+        wanted = (
+            equation.drift
+            if ordering == "symmetric"
+            else _naive(operator, (), system.hbar)
+        )
+        _merge(drift.setdefault(group, {}), wanted)
+        _merge(dropped.setdefault(group, {}), equation.dropped)
+    for group, pattern in jumps:
+        channel = [(pattern.rate, pattern.operator)]
+        equation = _equation(zero, channel, 1, pattern.span)
+        wanted = (
+            equation.drift if ordering == "symmetric" else _naive(zero, channel, 1)
+        )
+        _merge(drift.setdefault(group, {}), wanted)
+        _merge(dropped.setdefault(group, {}), equation.dropped)
+        if not noise:
+            continue
+        if _isotropic(equation, group):
+            own = {k: polynomial for (k, _, _), polynomial in equation.diffusion.items()}
+            _merge(local.setdefault(group, {}), own)
+        else:
+            baths.append(_bath(group, equation, pattern.span))
+    if diffusion == "limit_cycle" and noise:
+        local = _on_limit_cycle(system, local)
+    return FieldEquations(drift, local, tuple(baths), dropped)
+
+
+def refuse_other_modes(system: FieldSystem) -> None:
+    """E410 unless all modes are bosons."""
+    for family in system.families:
+        if family.kind != "boson":
+            message = f"'{family.name}' is a {family.kind}: phase-space equations are for bosons"
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E410",
+                        message,
+                        help="truncated Wigner has no unique form for spins, levels and rotors;"
+                        " solve by 'steadystate', 'evolve' or 'cumulants'",
+                    )
+                ]
+            )
+
+
+def _by_group(
+    system: FieldSystem,
+) -> tuple[dict[Group, tuple[Polynomial, Span]], list[tuple[Group, Pattern]]]:
+    sums: dict[Group, list[Pattern]] = {}
+    jumps = []
+    for pattern in system.patterns:
+        group = Group(pattern.graph, pattern.edges)
+        if pattern.rate is None:
+            sums.setdefault(group, []).append(pattern)
+        else:
+            jumps.append((group, pattern))
+    found = {}
+    for group, patterns in sums.items():
+        gathered: dict[Any, list[Any]] = {}
+        for pattern in patterns:
+            for monomial, value in pattern.operator.terms.items():
+                gathered.setdefault(monomial, []).append(value)
+        total = Polynomial(
+            system.space, {m: sympy.Add(*v) for m, v in gathered.items()}
+        )
+        found[group] = (total, patterns[0].span)
+    return found, jumps
+
+
+def _equation(
+    operator: Polynomial, jumps: Iterable[tuple[Any, Polynomial]], hbar: Any, span: Span
+) -> PhaseSpaceEquation:
+    try:
+        return phase_space_equation(operator, jumps, hbar)
+    except NoPhaseSpace as reason:
+        message = f"no phase-space form: {reason}"
+        raise ModelError(
+            [
+                Diagnostic(
+                    "E410",
+                    message,
+                    span,
+                    help="only polynomials in a and a' of bosons have one",
+                )
+            ]
+        ) from None
+
+
+def _naive(
+    operator: Polynomial, jumps: Iterable[tuple[Any, Polynomial]], hbar: Any
+) -> dict[int, FieldPolynomial]:
+    """The drift of mean values, moments factorized."""
+    jumps = list(jumps)
+    space = operator.space
+    modes = set(operator.modes())
+    for _, jump in jumps:
+        modes |= set(jump.modes())
+    found = {}
+    for mode in sorted(modes):
+        motion = heisenberg_drift(space.letter(mode, "a"), operator, jumps, hbar)
+        if motion:
+            found[mode] = normal_symbol(motion)
+    return found
+
+
+def _isotropic(equation: PhaseSpaceEquation, group: Group) -> bool:
+    """Whether the noise is diagonal and equal in both quadratures, and belongs to a site."""
+    diagonal = all(k == m and c for k, m, c in equation.diffusion)
+    return diagonal and not group.edges
+
+
+def _bath(group: Group, equation: PhaseSpaceEquation, span: Span) -> Bath:
+    entries = {}
+    for place, polynomial in equation.diffusion.items():
+        if set(polynomial) != {()}:
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E411",
+                        "the noise of this channel is shared by several fields and depends on"
+                        " the state",
+                        span,
+                        help="solve by 'trajectories' or 'evolve', or write channels of single modes",
+                    )
+                ]
+            )
+        entries[place] = polynomial[()]
+    return Bath(group, entries, span)
+
+
+def _merge(total: dict[Any, FieldPolynomial], more: Mapping[Any, FieldPolynomial]) -> None:
+    for place, polynomial in more.items():
+        mine = total.setdefault(place, {})
+        for fields, value in polynomial.items():
+            mine[fields] = sympy.expand(mine[fields] + value) if fields in mine else value
+            if mine[fields] == 0:
+                del mine[fields]
+
+
+# ── the noise on the limit cycle ─────────────────────────────────────────────────────────────
+
+
+def _on_limit_cycle(
+    system: FieldSystem, local: Mapping[Group, Mapping[int, FieldPolynomial]]
+) -> dict[Group, dict[int, FieldPolynomial]]:
+    """The noise with |alpha|^2 of every field at its limit cycle."""
+    radii = limit_cycles(system)
+    found: dict[Group, dict[int, FieldPolynomial]] = {}
+    for group, entries in local.items():
+        for mode, polynomial in entries.items():
+            total = sympy.Integer(0)
+            for fields, value in polynomial.items():
+                for key, p, q in fields:
+                    radius = radii.get(_family(system, key).name)
+                    if p != q or radius is None:
+                        message = f"the noise of '{system.space.modes[mode].label}' has no value"
+                        raise ModelError(
+                            [
+                                Diagnostic(
+                                    "E412",
+                                    f"{message} on a limit cycle",
+                                    help="use diffusion = exact",
+                                )
+                            ]
+                        )
+                    value = value * radius**p
+                total += value
+            found.setdefault(group, {})[mode] = {(): sympy.expand(total)}
+    return found
+
+
+def limit_cycles(system: FieldSystem) -> dict[str, Any]:
+    r"""$|\alpha|^2$ on the limit cycle of each oscillator alone, in Wigner's ordering.
+
+    The root of $\mathrm{Re}\,f = 0$ where the undriven, uncoupled drift is $\alpha f(|\alpha|^2)$
+    and f has first degree: $\gamma_1/(2\gamma_2) + 1$ for a van der Pol oscillator.
+    """
+    gains: dict[str, dict[int, Any]] = {}
+    for pattern in system.patterns:
+        if len(pattern.operator.modes()) != 1:
+            continue
+        if pattern.rate is None:
+            equation = phase_space_equation(pattern.operator, (), system.hbar)
+        else:
+            zero = system.space.scalar(0)
+            equation = phase_space_equation(zero, [(pattern.rate, pattern.operator)])
+        for mode, polynomial in equation.drift.items():
+            mine = gains.setdefault(_family(system, mode).name, {})
+            for fields, value in polynomial.items():
+                if len(fields) == 1 and fields[0][2] == fields[0][1] + 1:
+                    real = sympy.re(sympy.expand(value))
+                    mine[fields[0][1]] = mine.get(fields[0][1], 0) + real
+    found = {}
+    for name, gain in gains.items():
+        kept = {p: v for p, v in gain.items() if sympy.expand(v) != 0}
+        if set(kept) == {0, 1}:
+            found[name] = sympy.expand(-kept[0] / kept[1])
+    return found
+
+
+def _family(system: FieldSystem, position: int) -> Family:
+    """The family of a position, be it a site or any site."""
+    slot = system.slots.get(position)
+    if slot is not None:
+        return system.family(slot.mode)
+    return next(
+        f for f in system.families if f.offset <= position < f.offset + f.size
+    )
+
+
+def modes_of(fields: FieldMonomial) -> Iterator[int]:
+    """The positions in a monomial."""
+    for key, _, _ in fields:
+        yield key

@@ -1,0 +1,161 @@
+"""What solvers of field equations share: numbers at a point, the generated drift, times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import FieldProblem, Point
+from qsyncdsl.solve.coefficients import compiled
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The arrays that generated source takes, at one point.
+
+    Attributes:
+        c: Coefficients f_k, shape (K,), at time 0.
+        w: Coefficients that differ from site to site, shape (V, n).
+        baths: Factors of the covariance of the shared noises, each (2m, 2m).
+    """
+
+    problem: FieldProblem
+    values: tuple[Any, ...]
+    c: np.ndarray
+    w: np.ndarray
+    baths: tuple[np.ndarray, ...]
+
+    @property
+    def moving(self) -> bool:
+        """Whether coefficients depend on time."""
+        return bool(self.problem.coefficients.time_dependent)
+
+    def at(self, time: float) -> np.ndarray:
+        """Coefficients at a time."""
+        return _scalars(self.problem, self.values, time)
+
+
+def numbers(problem: FieldProblem, point: Point) -> Numbers:
+    """Evaluate everything that depends on parameters.
+
+    Raises:
+        SolveError: E515 for a rate that is negative or not real.
+    """
+    c = _scalars(problem, point.values, 0.0)
+    length = max((len(next(iter(v.gather.values()))) for v in problem.varying), default=1)
+    w = np.zeros((max(len(problem.varying), 1), length), dtype=complex)
+    for row, varying in enumerate(problem.varying):
+        found = _varying(problem, point.values, varying.coefficient, varying.gather)
+        w[row, : len(found)] = found
+    baths = tuple(_bath(channel.entries, c) for channel in problem.channels)
+    return Numbers(problem, point.values, c, w, baths)
+
+
+def _scalars(problem: FieldProblem, values: tuple[Any, ...], time: float) -> np.ndarray:
+    """f_k(p, t); those with parameters of sites are left at the first site."""
+    first = tuple(v[0] if isinstance(v, np.ndarray) else v for v in values)
+    found = compiled(problem.coefficients.source)(first, time)
+    return np.array(found, dtype=complex)
+
+
+def _varying(
+    problem: FieldProblem,
+    values: tuple[Any, ...],
+    index: int,
+    gather: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """One coefficient on all instances."""
+    names = problem.coefficients.parameters
+    count = len(next(iter(gather.values())))
+    columns = [
+        np.asarray(value)[gather[name]] if name in gather else None
+        for name, value in zip(names, values, strict=True)
+    ]
+    function = compiled(problem.coefficients.source)
+    plain = [v[0] if isinstance(v, np.ndarray) else v for v in values]
+    found = np.empty(count, dtype=complex)
+    for k in range(count):
+        at = [p if c is None else c[k] for p, c in zip(plain, columns, strict=True)]
+        found[k] = function(at, 0.0)[index]
+    return found
+
+
+def _bath(entries: tuple[tuple[int, int, int, int], ...], c: np.ndarray) -> np.ndarray:
+    """B with B B' the covariance of (Re, Im) of the fields of a bath."""
+    size = 1 + max(max(a, b) for a, b, _, _ in entries)
+    normal = np.zeros((size, size), dtype=complex)
+    same = np.zeros((size, size), dtype=complex)
+    for a, b, conjugate, index in entries:
+        if conjugate:
+            normal[a, b] = c[index]
+            normal[b, a] = np.conj(c[index])
+        else:
+            same[a, b] = same[b, a] = c[index]
+    covariance = np.empty((2 * size, 2 * size))
+    covariance[0::2, 0::2] = (normal + same).real / 2
+    covariance[1::2, 1::2] = (normal - same).real / 2
+    covariance[0::2, 1::2] = (same - normal).imag / 2
+    covariance[1::2, 0::2] = covariance[0::2, 1::2].T
+    weights, vectors = np.linalg.eigh(covariance)
+    if weights[0] < -1e-9 * max(abs(weights[-1]), 1e-300):
+        raise SolveError(
+            Diagnostic("E515", "the covariance of a shared noise is not positive: is a rate negative?")
+        )
+    factor = vectors * np.sqrt(np.clip(weights, 0.0, None))
+    return np.ascontiguousarray(factor)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """When fields are looked at: `times`, and whether as a series or for an average."""
+
+    times: np.ndarray
+    series: bool
+
+
+# Samples of all fields together that are kept for averages, and times at most.
+_SAMPLES = 4_000_000
+_TIMES = 200_000
+
+
+def sampling(options: Mapping[str, Any], fields: int, realizations: int, finest: float) -> Sampling:
+    """The times to keep.
+
+    Raises:
+        SolveError: E510 if there is no `time` and no `times`, E511 for times out of order.
+    """
+    if "times" in options:
+        times = np.atleast_1d(np.asarray(options["times"], dtype=float))
+        if times[0] < 0 or np.any(np.diff(times) <= 0):
+            raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
+        if fields * realizations * len(times) > 40 * _SAMPLES:
+            raise SolveError(
+                Diagnostic(
+                    "E512",
+                    f"{fields} fields x {realizations} realizations x {len(times)} times do not fit in memory",
+                    help=f"ask for at most {40 * _SAMPLES // (fields * realizations)} times",
+                )
+            )
+        return Sampling(times, True)
+    if not options.get("time"):
+        raise SolveError(
+            Diagnostic(
+                "E510",
+                "how long shall the trajectories run?",
+                help="write time = T (averages, after burn_in) or times = linspace(0, T, n)",
+            )
+        )
+    end = float(options["time"])
+    window = options.get("window")
+    low, high = (float(x) for x in window) if window else (float(options.get("burn_in", 0)), end)
+    if not 0 <= low < high <= end:
+        raise SolveError(
+            Diagnostic("E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}")
+        )
+    room = max(_SAMPLES // max(fields * realizations, 1), 50)
+    count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
+    return Sampling(np.linspace(low, high, count + 1)[1:], False)

@@ -1,0 +1,289 @@
+"""Stochastic equations of fields: many realizations side by side by a generated kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import FieldProblem, Point
+from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve.fields import Numbers, numbers, sampling
+from qsyncdsl.solve.kernels import compiled, kernel_source
+from qsyncdsl.solve.lanes import streams
+
+# The step is chosen so that (fastest rate) x dt is this; a run that leaves twice the value behind
+# is begun again with half the step.
+_ACCURACY = {1: 0.01, 2: 0.08}
+# Bytes of saved fields that one call of the kernel returns at most.
+_CHUNK = 16 << 20
+_CHECKS = 24
+
+
+class LangevinSolver:
+    """Solves the Langevin equations of one problem at many points."""
+
+    def __init__(self, problem: FieldProblem, symmetric: bool = True) -> None:
+        self.problem = problem
+        self.symmetric = symmetric
+
+    def solve(self, point: Point) -> FieldResult:
+        """Run all realizations.
+
+        Raises:
+            SolveError: E510-E512 for times, E513 for a trajectory that leaves the real numbers,
+                E515 for negative rates.
+        """
+        options = point.options
+        realizations = int(options.get("realizations", 1))
+        if realizations < 1:
+            raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
+        values = numbers(self.problem, point)
+        order = 1 if options.get("scheme") == "euler" else 2
+        given = float(options.get("dt", 0) or 0)
+        lanes = 1 if realizations == 1 else 4 if realizations <= 4 else 16
+        kernel = _Kernel(self.problem, values, lanes, options.get("noise") == "weak", order)
+        step = given or _ACCURACY[order] / kernel.rate(self._start(point, lanes, 0))
+        while True:
+            try:
+                return self._run(point, kernel, step, realizations, bool(given))
+            except _TooFast as signal:
+                step = min(step / 2, signal.step)
+
+    def _start(self, point: Point, lanes: int, first: int) -> np.ndarray:
+        """Fields at the start, drawn from the Wigner function of the initial state."""
+        assert point.initial is not None
+        mean, variance = point.initial[0], point.initial[1].real
+        if not self.symmetric:
+            variance = np.zeros_like(variance)
+        found = np.empty((len(mean), lanes), dtype=complex)
+        for lane in range(lanes):
+            rng = np.random.default_rng([point.seed, first + lane, 1])
+            z = rng.standard_normal((2, len(mean)))
+            found[:, lane] = mean + np.sqrt(variance / 2) * (z[0] + 1j * z[1])
+        return found
+
+    def _run(
+        self, point: Point, kernel: _Kernel, step: float, realizations: int, given: bool
+    ) -> FieldResult:
+        fields = self.problem.count
+        chosen = sampling(point.options, fields, realizations, step)
+        step = min(step, _gap(chosen.times))
+        samples = np.empty((fields, realizations, len(chosen.times)), dtype=complex)
+        clipped = steps = 0
+        lanes = kernel.lanes
+        for first in range(0, realizations, lanes):
+            start = self._start(point, lanes, first)
+            state = streams(point.seed, first, lanes)
+            kept = min(lanes, realizations - first)
+            for place, found in kernel.run(start, state, chosen.times, step, not given):
+                samples[:, first : first + kept, place] = found[:, :kept]
+            clipped += kernel.clipped
+            steps += kernel.steps
+        coarse = None
+        if kernel.noisy:
+            start, state = self._start(point, lanes, 0), streams(point.seed, 0, lanes)
+            coarse = np.empty((fields, min(lanes, realizations), len(chosen.times)), dtype=complex)
+            try:
+                for place, found in kernel.run(start, state, chosen.times, step, False, 2):
+                    coarse[:, :, place] = found[:, : coarse.shape[1]]
+            except SolveError:
+                coarse = None
+        trust = _trust(self.problem, step, clipped, steps * fields * lanes, realizations)
+        return FieldResult(
+            self.problem.families,
+            chosen.times,
+            samples,
+            chosen.series,
+            self.symmetric,
+            trust,
+            coarse,
+        )
+
+
+def _gap(times: np.ndarray) -> float:
+    gaps = np.diff(np.concatenate(([0.0], times)))
+    return float(gaps[gaps > 0].min()) if np.any(gaps > 0) else 1.0
+
+
+class _TooFast(Exception):
+    """The step is too long for what the fields have become."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+
+
+class _Kernel:
+    """The compiled kernel with the numbers of one point and room to work in."""
+
+    def __init__(
+        self, problem: FieldProblem, values: Numbers, lanes: int, weak: bool, order: int
+    ) -> None:
+        self.problem = problem
+        self.values = values
+        self.lanes = lanes
+        self.weak = weak
+        self.order = order
+        self.noisy = problem.noisy
+        source = kernel_source(problem, lanes)
+        self._call = compiled(source)
+        shape = (problem.count, lanes)
+        normals = int(source.split("NORMALS = ")[1].split("\n")[0])
+        self._room = tuple(np.zeros(shape) for _ in range(8)) + (
+            np.zeros((max(normals, 2), lanes)),
+            np.zeros((max(normals, 2), lanes)),
+            np.zeros((2, lanes), dtype=np.uint64),
+        )
+        self._tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
+        self._baths = values.baths or (np.zeros((1, 1)),)
+        self.clipped = self.steps = 0
+
+    def run(
+        self,
+        start: np.ndarray,
+        state: np.ndarray,
+        times: np.ndarray,
+        longest: float,
+        watch: bool,
+        coarser: int = 1,
+    ) -> Iterator[tuple[Any, np.ndarray]]:
+        """Advance through `times`; yields positions in them with the fields there.
+
+        Args:
+            watch: Whether to stop, by `_TooFast`, when the fields have become faster.
+            coarser: How many steps are taken as one, with the mean of their noises.
+        """
+        xr = np.ascontiguousarray(start.real)
+        xi = np.ascontiguousarray(start.imag)
+        self.clipped = self.steps = 0
+        now, place = 0.0, 0
+        if times[0] <= 0:
+            yield slice(0, 1), start[:, :, None]
+            place = 1
+        checked = 0
+        uniform = _uniform(times)
+        while place < len(times):
+            gap = times[place] - now
+            stride = max(int(np.ceil(gap / longest - 1e-9)), 1)
+            stride += stride % coarser
+            dt = gap / stride * coarser
+            stride //= coarser
+            saves = 1
+            if uniform and place > 0 or uniform and abs(gap - _spacing(times)) < 1e-9 * gap:
+                saves = max(min(_CHUNK // (16 * xr.size), len(times) - place), 1)
+                saves = max(min(saves, 200_000 // stride), 1)
+            found = self._chunk(xr, xi, state, now, dt, stride, saves, coarser)
+            yield slice(place, place + saves), np.moveaxis(found, 0, -1)
+            place += saves
+            now = float(times[place - 1])
+            if watch and place >= checked * len(times) / _CHECKS:
+                checked += 1
+                rate = self.rate(xr + 1j * xi)
+                if rate * longest > 2 * _ACCURACY[self.order]:
+                    raise _TooFast(_ACCURACY[self.order] / rate)
+
+    def _chunk(
+        self,
+        xr: np.ndarray,
+        xi: np.ndarray,
+        state: np.ndarray,
+        now: float,
+        dt: float,
+        stride: int,
+        saves: int,
+        halves: int,
+    ) -> np.ndarray:
+        count = stride * saves
+        values = self.values
+        moving = values.moving
+        rows = count + 1 if moving else 1
+        c = np.array([values.at(now + m * dt) for m in range(rows)]) if moving else values.c[None]
+        out = np.empty((2, saves, *xr.shape))
+        saved, clipped, reached = self._call(
+            xr, xi, state,
+            np.ascontiguousarray(c.real), np.ascontiguousarray(c.imag),
+            np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
+            self._tables, self._baths, dt, 0, count, stride, halves, self.order, self.weak, moving,
+            out[0], out[1], self._room,
+        )  # fmt: skip
+        self.clipped += int(clipped)
+        self.steps += count
+        if saved < saves or not np.isfinite(xr).all() or not np.isfinite(xi).all():
+            time = now + reached * dt
+            row = int(np.argwhere(~np.isfinite(xr + xi))[0][0])
+            raise SolveError(
+                Diagnostic(
+                    "E513",
+                    f"'{_label(self.problem, row)}' left the real numbers near t = {time:.4g} (step {dt:.3g})",
+                    help="is the model stable? else choose a smaller dt",
+                )
+            )
+        return out[0] + 1j * out[1]
+
+    def rate(self, x: np.ndarray) -> float:
+        """The fastest rate at some fields: the norm of the Jacobian, by power iteration."""
+        drift = self.drift
+        rng = np.random.default_rng(0)
+        base = drift(x)
+        v = rng.standard_normal(x.shape) + 1j * rng.standard_normal(x.shape)
+        best = 1e-12
+        size = 1.0 + float(np.abs(x).max())
+        for _ in range(12):
+            norm = np.linalg.norm(v, axis=0)
+            v = v / np.where(norm > 0, norm, 1.0)
+            step = 1e-6 * size
+            v = (drift(x + step * v) - base) / step
+            best = max(best, float(np.linalg.norm(v, axis=0).max()))
+        return best
+
+    def drift(self, x: np.ndarray) -> np.ndarray:
+        """The drift at fields of shape (F, lanes)."""
+        function = self._call.py_func.__globals__["drift"]
+        values = self.values
+        dr, di = np.empty(x.shape), np.empty(x.shape)
+        function(
+            np.ascontiguousarray(values.c.real), np.ascontiguousarray(values.c.imag),
+            np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
+            self._tables, np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag), dr, di,
+        )  # fmt: skip
+        return dr + 1j * di
+
+
+def _uniform(times: np.ndarray) -> bool:
+    gaps = np.diff(times)
+    return len(gaps) == 0 or bool(np.ptp(gaps) <= 1e-9 * gaps.max())
+
+
+def _spacing(times: np.ndarray) -> float:
+    return float(times[1] - times[0]) if len(times) > 1 else float("inf")
+
+
+def _label(problem: FieldProblem, row: int) -> str:
+    for family in problem.families:
+        if family.offset <= row < family.offset + family.size:
+            site = row - family.offset + 1
+            return f"{family.label}[{site}]" if family.shape else family.label
+    return str(row)
+
+
+def _trust(
+    problem: FieldProblem, step: float, clipped: int, updates: int, realizations: int
+) -> Trust:
+    facts = {"scheme": "predictor-corrector, Ito", "realizations": str(realizations)}
+    warnings = []
+    share = clipped / updates if updates else 0.0
+    values = {"dt": step}
+    if problem.clippable:
+        values["clipped_fraction"] = share
+    if share > 1e-3:
+        warnings.append(
+            Diagnostic(
+                "W510",
+                f"the diffusion was negative in {100 * share:.2g} % of the steps and taken as 0",
+                help="truncated Wigner is not valid here; compare with 'steadystate', or choose"
+                " diffusion = limit_cycle",
+            )
+        )
+    return Trust(values, facts, tuple(warnings))

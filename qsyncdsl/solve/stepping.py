@@ -1,0 +1,78 @@
+"""One stretch of a run, compiled together with the generated drift and noise of a model.
+
+The source of `run` is read and put behind that of the model: `drift`, `increments`, `LANES`,
+`NORMALS` and `SUMS` are names of the generated module. Nothing here is called from Python.
+"""
+
+# ruff: noqa: F821
+# mypy: ignore-errors
+
+
+def run(
+    xr, xi, state, c0r, c0i, wr, wi, tables, baths, dt, first, count, stride, halves, order,
+    weak, moving, outr, outi, room,
+):  # fmt: skip
+    """Advance all lanes by `count` steps; fields are saved after every `stride`-th one.
+
+    Order 2 is the predictor-corrector scheme of Kloeden, Platen (1992), Eq. (15.5.4), with the noise
+    of the beginning of the step (Ito): weak order 2 for additive noise, 1 for multiplicative noise;
+    rotation is damped or pumped only at order dt^3. Order 1 is Euler-Maruyama.
+    With `halves` = 2 every normal number is the mean of two of a run with half the step, so that
+    both runs see the same noise.
+
+    Returns the number of saved fields, of clipped diffusions, and of the last finite step.
+    """
+    d0r, d0i, px, py, d1r, d1i, nr, ni, z, more, bits = room
+    saved = 0
+    clipped = 0
+    for step in range(count):
+        now = step if moving else 0
+        cr, ci = c0r[now], c0i[now]
+        if NORMALS:
+            if weak:
+                three_point(state, z, bits)
+            else:
+                gaussian(state, z, bits)
+            for half in range(1, halves):
+                if weak:
+                    three_point(state, more, bits)
+                else:
+                    gaussian(state, more, bits)
+                for row in range(z.shape[0]):
+                    for l in range(LANES):
+                        z[row, l] += more[row, l]
+            if halves > 1:
+                scale = 1.0 / np.sqrt(halves)
+                for row in range(z.shape[0]):
+                    for l in range(LANES):
+                        z[row, l] *= scale
+            clipped += increments(cr, ci, wr, wi, tables, baths, xr, xi, z, dt, nr, ni)
+        drift(cr, ci, wr, wi, tables, xr, xi, d0r, d0i)
+        if order == 1:
+            for row in range(xr.shape[0]):
+                for l in range(LANES):
+                    xr[row, l] += dt * d0r[row, l] + nr[row, l]
+                    xi[row, l] += dt * d0i[row, l] + ni[row, l]
+        else:
+            for row in range(xr.shape[0]):
+                for l in range(LANES):
+                    px[row, l] = xr[row, l] + dt * d0r[row, l] + nr[row, l]
+                    py[row, l] = xi[row, l] + dt * d0i[row, l] + ni[row, l]
+            after = step + 1 if moving else 0
+            drift(c0r[after], c0i[after], wr, wi, tables, px, py, d1r, d1i)
+            half_step = 0.5 * dt
+            for row in range(xr.shape[0]):
+                for l in range(LANES):
+                    xr[row, l] += half_step * (d0r[row, l] + d1r[row, l]) + nr[row, l]
+                    xi[row, l] += half_step * (d0i[row, l] + d1i[row, l]) + ni[row, l]
+        if (first + step + 1) % stride == 0:
+            total = 0.0
+            for row in range(xr.shape[0]):
+                for l in range(LANES):
+                    outr[saved, row, l] = xr[row, l]
+                    outi[saved, row, l] = xi[row, l]
+                    total += xr[row, l] * 0.0 + xi[row, l] * 0.0
+            saved += 1
+            if total != 0.0:
+                return saved, clipped, first + step
+    return saved, clipped, first + count
