@@ -5,7 +5,7 @@ Single-mode states are vectors where they are pure and matrices where they are m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import lgamma
 from typing import Any
 
@@ -121,10 +121,7 @@ def initial_state(
     Raises:
         ModelError: E340 for a state that does not fit its mode.
     """
-    chosen: dict[int, np.ndarray] = {}
-    for statement in initials:
-        for position, state in _assignments(evaluator, statement):
-            chosen[position] = state
+    chosen = _chosen(evaluator, initials, single)
     if not chosen and not default:
         return None
     factors = [
@@ -133,6 +130,57 @@ def initial_state(
         if mode.ensemble is None
     ]
     return product(factors)
+
+
+def initial_fields(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial], count: int
+) -> np.ndarray:
+    """Means and variances of the Wigner function of the initial state, shape (2, count).
+
+    The variance is E|alpha - mean|^2: 1/2 for coherent states, n + 1/2 for thermal ones.
+
+    Raises:
+        ModelError: E340 for a state whose Wigner function is not a Gaussian disc.
+    """
+    found = np.empty((2, count), dtype=complex)
+    found[0], found[1] = 0.0, 0.5
+    for position, (mean, variance) in _chosen(evaluator, initials, _disc).items():
+        found[:, position] = mean, variance
+    return found
+
+
+def _chosen(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial], make: Any
+) -> dict[int, Any]:
+    """What `initial` statements give to each mode; the last one holds."""
+    return {
+        position: state
+        for statement in initials
+        for position, state in _assignments(evaluator, statement, make)
+    }
+
+
+def _disc(
+    evaluator: OperatorEvaluator,
+    value: ModeValue,
+    node: tree.Expr,
+    scope: types.Scope,
+    frame: Frame,
+) -> tuple[complex, float]:
+    """Mean and variance of the Wigner function of a named state."""
+    name, numbers = _named(evaluator, node, scope, frame)
+    if name == "vacuum":
+        return 0.0, 0.5
+    if name == "coherent":
+        return complex(numbers.get("alpha", 0.0)), 0.5
+    if name == "thermal" and numbers["n"] >= 0:
+        return 0.0, float(numbers["n"]) + 0.5
+    fail(
+        "E340",
+        node,
+        f"no samples can be drawn from the Wigner function of '{name}'",
+        help="trajectories start from vacuum, coherent(alpha) or thermal(n)",
+    )
 
 
 def product(factors: list[np.ndarray]) -> np.ndarray:
@@ -146,8 +194,8 @@ def product(factors: list[np.ndarray]) -> np.ndarray:
 
 
 def _assignments(
-    evaluator: OperatorEvaluator, statement: types.Initial
-) -> Iterable[tuple[int, np.ndarray]]:
+    evaluator: OperatorEvaluator, statement: types.Initial, make: Any
+) -> Iterable[tuple[int, Any]]:
     """The modes of a statement with their states."""
     for instance in evaluator.environment.sites(statement.replicas):
         for place in statement.places:
@@ -155,7 +203,7 @@ def _assignments(
             arguments = () if isinstance(place, tree.Group) else place.arguments
             for name in names:
                 yield from _one(
-                    evaluator, statement, name, arguments, Frame({}, instance)
+                    evaluator, statement, name, arguments, Frame({}, instance), make
                 )
 
 
@@ -165,14 +213,15 @@ def _one(
     name: tree.Name,
     arguments: tuple[tree.Argument, ...],
     frame: Frame,
-) -> Iterable[tuple[int, np.ndarray]]:
+    make: Any,
+) -> Iterable[tuple[int, Any]]:
     value = evaluator.evaluate(name, statement.scope, frame)
     if not isinstance(value, ModeValue):
         return
     if not value.missing:
         yield (
             evaluator.position_of(value),
-            single(evaluator, value, statement.value, statement.scope, frame),
+            make(evaluator, value, statement.value, statement.scope, frame),
         )
         return
     for site in evaluator.environment.sites(value.mode.index, value.site):
@@ -181,7 +230,7 @@ def _one(
         if inner is not None:
             yield (
                 evaluator.position_of(mode),
-                single(evaluator, mode, statement.value, statement.scope, inner),
+                make(evaluator, mode, statement.value, statement.scope, inner),
             )
 
 
@@ -221,6 +270,18 @@ def single(
         ModelError: E340.
     """
     mode = evaluator.space.modes[evaluator.position_of(value)]
+    name, numbers = _named(evaluator, node, scope, frame)
+    word = states[name]
+    try:
+        return signature.call(word.load(), (mode,), word, numbers)  # type: ignore[no-any-return]
+    except (ValueError, TypeError, IndexError) as reason:
+        raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None
+
+
+def _named(
+    evaluator: OperatorEvaluator, node: tree.Expr, scope: types.Scope, frame: Frame
+) -> tuple[str, dict[str, Any]]:
+    """The word of a state and its arguments as numbers."""
     call = node if isinstance(node, tree.Call) else None
     name = node.function if call is not None else node  # type: ignore[union-attr]
     if not isinstance(name, tree.Name) or name.key not in states:
@@ -229,11 +290,8 @@ def single(
         )
     word = states[name.key]
     given = signature.bind(word, call.arguments if call else (), node)
-    numbers: Mapping[str, Any] = {
+    numbers = {
         key: evaluator.environment.numbers.evaluate(v, scope, frame)  # type: ignore[arg-type]
         for key, v in given.items()
     }
-    try:
-        return signature.call(word.load(), (mode,), word, dict(numbers))  # type: ignore[no-any-return]
-    except (ValueError, TypeError, IndexError) as reason:
-        raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None
+    return name.key, numbers

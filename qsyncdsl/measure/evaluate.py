@@ -11,7 +11,7 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
-from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
 from qsyncdsl.model import numbers, signature
 from qsyncdsl.model.environment import Environment
@@ -19,7 +19,7 @@ from qsyncdsl.model.evaluate import fail
 from qsyncdsl.model.kinds import bare_measure
 from qsyncdsl.model.types import Parameter, Scope
 from qsyncdsl.model.values import Frame, ModeValue
-from qsyncdsl.registry import Argument, measures
+from qsyncdsl.registry import Argument, Word, measures
 from qsyncdsl.syntax import tree
 
 # Functions of values that are arrays or distributions; the rest go through `numbers`.
@@ -60,7 +60,7 @@ class MeasureEvaluator(OperatorEvaluator):
     def __init__(
         self,
         environment: Environment,
-        scenes: tuple[Scene, ...],
+        scenes: tuple[Any, ...],
         positions: Mapping[Any, int],
         measures: Mapping[str, tree.Measure],
         located: Mapping[str, Any] | None = None,
@@ -72,6 +72,7 @@ class MeasureEvaluator(OperatorEvaluator):
         self.measures = measures
         self.located = located or {}
         self._known: dict[str, Any] = {}
+        self._paths = ""
 
     # ── names ────────────────────────────────────────────────────────────────────────────────
 
@@ -96,13 +97,19 @@ class MeasureEvaluator(OperatorEvaluator):
     def measure(self, name: str) -> Any:
         """The value of a measure; an indexed one is a dict from index to value."""
         if name not in self._known:
-            request = self.measures[name]
-            scope = self.environment.model.scope
-            if request.place.arguments:
-                self._known[name] = self._indexed(request, scope)
-            else:
-                self._known[name] = self._number(self.evaluate(request.value, scope))
+            before, self._paths = self._paths, ""
+            try:
+                self._known[name] = self._found(name)
+            finally:
+                self._paths = before
         return self._known[name]
+
+    def _found(self, name: str) -> Any:
+        request = self.measures[name]
+        scope = self.environment.model.scope
+        if request.place.arguments:
+            return self._indexed(request, scope)
+        return self._number(self.evaluate(request.value, scope))
 
     def _indexed(self, request: tree.Measure, scope: Scope) -> dict[Any, Any]:
         binders = [a for a in request.place.arguments if isinstance(a, tree.Each)]
@@ -115,6 +122,12 @@ class MeasureEvaluator(OperatorEvaluator):
                 self.evaluate(request.value, scope, frame)
             )
         return found
+
+    @property
+    def path_times(self) -> np.ndarray | None:
+        """Times along trajectories, where there are any."""
+        scene = self.scenes[0]
+        return np.asarray(scene.given.times) if sampled(scene) else None
 
     def _number(self, value: Any) -> Any:
         """Operators that are numbers become numbers; a bare operator is no measure."""
@@ -131,11 +144,22 @@ class MeasureEvaluator(OperatorEvaluator):
         operator = self.operand(self.evaluate(node.operand, scope, frame), node.operand)
         if not isinstance(operator, Polynomial):
             return operator
+        if self._paths and sampled(self.scenes[0]):
+            return self._on_paths(operator)
         values = [scene.expect(operator) for scene in self.scenes]
         if self.series:
             found = np.array(values)
             return found.real if operator.is_hermitian() else found
         return values[0].real if _hermitian(operator) else values[0]
+
+    def _on_paths(self, operator: Polynomial) -> np.ndarray:
+        """<O> in the state of each trajectory, shape (R, T), or its mean at each time."""
+        if self.series:
+            found = np.concatenate([s.values(operator) for s in self.scenes], axis=1)
+        else:
+            found = self.scenes[0].values(operator)
+        found = found.real if operator.is_hermitian() else found
+        return found if self._paths == "along" else found.mean(axis=0)
 
     def operand(self, value: Any, node: tree.Expr) -> Any:
         """Functions and series enter arithmetic as they are."""
@@ -217,8 +241,19 @@ class MeasureEvaluator(OperatorEvaluator):
             fail("E302", node, f"'{name}' is neither a measure nor a function")
         word = measures[name]
         if not word.available:
-            fail("E643", node, f"'{name}' is not there yet for density matrices")
+            fail("E643", node, f"'{name}' is not implemented yet")
         given = signature.bind(word, node.arguments, node)
+        before, self._paths = self._paths, _PATHS.get(name, "")
+        try:
+            return self._word(word, given, node, scope, frame)
+        finally:
+            self._paths = before
+
+    def _word(
+        self, word: Word, given: Any, node: tree.Call, scope: Scope, frame: Frame
+    ) -> Any:
+        """A measure with its arguments."""
+        name = word.name
         kinds = {argument.name: argument for argument in word.arguments}
         values = {
             key: tuple(self.argument(kinds[key], v, scope, frame) for v in value)
@@ -315,8 +350,23 @@ class MeasureEvaluator(OperatorEvaluator):
 
 # Words that take whole series.
 _OF_SERIES = frozenset(
-    {"timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies"}
-)
+    {
+        "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
+        "residence_times", "winding", "phase_slips", "phase_diffusion",
+    }
+)  # fmt: skip
+
+# Words whose argument is taken along each trajectory, or at each time, before they average.
+_PATHS = {
+    "along": "along",
+    "timeaverage": "times",
+    "final": "times",
+    "fraction": "along",
+    "winding": "along",
+    "phase_slips": "along",
+    "phase_diffusion": "along",
+    "residence_times": "along",
+}
 
 
 def _hermitian(operator: Polynomial) -> bool:

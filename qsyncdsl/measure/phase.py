@@ -6,6 +6,8 @@ from math import pi
 
 import numpy as np
 
+from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.paths import phase_histogram
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution
 
@@ -24,7 +26,12 @@ def phase_coherence(scene: Scene, a: int) -> float:
 
 
 def phase_distribution(scene: Scene, a: int) -> Distribution:
-    r"""$P(\phi) = \frac{1}{2\pi}\sum_{mn} e^{i(n-m)\phi}\langle m|\rho|n\rangle$, $\phi = \arg a$."""
+    r"""$P(\phi) = \frac{1}{2\pi}\sum_{mn} e^{i(n-m)\phi}\langle m|\rho|n\rangle$, $\phi = \arg a$.
+
+    Of samples: the density of their phases.
+    """
+    if sampled(scene):
+        return phase_histogram(scene.samples[a])
     rho = scene.reduced((a,))
     size = len(rho)
     moments = {k: complex(np.trace(rho, offset=k)) for k in range(1 - size, size)}
@@ -37,12 +44,17 @@ def relative_phase(scene: Scene, a: int, b: int) -> Distribution:
     $$ P(\theta) = \frac{1}{2\pi}\sum_k C_k e^{-ik\theta}, \qquad
        C_k = \sum \rho_{(n_a, n_b), (n_a - k, n_b + k)} . $$
     """
+    if sampled(scene):
+        return phase_histogram(scene.samples[a] * scene.samples[b].conj())
     moments = _relative_moments(scene, a, b)
     return _trigonometric({-k: c for k, c in moments.items() if c != 0 or k == 0})
 
 
 def phase_moment(scene: Scene, a: int, b: int, k: int) -> complex:
     r"""$\langle e^{ik(\phi_a - \phi_b)}\rangle = C_k$ of `relative_phase`."""
+    if sampled(scene):
+        angle = np.angle(scene.samples[a] * scene.samples[b].conj())
+        return complex(np.exp(1j * k * angle).mean())
     return _relative_moments(scene, a, b).get(k, 0j)
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from scipy.special import gammaln
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.paths import density_map
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
 
@@ -20,6 +22,8 @@ def wigner(
     Raises:
         SolveError: E606 for a part that is not a boson.
     """
+    if sampled(scene):
+        return density_map(scene.samples[a], extent, points)
     from qutip import Qobj
     from qutip import wigner as qutip_wigner
 

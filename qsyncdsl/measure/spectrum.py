@@ -8,6 +8,8 @@ import numpy as np
 
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.paths import frequency, power_spectrum
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution, argmax
 
@@ -24,6 +26,12 @@ def spectrum(
     The incoherent part; `coherent_weight` is what stands before $2\pi\delta(\omega)$. With $A = a^\dagger$,
     $B = a$ and $H = \omega_0 a^\dagger a$ the line is at $-\omega_0$: the sign of Lörch et al. (2016).
     """
+    if sampled(scene):
+        if A.dag() != B:
+            raise SolveError(
+                Diagnostic("E615", "on trajectories the spectrum is that of A and its adjoint")
+            )
+        return power_spectrum(scene, scene.values(A))
     at, forward, _ = _at(scene).spectrum(
         scene.state.rho, scene.matrix(A), scene.matrix(B)
     )
@@ -67,8 +75,11 @@ def peak(scene: Scene, A: Polynomial, B: Polynomial) -> float:
 def observed_frequency(scene: Scene, a: int) -> float:
     r"""Physical frequency of a mode: $H = \omega a^\dagger a$ gives $+\omega$.
 
-    Minus the place of the highest peak of `spectrum(a', a)`.
+    Minus the place of the highest peak of `spectrum(a', a)`; along trajectories the mean angular
+    velocity.
     """
+    if sampled(scene):
+        return frequency(scene, a)
     lower = scene.boson(a, "observed_frequency")
     return -peak(scene, lower.dag(), lower)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution
 
@@ -17,10 +18,12 @@ def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
     Raises:
         SolveError: E620 without a series in time, E621 for a window with fewer than two times.
     """
-    times = _times(scene)
     series = np.asarray(x)
     if series.ndim == 0:
         return x
+    if series.ndim == 2:
+        series = series.mean(axis=0)
+    times = _times(scene)
     chosen = window or scene.parameters.get("window")
     keep = np.ones(len(times), dtype=bool)
     if chosen:
@@ -35,12 +38,15 @@ def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
 def final(scene: Scene, x: Any) -> Any:
     """The value at the last time."""
     series = np.asarray(x)
+    if series.ndim == 2:
+        series = series.mean(axis=0)
     return x if series.ndim == 0 else series[-1]
 
 
 def mean(scene: Scene, x: Any) -> Any:
     """Mean of a list or a series."""
-    return np.asarray(_items(x)).mean(axis=0)
+    values = np.asarray(_items(x))
+    return values.mean() if values.ndim == 2 else values.mean(axis=0)
 
 
 def fraction(scene: Scene, x: Any) -> float:
@@ -49,7 +55,7 @@ def fraction(scene: Scene, x: Any) -> float:
 
 
 def along(scene: Scene, x: Any) -> Any:
-    """x along the evolution: for a density matrix the series itself."""
+    """x along each trajectory, shape (R, T); for a density matrix the series itself."""
     return x
 
 
@@ -58,13 +64,13 @@ def _items(x: Any) -> Any:
 
 
 def _times(scene: Scene) -> np.ndarray:
-    times = getattr(scene.result, "times", None)
+    times = scene.given.times if sampled(scene) else getattr(scene.result, "times", None)
     if times is None:
         raise SolveError(
             Diagnostic(
                 "E620",
                 "a time average needs an evolution",
-                help="use 'solve evolve(times = ...)'",
+                help="use 'solve evolve(times = ...)', or a method with trajectories",
             )
         )
     return np.asarray(times)

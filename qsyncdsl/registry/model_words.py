@@ -232,15 +232,17 @@ methods = Registry(
         ),
         word(
             "langevin",
-            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito, noise: word = gaussian | weak, {_PROTOCOL}",
+            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito, noise: word = gaussian | weak, scheme: word = heun | euler, {_PROTOCOL}",
             "trajectories",
             "truncated-Wigner stochastic equations",
+            "qsyncdsl.run.methods:langevin",
         ),
         word(
             "classical",
             f"{_TIME}, dt: real = 0, {_PROTOCOL}",
             "trajectories",
             "the same without noise and ordering corrections",
+            "qsyncdsl.run.methods:classical",
         ),
         word(
             "fokkerplanck",

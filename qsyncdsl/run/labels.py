@@ -28,8 +28,12 @@ def label(
     value: Any,
     times: np.ndarray | None,
     grids: dict[str, np.ndarray],
+    path_times: np.ndarray | None = None,
 ) -> Labelled:
     """A measure's value with dimensions.
+
+    Values along trajectories are kept for the first realizations and at no more times than a
+    picture can show.
 
     `grids` remembers the grid on which a distribution was first drawn: later points of a sweep are
     evaluated on the same one.
@@ -47,6 +51,8 @@ def label(
         return Labelled(values, (value.coordinate,), {value.coordinate: grid})
     if isinstance(value, PhaseSpaceMap):
         return Labelled(value.values, ("y", "x"), {"x": value.x, "y": value.y})
+    if isinstance(value, np.ndarray) and value.ndim and path_times is not None:
+        return _records(value, path_times)
     if isinstance(value, np.ndarray) and value.ndim and times is not None:
         extra = tuple(
             f"{name}_item{k}" if k else f"{name}_item" for k in range(value.ndim - 1)
@@ -69,6 +75,21 @@ def label(
             measure.value.span,
         )
     )
+
+
+# Realizations and times of records that a dataset keeps.
+_RECORDS = 16
+_RECORDED_TIMES = 5000
+
+
+def _records(value: np.ndarray, times: np.ndarray) -> Labelled:
+    """Values along trajectories; a mean over them has one row."""
+    every = -(-len(times) // _RECORDED_TIMES)
+    if value.ndim == 1:
+        return Labelled(value[::every], ("time",), {"time": times[::every]})
+    rows = value[:_RECORDS, ::every]
+    coords = {"realization": np.arange(1, len(rows) + 1), "time": times[::every]}
+    return Labelled(rows, ("realization", "time"), coords)
 
 
 def _counted(dims: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -8,10 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from qsyncdsl.algebra.build import build
+from qsyncdsl.algebra.fields import build_fields
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.operators import Space
+from qsyncdsl.algebra.states import initial_fields, initial_state
 from qsyncdsl.algebra.system import System
+from qsyncdsl.lower.langevin import classical as lower_classical
+from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import Lowered, lindblad
-from qsyncdsl.result import EvolutionResult, QuantumState
+from qsyncdsl.measure.ensemble import FieldScene
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Model
+from qsyncdsl.result import EvolutionResult, FieldResult, QuantumState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +30,50 @@ class Method:
     """One method of the language.
 
     Attributes:
-        lower: From a system to a problem.
+        lower: From a system and the options to a problem.
         solver: From a problem and the options to an object with `solve(point)`.
-        states: The states to measure: one, or one for each time.
+        scenes: What is measured: one scene, or one for each time.
         times: The grid of times that the options ask for, or None.
+        build: From a model to the system that `lower` takes.
+        start: The initial state; None where none is given and none is needed.
+        replicas: Parts of the result to find errors of measures from.
     """
 
-    lower: Callable[[System, str], Lowered]
+    lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
     solver: Callable[[Any, Mapping[str, Any]], Any]
-    states: Callable[[Any, Mapping[str, Any]], tuple[QuantumState, ...]]
+    scenes: Callable[[Any, Stage], tuple[Any, ...]]
     times: Callable[[Mapping[str, Any]], np.ndarray | None] = lambda options: None
+    build: Callable[[Model, Environment], Any] = build
+    start: Callable[[OperatorEvaluator, Any, Any, bool], np.ndarray | None] = (
+        lambda evaluator, initials, system, needed: initial_state(
+            evaluator, initials, needed
+        )
+    )
+    replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What scenes share at one point."""
+
+    space: Space
+    matrices: dict[Any, Any]
+    hbar: float
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Scenes to find errors from.
+
+    Attributes:
+        blocks: The result without one part after the other, for the jackknife.
+        fine, coarse: The same realizations with the step and with twice the step.
+    """
+
+    blocks: tuple[tuple[Any, ...], ...] = ()
+    fine: tuple[Any, ...] = ()
+    coarse: tuple[Any, ...] = ()
 
 
 def _steadystate_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -53,8 +98,9 @@ def _eigen_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return EigenSolver(problem, int(options.get("count", 0)))
 
 
-def _one_state(result: Any, options: Mapping[str, Any]) -> tuple[QuantumState, ...]:
-    return (result.state,)
+def _one_state(result: Any, stage: Stage) -> tuple[Scene, ...]:
+    """A single state, with what the solver knows."""
+    return (Scene(result.state, stage.space, result, stage.matrices, stage.hbar),)
 
 
 # Number of times between the start and `time`, where only the end of the run is asked for.
@@ -71,25 +117,114 @@ def _grid(options: Mapping[str, Any]) -> np.ndarray | None:
     return None
 
 
-def _evolved_states(
-    result: EvolutionResult, options: Mapping[str, Any]
-) -> tuple[QuantumState, ...]:
+def _evolved_states(result: EvolutionResult, stage: Stage) -> tuple[Scene, ...]:
     """The states at all times, or with `time = T` their mean over the window."""
+    options = stage.options
     if "times" in options or "time" not in options:
-        return result.states
+        states = result.states
+    else:
+        states = (_mean_state(result, options),)
+    given = result if len(states) > 1 else None
+    shared = {"window": options.get("window")}
+    return tuple(
+        Scene(state, stage.space, given, stage.matrices, stage.hbar, shared)
+        for state in states
+    )
+
+
+def _mean_state(result: EvolutionResult, options: Mapping[str, Any]) -> QuantumState:
     times = result.times
     low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
     keep = np.flatnonzero(
         (times >= float(low) - 1e-12) & (times <= float(high) + 1e-12)
     )
     if len(keep) < 2:
-        return (result.states[-1],)
+        return result.states[-1]
     stack = np.array([result.states[k].rho for k in keep])
     inside = times[keep]
     mean = np.trapezoid(stack, inside, axis=0) / (inside[-1] - inside[0])
-    return (QuantumState(result.states[0].parts, mean),)
+    return QuantumState(result.states[0].parts, mean)
 
 
-steadystate = Method(lindblad, _steadystate_solver, _one_state)
-evolve = Method(lindblad, _evolution_solver, _evolved_states, _grid)
-eigen = Method(levels, _eigen_solver, _one_state)
+# ── fields ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _langevin_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.sde import LangevinSolver
+
+    return LangevinSolver(problem)
+
+
+def _classical_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.ode import ClassicalSolver
+
+    return ClassicalSolver(problem)
+
+
+def _field_start(
+    evaluator: OperatorEvaluator, initials: Any, system: Any, needed: bool
+) -> np.ndarray:
+    return initial_fields(evaluator, initials, system.count)
+
+
+def _field_scenes(result: FieldResult, stage: Stage) -> tuple[FieldScene, ...]:
+    """One scene with all samples, or one for each time that was asked for."""
+    return _scenes_of(result, result.samples, stage)
+
+
+def _scenes_of(
+    result: FieldResult, samples: np.ndarray, stage: Stage
+) -> tuple[FieldScene, ...]:
+    whole = FieldScene(samples, stage.space, result, stage.hbar)
+    return whole.one_by_one() if result.series else (whole,)
+
+
+# Parts that are left out one after the other.
+_BLOCKS = 10
+
+
+def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
+    """Blocks of realizations, or of time where there are few; and the run with twice the step."""
+    samples = result.samples
+    _, realizations, times = samples.shape
+    axis = 1 if realizations >= _BLOCKS or result.series else 2
+    parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
+    blocks: tuple[tuple[Any, ...], ...] = ()
+    if result.symmetric and samples.shape[axis] >= _BLOCKS:
+        blocks = tuple(
+            _scenes_of(result, np.delete(samples, part, axis=axis), stage)
+            for part in parts
+        )
+    if result.coarse is None:
+        return Replicas(blocks)
+    first = samples[:, : result.coarse.shape[1]]
+    return Replicas(
+        blocks,
+        _scenes_of(result, first, stage),
+        _scenes_of(result, result.coarse, stage),
+    )
+
+
+def _plain(lower: Callable[[System, str], Lowered]) -> Any:
+    """A lowering without choices."""
+    return lambda system, title, options: lower(system, title)
+
+
+steadystate = Method(_plain(lindblad), _steadystate_solver, _one_state)
+evolve = Method(_plain(lindblad), _evolution_solver, _evolved_states, _grid)
+eigen = Method(_plain(levels), _eigen_solver, _one_state)
+langevin = Method(
+    lower_langevin,
+    _langevin_solver,
+    _field_scenes,
+    build=build_fields,
+    start=_field_start,
+    replicas=_field_replicas,
+)
+classical = Method(
+    lower_classical,
+    _classical_solver,
+    _field_scenes,
+    build=build_fields,
+    start=_field_start,
+)

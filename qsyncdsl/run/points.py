@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.model.types import Override
 from qsyncdsl.result import Trust
+from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, average, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
@@ -80,6 +81,8 @@ class Points:
                 solved = self.session.solve(layers, case, draw, located)
                 trust = solved.trust
                 self._measure(solved, found, failures)
+                found, steps = with_errors(solved, self.plan.measures, found, self.grids)
+                trust = replace(trust, numbers={**trust.numbers, **steps})
             except (ModelError, SolveError) as fault:
                 failures[""] = _diagnostic(fault)
         for request in self.locates:
@@ -98,11 +101,13 @@ class Points:
         found: dict[str, Labelled],
         failures: dict[str, Diagnostic],
     ) -> None:
-        times = solved.evaluator.time if solved.evaluator.series else None
+        series = solved.evaluator.series
+        times = solved.evaluator.time if series else None
+        paths = None if series else solved.evaluator.path_times
         for name, request in self.plan.measures.items():
             try:
                 value = solved.evaluator.measure(name)
-                found[name] = label(request, value, times, self.grids)  # type: ignore[arg-type]
+                found[name] = label(request, value, times, self.grids, paths)  # type: ignore[arg-type]
             except (ModelError, SolveError) as fault:
                 failures[name] = _diagnostic(fault)
 

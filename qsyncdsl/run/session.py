@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qsyncdsl.algebra.build import build, space_of
+import numpy as np
+
+from qsyncdsl.algebra.build import space_of
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
-from qsyncdsl.algebra.states import initial_state
-from qsyncdsl.algebra.system import ParameterKey, System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
-from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Model
 from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
-from qsyncdsl.run.methods import Method
+from qsyncdsl.run.methods import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 
 
@@ -29,9 +28,9 @@ from qsyncdsl.run.plan import Line, Plan
 class _Prepared:
     """A system, its solver, and the matrices that measures have asked for."""
 
-    system: System
+    system: Any
     solver: Any
-    parameters: tuple[ParameterKey, ...]
+    parameters: tuple[Any, ...]
     space: Space
     matrices: dict[Any, Any] = field(default_factory=dict)
 
@@ -43,6 +42,8 @@ class Solved:
     evaluator: MeasureEvaluator
     environment: Environment
     trust: Trust
+    replicas: Callable[[], Replicas | None]
+    measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
 
 
 class Session:
@@ -74,33 +75,34 @@ class Session:
         options = self.options(environment)
         prepared = self._prepare(environment, options)
         values = tuple(
-            environment.value(model.parameters[name], index)
-            for name, index in prepared.parameters
+            _value(environment, name, index) for name, index in prepared.parameters
         )
         times = self.method.times(options)
         plain = OperatorEvaluator(
             environment, prepared.space, prepared.system.positions
         )
-        start = initial_state(plain, self._initials(case), default=times is not None)
-        result = prepared.solver.solve(Point(values, start, times))
-        states = self.method.states(result, options)
-        series = len(states) > 1
+        start = self.method.start(
+            plain, self._initials(case), prepared.system, times is not None
+        )
+        seed = self.plan.options.seed + 1_000_003 * draw
+        result = prepared.solver.solve(Point(values, start, times, options, seed))
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
-        scenes = tuple(
-            Scene(
-                state,
-                prepared.space,
-                result if series or times is None else None,
-                prepared.matrices,
-                float(hbar),
-                {"window": options.get("window")},
+        stage = Stage(prepared.space, prepared.matrices, float(hbar), options)
+
+        def measured(scenes: tuple[Any, ...]) -> MeasureEvaluator:
+            positions = prepared.system.positions
+            return MeasureEvaluator(
+                environment, scenes, positions, self.plan.measures, located
             )
-            for state in states
+
+        evaluator = measured(self.method.scenes(result, stage))
+        return Solved(
+            evaluator,
+            environment,
+            result.trust,
+            lambda: self.method.replicas(result, stage),
+            measured,
         )
-        evaluator = MeasureEvaluator(
-            environment, scenes, prepared.system.positions, self.plan.measures, located
-        )
-        return Solved(evaluator, environment, result.trust)
 
     def options(self, environment: Environment) -> dict[str, Any]:
         """The options of the solve line at a point."""
@@ -129,14 +131,23 @@ class Session:
                 return prepared
         model = self.plan.model
         _refuse_variables(model, self.line)
-        system = build(model, environment)
-        lowered = self.method.lower(system, model.title)
+        system = self.method.build(model, environment)
+        lowered = self.method.lower(system, model.title, options)
         solver = self.method.solver(lowered.problem, options)
         space, _ = space_of(model, environment, NUMERIC)
         prepared = _Prepared(system, solver, lowered.parameters, space)
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
+
+
+def _value(environment: Environment, name: str, index: tuple[int, ...] | None) -> Any:
+    """A parameter, or all its values where the index is open."""
+    parameter = environment.model.parameters[name]
+    if index is not None:
+        return environment.value(parameter, index)
+    sites = environment.sites(parameter.index)
+    return np.array([environment.value(parameter, site) for site in sites])
 
 
 def _refuse_variables(model: Model, line: Line) -> None:
@@ -157,7 +168,7 @@ def _refuse_variables(model: Model, line: Line) -> None:
     )
 
 
-def _fits(system: System, environment: Environment) -> bool:
+def _fits(system: Any, environment: Environment) -> bool:
     """Whether a system has the same structure at another point."""
     model = environment.model
     for (name, index), value in system.structure.items():
@@ -175,6 +186,8 @@ def _fits(system: System, environment: Environment) -> bool:
         if environment.levels(mode) != by_label[labels[position]]:
             return False
     for (name, index), symbol in system.symbols.items():
+        if any(not isinstance(k, int) for k in index):
+            continue
         value = environment.value(model.parameters[name], index)
         if symbol.is_real and isinstance(value, complex) and value.imag:
             return False

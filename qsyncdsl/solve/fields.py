@@ -118,7 +118,7 @@ class Sampling:
 
 
 # Samples of all fields together that are kept for averages, and times at most.
-_SAMPLES = 4_000_000
+_SAMPLES = 1_000_000
 _TIMES = 200_000
 
 
@@ -132,12 +132,12 @@ def sampling(options: Mapping[str, Any], fields: int, realizations: int, finest:
         times = np.atleast_1d(np.asarray(options["times"], dtype=float))
         if times[0] < 0 or np.any(np.diff(times) <= 0):
             raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
-        if fields * realizations * len(times) > 40 * _SAMPLES:
+        if fields * realizations * len(times) > 160 * _SAMPLES:
             raise SolveError(
                 Diagnostic(
                     "E512",
                     f"{fields} fields x {realizations} realizations x {len(times)} times do not fit in memory",
-                    help=f"ask for at most {40 * _SAMPLES // (fields * realizations)} times",
+                    help=f"ask for at most {160 * _SAMPLES // (fields * realizations)} times",
                 )
             )
         return Sampling(times, True)

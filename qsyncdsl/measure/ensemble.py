@@ -1,0 +1,140 @@
+r"""What measures look at under field methods: samples of complex fields along trajectories.
+
+Moments of samples of the Wigner function are those of symmetrically ordered operators: the mean of
+an operator is the mean of its Weyl symbol, $\langle a^\dagger a\rangle = E|\alpha|^2 - \tfrac12$.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from qsyncdsl.algebra.operators import Polynomial, Space
+from qsyncdsl.algebra.phase_space import NoPhaseSpace, normal_symbol, weyl_symbol
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import FieldFamily
+from qsyncdsl.result import FieldResult, Part
+
+
+@dataclass(frozen=True)
+class FieldParts:
+    """The modes of a field state, for messages and positions."""
+
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class FieldScene:
+    """Samples of fields with what is needed to measure them.
+
+    Attributes:
+        samples: Shape (F, R, T).
+        space: The modes, with numbers as coefficients.
+        result: What the solver gave.
+        own_times: Whether each sample is a time of a series.
+    """
+
+    samples: np.ndarray = field(repr=False)
+    space: Space
+    given: FieldResult = field(repr=False)
+    hbar: float = 1.0
+    single: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def result(self) -> FieldResult | None:
+        """The result where times are a dimension."""
+        return self.given if self.single else None
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times of the samples."""
+        return self.given.times[: self.samples.shape[2]]
+
+    @property
+    def state(self) -> FieldParts:
+        """The modes."""
+        return FieldParts(
+            tuple(Part(m.label, m.kind.name, 0) for m in self.space.modes)
+        )
+
+    def one_by_one(self) -> tuple[FieldScene, ...]:
+        """A scene for each time."""
+        return tuple(
+            replace(self, samples=self.samples[:, :, k : k + 1], single=True)
+            for k in range(self.samples.shape[2])
+        )
+
+    # ── means ────────────────────────────────────────────────────────────────────────────────
+
+    def values(self, operator: Polynomial) -> np.ndarray:
+        """The symbol of an operator on every sample, shape (R, T).
+
+        Raises:
+            SolveError: E610 for an operator without a symbol.
+        """
+        symbol = weyl_symbol if self.given.symmetric else normal_symbol
+        total = np.zeros(self.samples.shape[1:], dtype=complex)
+        try:
+            polynomial = symbol(operator)
+        except NoPhaseSpace as reason:
+            raise SolveError(
+                Diagnostic("E610", f"this has no value on trajectories of fields: {reason}")
+            ) from None
+        for fields, value in polynomial.items():
+            product: Any = complex(value)
+            for key, p, q in fields:
+                z = self.samples[key]
+                common = min(p, q)
+                if common:
+                    product = product * (z.real**2 + z.imag**2) ** common
+                if q > p:
+                    product = product * z ** (q - p)
+                elif p > q:
+                    product = product * z.conj() ** (p - q)
+            total += product
+        return total
+
+    def expect(self, operator: Polynomial) -> complex:
+        """<O>, the mean over realizations and times."""
+        return complex(self.values(operator).mean())
+
+    def letter(self, part: int, name: str) -> Polynomial:
+        """A named operator of a part."""
+        return self.space.letter(part, name)
+
+    def boson(self, part: int, word: str) -> Polynomial:
+        """The annihilation operator of a part."""
+        return self.letter(part, "a")
+
+    def reduced(self, parts: tuple[int, ...]) -> NoReturn:
+        """There is no density matrix here.
+
+        Raises:
+            SolveError: E611.
+        """
+        raise SolveError(
+            Diagnostic(
+                "E611",
+                "this measure needs a density matrix; trajectories of fields have none",
+                help="solve by 'steadystate' or 'evolve'",
+            )
+        )
+
+    # ── lattices ─────────────────────────────────────────────────────────────────────────────
+
+    def family(self, position: int) -> FieldFamily:
+        """The declared mode of a field."""
+        return next(
+            f
+            for f in self.given.families
+            if f.offset <= position < f.offset + f.size
+        )
+
+
+def sampled(scene: Any) -> bool:
+    """Whether a scene has samples rather than a density matrix."""
+    return isinstance(scene, FieldScene)

@@ -1,0 +1,87 @@
+"""Order on lattices: common phases, collective amplitudes, correlations along the axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.ensemble import FieldScene, sampled
+
+
+def order_parameter(scene: Any, modes: tuple[int, ...]) -> float:
+    r"""$R = E\,\big|\frac1N\sum_j e^{i\phi_j}\big|$, $\phi_j = \arg\alpha_j$.
+
+    References:
+        Y. Kuramoto, Chemical Oscillations, Waves, and Turbulence (1984).
+    """
+    fields = _fields(scene, modes, "order_parameter")
+    return float(np.abs(_phases(fields).mean(axis=0)).mean())
+
+
+def collective_amplitude(scene: Any, modes: tuple[int, ...]) -> float:
+    r"""$r = E\,|Z - \bar Z|$ with $Z = \frac1N\sum_j\alpha_j$ and its mean $\bar Z$ over time and runs.
+
+    The static part does not rotate and is no sign of synchronization.
+    """
+    mean = _fields(scene, modes, "collective_amplitude").mean(axis=0)
+    static = mean.mean() if mean.shape[1] > 1 else 0.0
+    return float(np.abs(mean - static).mean())
+
+
+def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
+    r"""$C(d) = \mathrm{Re}\,E\,e^{i(\phi_j - \phi_k)}$ over pairs at distance d along the axes.
+
+    The static mean of the fields is removed before the phases are taken: a common displacement is
+    no order.
+
+    References:
+        M. Ludwig, F. Marquardt, Phys. Rev. Lett. 111, 073603 (2013), Fig. 4.
+
+    Raises:
+        SolveError: E612 unless the modes are all sites of a lattice, or for a distance beyond it.
+    """
+    fields = _fields(scene, modes, "phase_correlation")
+    family = scene.family(modes[0])
+    if not family.shape or len(modes) != family.size:
+        raise SolveError(Diagnostic("E612", "phase_correlation needs all sites of a lattice"))
+    if fields.shape[2] > 1:
+        fields = fields - fields.mean()
+    phases = _phases(fields).reshape(*family.shape, *fields.shape[1:])
+    total, count = 0.0, 0
+    for axis, length in enumerate(family.shape):
+        if length < 2:
+            continue
+        if not 0 <= d < length:
+            raise SolveError(
+                Diagnostic("E612", f"the distance {d} does not fit into {length} sites")
+            )
+        if family.periodic:
+            pairs = phases * np.roll(phases, -d, axis=axis).conj()
+        else:
+            ahead = np.take(phases, range(d, length), axis=axis)
+            pairs = np.take(phases, range(length - d), axis=axis) * ahead.conj()
+        total += float(pairs.real.sum())
+        count += pairs.size
+    return total / count
+
+
+def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
+    """Samples of some modes, shape (n, R, T)."""
+    if not sampled(scene):
+        raise SolveError(
+            Diagnostic(
+                "E613",
+                f"'{word}' looks at phases along trajectories",
+                help="solve by 'langevin' or 'classical'",
+            )
+        )
+    found: FieldScene = scene
+    return np.asarray(found.samples[list(modes)])
+
+
+def _phases(fields: np.ndarray) -> np.ndarray:
+    """alpha/|alpha|."""
+    size = np.abs(fields)
+    return fields / np.where(size > 0, size, 1.0)

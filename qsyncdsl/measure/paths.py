@@ -1,0 +1,151 @@
+"""Along trajectories: residence times, slips, mean angular velocities, spectra of time series."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
+
+# Harmonics of densities of phases.
+_HARMONICS = 10
+
+
+def residence_times(scene: Any, x: Any, near: Any, enter: float) -> tuple[float, ...]:
+    """Mean stays near given values of an angle, with hysteresis.
+
+    A stay begins when x comes within `enter` of a value and ends when x comes within `enter` of
+    another one. Stays that the record cuts off are left out; NaN where there are none.
+
+    Raises:
+        SolveError: E614 unless x is known along trajectories.
+    """
+    records, times = _records(scene, x, "residence_times")
+    targets = np.array([float(np.real(v)) for v in np.atleast_1d(near)])
+    stays: list[list[float]] = [[] for _ in targets]
+    for record in records:
+        distance = np.abs((record[:, None] - targets + pi) % (2 * pi) - pi)
+        inside = distance < enter
+        marks = np.flatnonzero(inside.any(axis=1))
+        if not len(marks):
+            continue
+        visited = inside[marks].argmax(axis=1)
+        changes = np.flatnonzero(np.diff(visited)) + 1
+        begins = times[marks[changes]]
+        for k in range(len(changes) - 1):
+            stays[visited[changes[k]]].append(begins[k + 1] - begins[k])
+    return tuple(float(np.mean(found)) if found else float("nan") for found in stays)
+
+
+def winding(scene: Any, phi: Any) -> float:
+    """Mean angular velocity of an angle along the trajectories."""
+    records, times = _records(scene, phi, "winding")
+    turned = np.unwrap(records, axis=1)
+    return float(((turned[:, -1] - turned[:, 0]) / (times[-1] - times[0])).mean())
+
+
+def phase_slips(scene: Any, x: Any) -> float:
+    """Slips of 2 pi in a unit of time, whatever their sign."""
+    records, times = _records(scene, x, "phase_slips")
+    turned = np.unwrap(records, axis=1)
+    count = 0
+    for record in turned:
+        place = record[0]
+        for value in record:
+            while abs(value - place) > 1.5 * pi:
+                place += 2 * pi * np.sign(value - place)
+                count += 1
+    return count / (len(records) * (times[-1] - times[0]))
+
+
+def phase_diffusion(scene: Any, x: Any) -> float:
+    r"""$D$ in $\mathrm{Var}[\phi(t + \tau) - \phi(t)] = 2 D \tau$, from stretches of the records."""
+    records, times = _records(scene, x, "phase_diffusion")
+    turned = np.unwrap(records, axis=1)
+    lag = max(turned.shape[1] // 10, 1)
+    steps = turned[:, lag::lag] - turned[:, :-lag:lag][:, : turned[:, lag::lag].shape[1]]
+    return float(steps.var() / (2 * (times[lag] - times[0])))
+
+
+def frequency(scene: Any, a: int) -> float:
+    r"""Mean of $-\dot\phi$, $\phi = \arg\alpha$: $H = \omega a^\dagger a$ gives $+\omega$."""
+    samples = scene.samples[a]
+    return -winding(scene, np.angle(samples))
+
+
+def power_spectrum(scene: Any, values: np.ndarray) -> Distribution:
+    r"""$\int e^{i\omega t}\langle A(t)A^\dagger(0)\rangle dt$ less the mean, from segments of records.
+
+    Welch's method: Hann windows, half overlapping; the resolution is that of the segments.
+    """
+    from scipy.signal import welch
+
+    times = scene.times
+    step = times[1] - times[0]
+    length = min(max(values.shape[1] // 8, 16), values.shape[1])
+    frequencies, power = welch(
+        values - values.mean(), fs=1 / step, nperseg=length, return_onesided=False
+    )
+    omega = -2 * pi * frequencies
+    order = np.argsort(omega)
+    grid, heights = omega[order], power.mean(axis=0)[order]
+    return Distribution("omega", grid, heights, lambda w: float(np.interp(w, grid, heights)))
+
+
+def phase_histogram(samples: np.ndarray) -> Distribution:
+    """Density of phases in (-pi, pi]: a histogram, smoothed by its harmonics up to the tenth."""
+    size = np.abs(samples).ravel()
+    turn = samples.ravel().conj() / np.where(size > 0, size, 1.0)
+    orders = np.arange(-_HARMONICS, _HARMONICS + 1)
+    positive = []
+    power = np.ones_like(turn)
+    for _ in range(_HARMONICS):
+        power = power * turn
+        positive.append(power.mean())
+    found = np.array(positive)
+    moments = np.concatenate((found[::-1].conj(), [1.0], found)) / (2 * pi)
+
+    def at(phi: float) -> float:
+        return float((moments * np.exp(1j * orders * np.real(phi))).sum().real)
+
+    grid = np.linspace(-pi, pi, 181)
+    values = (np.exp(1j * np.outer(grid, orders)) @ moments).real
+    return Distribution("phi", grid, values, at, period=2 * pi)
+
+
+def density_map(samples: np.ndarray, extent: float, points: int) -> PhaseSpaceMap:
+    """The density of samples over alpha, from cells of a grid; integral 1."""
+    cells = min(points, 101)
+    edges = np.linspace(-extent, extent, cells + 1)
+    counts, _, _ = np.histogram2d(samples.imag.ravel(), samples.real.ravel(), bins=[edges, edges])
+    width = edges[1] - edges[0]
+    values = counts / (samples.size * width**2)
+    middle = (edges[1:] + edges[:-1]) / 2
+
+    def at(alpha: complex) -> float:
+        x, y = np.real(alpha), np.imag(alpha)
+        if max(abs(x), abs(y)) >= extent:
+            return 0.0
+        return float(values[int((y + extent) / width), int((x + extent) / width)])
+
+    return PhaseSpaceMap(middle, middle, values, at)
+
+
+def _records(scene: Any, x: Any, word: str) -> tuple[np.ndarray, np.ndarray]:
+    """Real records, one row a trajectory, and their times."""
+    values = np.atleast_2d(np.real(np.asarray(x)))
+    times = getattr(scene, "times", None)
+    if times is None and scene.result is not None:
+        times = getattr(scene.result, "times", None)
+    if times is None or values.shape[1] < 2 or values.shape[1] != len(times):
+        raise SolveError(
+            Diagnostic(
+                "E614",
+                f"'{word}' needs values along trajectories",
+                help="write along(x) under a method with trajectories and time = T",
+            )
+        )
+    return values, np.asarray(times)
