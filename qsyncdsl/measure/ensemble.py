@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NoReturn
 
 import numpy as np
@@ -34,7 +35,8 @@ class FieldScene:
         samples: Shape (F, R, T).
         space: The modes, with numbers as coefficients.
         result: What the solver gave.
-        own_times: Whether each sample is a time of a series.
+        single: Whether this is one time of a series.
+        known: What measures keep for one another.
     """
 
     samples: np.ndarray = field(repr=False)
@@ -43,6 +45,7 @@ class FieldScene:
     hbar: float = 1.0
     single: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def result(self) -> FieldResult | None:
@@ -54,7 +57,7 @@ class FieldScene:
         """Times of the samples."""
         return self.given.times[: self.samples.shape[2]]
 
-    @property
+    @cached_property
     def state(self) -> FieldParts:
         """The modes."""
         return FieldParts(
@@ -64,7 +67,7 @@ class FieldScene:
     def one_by_one(self) -> tuple[FieldScene, ...]:
         """A scene for each time."""
         return tuple(
-            replace(self, samples=self.samples[:, :, k : k + 1], single=True)
+            replace(self, samples=self.samples[:, :, k : k + 1], single=True, known={})
             for k in range(self.samples.shape[2])
         )
 

@@ -46,9 +46,12 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
     family = scene.family(modes[0])
     if not family.shape or len(modes) != family.size:
         raise SolveError(Diagnostic("E612", "phase_correlation needs all sites of a lattice"))
-    if fields.shape[2] > 1:
-        fields = fields - fields.mean()
-    phases = _phases(fields).reshape(*family.shape, *fields.shape[1:])
+    key = ("phases", family.label)
+    if key not in scene.known:
+        if fields.shape[2] > 1:
+            fields = fields - fields.mean()
+        scene.known[key] = _phases(fields).reshape(*family.shape, *fields.shape[1:])
+    phases = scene.known[key]
     total, count = 0.0, 0
     for axis, length in enumerate(family.shape):
         if length < 2:
@@ -78,6 +81,9 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
             )
         )
     found: FieldScene = scene
+    first, count = modes[0], len(modes)
+    if tuple(modes) == tuple(range(first, first + count)):
+        return np.asarray(found.samples[first : first + count])
     return np.asarray(found.samples[list(modes)])
 
 
