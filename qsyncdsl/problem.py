@@ -213,3 +213,30 @@ class FieldProblem:
     def count(self) -> int:
         """Number of fields F."""
         return sum(family.size for family in self.families)
+
+
+# A polynomial in one field: (p, q, index of the coefficient) for alpha*^p alpha^q.
+OneField = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DensityProblem:
+    r"""Fokker-Planck equation of one field.
+
+    $$ \partial_t W = -\partial_\alpha (A W) - \partial_{\alpha^*}(A^* W)
+       + \partial_\alpha\partial_{\alpha^*}(D W)
+       + \tfrac12[\partial_\alpha^2 (S W) + \partial_{\alpha^*}^2 (S^* W)] . $$
+
+    Attributes:
+        label: The mode.
+        drift, diffusion, squeezing: A, D and S.
+        dropped: What truncated Wigner leaves out.
+    """
+
+    label: str
+    coefficients: Coefficients
+    drift: OneField
+    diffusion: OneField
+    squeezing: OneField
+    dropped: tuple[str, ...] = ()
+    title: str = ""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import density_map
 from qsyncdsl.measure.scene import Scene
@@ -94,4 +95,8 @@ def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
         raise SolveError(
             Diagnostic("E606", f"{word} needs a boson, '{part.label}' is a {part.kind}")
         )
+    if isinstance(scene, DensityScene):
+        if word == "wigner":
+            return scene.state.rho
+        raise SolveError(Diagnostic("E611", f"{word} needs a density matrix", help="draw wigner(a)"))
     return scene.reduced((a,))

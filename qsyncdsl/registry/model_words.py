@@ -249,6 +249,7 @@ methods = Registry(
             "diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, extent: real = 0, points: integer = 0",
             "density",
             "stationary semiclassical Wigner density of one mode",
+            "qsyncdsl.run.methods:fokkerplanck",
         ),
         word(
             "gaussian",

@@ -92,7 +92,9 @@ class Expectations:
                 if isinstance(fault, ModelError)
                 else fault.diagnostic
             )
-            return Verdict(name, text, wanted, "", "failed", found.message, found)
+            # A method that refuses the model is skipped, as one that is not implemented.
+            word = "skipped" if refusal(found) else "failed"
+            return Verdict(name, text, wanted, "", word, found.message, found)
         return Verdict(name, text, wanted, got, "passed" if right else "failed")
 
     # ── where ────────────────────────────────────────────────────────────────────────────────
@@ -257,6 +259,11 @@ class Expectations:
         """Whether an expression needs no state of its own."""
         names = {r.name.key for r in self._locates()}
         return mentions(node, names) and not mentions(node, set(self.plan.measures))
+
+
+def refusal(fault: Diagnostic) -> bool:
+    """Whether a method says that it is not for this model."""
+    return fault.code in ("E401", "E404", "E410", "E411", "E412", "E415", "E416")
 
 
 def _name(setting: tree.Setting) -> str:

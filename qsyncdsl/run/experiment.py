@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.model.types import Model
 from qsyncdsl.run import engines
 from qsyncdsl.run.dataset import assemble, line_trust
-from qsyncdsl.run.expect import Expectations, Verdict
+from qsyncdsl.run.expect import Expectations, Verdict, refusal
 from qsyncdsl.run.plan import Line, Options, Plan, make_plan
 from qsyncdsl.run.points import PointResult, Points
+from qsyncdsl.run.session import Session
 
 Progress = Callable[[str, int, int], None]
 
@@ -74,16 +76,26 @@ def run_experiment(
     needed = bool(plan.measures) or any(
         type(request).__name__ == "Locate" for request in plan.experiment.requests
     )
+    refused: dict[str, str] = {}
     for line in plan.lines:
         start = time.perf_counter()
         found = []
         points = list(plan.points(line)) if needed else []
+        reason = _refused(plan, line, points)
+        if reason:
+            refused[line.label] = reason
+            continue
         for done, point in enumerate(_line(plan, line, points, remote), start=1):
             found.append(point)
             if progress is not None:
                 progress(line.label, done, len(points))
         results[line.label] = sorted(found, key=lambda p: p.index)
         seconds[line.label] = time.perf_counter() - start
+    plan = replace(
+        plan,
+        lines=tuple(line for line in plan.lines if line.label not in refused),
+        skipped={**plan.skipped, **refused},
+    )
     verdicts = []
     checker = Expectations(plan)
     wanted = checker.requests() if expectations else []
@@ -94,6 +106,20 @@ def run_experiment(
     dataset = assemble(plan, results, time.perf_counter() - begin)
     trust = {label: line_trust(points) for label, points in results.items()}
     return ExperimentResult(plan, dataset, tuple(verdicts), trust, seconds)
+
+
+def _refused(plan: Plan, line: Line, points: list[tuple[int, ...]]) -> str:
+    """Why a method is not for this model; empty where it is."""
+    if not points:
+        return ""
+    try:
+        Session(plan, line).prepare(plan.point_layers(line, points[0]))
+    except ModelError as fault:
+        if refusal(fault.diagnostics[0]):
+            return fault.diagnostics[0].message
+    except SolveError:
+        pass
+    return ""
 
 
 def _line(

@@ -14,10 +14,12 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.states import initial_fields, initial_state
 from qsyncdsl.algebra.system import System
+from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
 from qsyncdsl.lower.langevin import classical as lower_classical
 from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import Lowered, lindblad
+from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model.environment import Environment
@@ -161,6 +163,17 @@ def _classical_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return ClassicalSolver(problem)
 
 
+def _density_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.fokkerplanck import FokkerPlanckSolver
+
+    return FokkerPlanckSolver(problem)
+
+
+def _density_scene(result: Any, stage: Stage) -> tuple[DensityScene, ...]:
+    """A stationary density."""
+    return (DensityScene(result.state, stage.space, None, {}, stage.hbar),)
+
+
 def _field_start(
     evaluator: OperatorEvaluator, initials: Any, system: Any, needed: bool
 ) -> np.ndarray:
@@ -227,4 +240,11 @@ classical = Method(
     _field_scenes,
     build=build_fields,
     start=_field_start,
+)
+fokkerplanck = Method(
+    lower_fokkerplanck,
+    _density_solver,
+    _density_scene,
+    build=build_fields,
+    start=lambda evaluator, initials, system, needed: None,
 )

@@ -104,6 +104,18 @@ class Session:
             measured,
         )
 
+    def prepare(self, layers: Iterable[Layer]) -> None:
+        """Lower the system at a point, without solving it.
+
+        Raises:
+            ModelError: E3xx, E4xx.
+        """
+        environment = Environment(self.plan.model, layers, self.plan.options.seed)
+        options = self.options(environment)
+        _refuse_variables(self.plan.model, self.line)
+        system = self.method.build(self.plan.model, environment)
+        self.method.lower(system, self.plan.model.title, options)
+
     def options(self, environment: Environment) -> dict[str, Any]:
         """The options of the solve line at a point."""
         word = methods[self.line.method]
