@@ -182,13 +182,16 @@ def explain(
         bool, typer.Option("--latex", help="The master equation in LaTeX.")
     ] = False,
     code: Annotated[bool, typer.Option("--code", help="The generated source.")] = False,
+    solve: Annotated[
+        str | None, typer.Option(help="A method: its equations, and what it leaves out.")
+    ] = None,
 ) -> None:
     """Show what was understood: operators, rates, symmetries, equations."""
     from qsyncdsl import pipeline
 
     request = pipeline.Request(tuple(set_ or ()), (), tuple(case or ()))
     form = "latex" if latex else "code" if code else "text"
-    typer.echo(pipeline.describe(model, request, form), nl=False)
+    typer.echo(pipeline.describe(model, request, form, solve), nl=False)
 
 
 @app.command()

@@ -259,12 +259,19 @@ def evaluate(
     return next(iter(run_model(model, inner, ("eval",), progress, False, name, extra)))
 
 
-def describe(name: str, request: Request, form: str = "text") -> str:
+def describe(
+    name: str, request: Request, form: str = "text", solve: str | None = None
+) -> str:
     """A model explained: as text, as LaTeX, or as the code that was generated from it.
+
+    Args:
+        solve: A method with options, `langevin(ordering = naive)`: its equations.
 
     Raises:
         ModelError: E1xx to E4xx.
     """
+    if solve is not None:
+        return _describe_method(name, request, form, solve)
     from qsyncdsl.algebra.build import build
     from qsyncdsl.report import explain
 
@@ -280,6 +287,28 @@ def describe(name: str, request: Request, form: str = "text") -> str:
 
         return str(lindblad(system, model.title).problem.coefficients.source)
     return explain.explain(model, system, symmetry_text(system))
+
+
+def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
+    """The equations of one method."""
+    from qsyncdsl.report import explain
+    from qsyncdsl.run.plan import make_plan
+    from qsyncdsl.run.session import Session
+
+    extra = Source("<command line>", f"experiment explain {{\n  solve {solve}\n}}\n")
+    model, _ = load_source(read(find(name)), extra)
+    plan = make_plan(model, model.experiments["explain"], request.options(model))
+    if not plan.lines:
+        return "".join(f"{label}: {reason}\n" for label, reason in plan.skipped.items())
+    lowered = Session(plan, plan.lines[0]).prepare(plan.layers(plan.cases[0]))
+    problem = lowered.problem
+    if form == "code":
+        return str(getattr(problem, "source", "") or problem.coefficients.source)
+    if not hasattr(problem, "equations"):
+        return describe(name, request, form)
+    if form == "latex":
+        return str(problem.latex)
+    return explain.field_equations(problem, plan.lines[0].method)
 
 
 def symmetry_text(system: Any) -> str:

@@ -190,9 +190,10 @@ class FieldProblem:
         varying: Coefficients that differ from site to site, in the order of the source.
         tables: Fields that a loop of the source goes through, one row for each turn.
         sums: Number of sums over whole lattices that the drift needs.
-        diagonal: Whether every noise is of one field alone.
+        noisy: Whether there is any noise.
         dropped: Terms of the Wigner equation that truncated Wigner leaves out, as text.
         equations: Drift and diffusion for the reader: `(left side, right side)`.
+        latex: The same in LaTeX.
         clippable: Whether the diffusion can become negative.
     """
 
@@ -207,6 +208,7 @@ class FieldProblem:
     clippable: bool
     dropped: tuple[str, ...] = ()
     equations: tuple[tuple[str, str], ...] = ()
+    latex: str = ""
     title: str = ""
 
     @property

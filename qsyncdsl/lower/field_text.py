@@ -19,6 +19,59 @@ def equation_texts(
     return tuple(_drift(system, equations)) + tuple(_noise(system, equations))
 
 
+def equation_latex(system: FieldSystem, equations: FieldEquations) -> str:
+    """Drift and diffusion in LaTeX; what a lattice adds is a sum over neighbors k of j."""
+    lines = []
+    for group, polynomials in equations.drift.items():
+        for position, polynomial in polynomials.items():
+            slot = system.slots.get(position)
+            if group.edges and slot is not None and slot.slot == 1:
+                if _mirrored(system, polynomials, position):
+                    continue
+            total = _polynomial_latex(system, polynomial)
+            if group.edges:
+                total = rf"\sum_{{k\sim j}}\left[{total}\right]"
+            lines.append(rf"  d{_symbol(system, position)} &\mathrel{{+}}= \left\{{{total}\right\}}dt, \\")
+    for entries in equations.local.values():
+        for position, polynomial in entries.items():
+            symbol = _symbol(system, position)
+            total = _polynomial_latex(system, polynomial)
+            lines.append(rf"  \langle|d\xi_{{{symbol}}}|^2\rangle &= \left[{total}\right]dt, \\")
+    for bath in equations.baths:
+        for (k, m, conjugate), value in bath.entries.items():
+            star = "^*" if conjugate else ""
+            pair = rf"d\eta_{{{_symbol(system, k)}}}\,d\eta{star}_{{{_symbol(system, m)}}}"
+            lines.append(rf"  \langle {pair}\rangle &= {sympy.latex(value)}\,dt, \\")
+    return "\n".join([r"\begin{align}", *lines, r"\end{align}"]) + "\n"
+
+
+def _polynomial_latex(system: FieldSystem, polynomial: FieldPolynomial) -> str:
+    parts = []
+    for fields, value in sorted(polynomial.items(), key=lambda item: _degree(item[0])):
+        monomial = " ".join(_factor_latex(system, k, p, q) for k, p, q in fields)
+        number = sympy.latex(sympy.sympify(value))
+        if sympy.sympify(value).is_Add and monomial:
+            number = rf"\left({number}\right)"
+        parts.append(rf"{number}\,{monomial}" if monomial else number)
+    return " + ".join(parts).replace("+ -", "- ") or "0"
+
+
+def _factor_latex(system: FieldSystem, position: int, p: int, q: int) -> str:
+    symbol, common = _symbol(system, position), min(p, q)
+    text = rf"|{symbol}|^{{{2 * common}}}" if common else ""
+    rest = abs(p - q)
+    if rest:
+        star, power = (r"^*" if p > q else ""), (f"^{{{rest}}}" if rest > 1 else "")
+        text += f"{{{symbol}{star}}}{power}" if power else f"{symbol}{star}"
+    return text
+
+
+def _symbol(system: FieldSystem, position: int) -> str:
+    """alpha with the label of the mode as index."""
+    label = _label(system, position).replace("[", "_{").replace("]", "}").replace("_", r"\_", 0)
+    return rf"\alpha_{{{label}}}"
+
+
 def dropped_texts(system: FieldSystem, equations: FieldEquations) -> tuple[str, ...]:
     """The terms of the Wigner equation that are left out."""
     found = []

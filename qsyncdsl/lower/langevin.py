@@ -17,7 +17,7 @@ from qsyncdsl.algebra.phase_space import FieldMonomial
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.field_source import Factor, Lines, Row, joined, parts
-from qsyncdsl.lower.field_text import dropped_texts, equation_texts
+from qsyncdsl.lower.field_text import dropped_texts, equation_latex, equation_texts
 from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.lower.phase_space import Bath, FieldEquations, Group, field_equations
 from qsyncdsl.model.lattices import Graph
@@ -98,6 +98,7 @@ class _Source:
             self.clippable,
             dropped_texts(self.system, self.equations),
             equation_texts(self.system, self.equations),
+            equation_latex(self.system, self.equations),
             self.title,
         )
         return Lowered(problem, keys)

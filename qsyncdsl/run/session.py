@@ -104,8 +104,8 @@ class Session:
             measured,
         )
 
-    def prepare(self, layers: Iterable[Layer]) -> None:
-        """Lower the system at a point, without solving it.
+    def prepare(self, layers: Iterable[Layer]) -> Any:
+        """The problem at a point, without solving it.
 
         Raises:
             ModelError: E3xx, E4xx.
@@ -114,7 +114,7 @@ class Session:
         options = self.options(environment)
         _refuse_variables(self.plan.model, self.line)
         system = self.method.build(self.plan.model, environment)
-        self.method.lower(system, self.plan.model.title, options)
+        return self.method.lower(system, self.plan.model.title, options)
 
     def options(self, environment: Environment) -> dict[str, Any]:
         """The options of the solve line at a point."""

@@ -20,6 +20,8 @@ _ACCURACY = {1: 0.01, 2: 0.08}
 # Bytes of saved fields that one call of the kernel returns at most.
 _CHUNK = 16 << 20
 _CHECKS = 24
+# Bytes of fields and noises that a run may need.
+_ROOM = 4 << 30
 
 
 class LangevinSolver:
@@ -131,6 +133,17 @@ class _Kernel:
         self._call = compiled(source)
         shape = (problem.count, lanes)
         normals = int(source.split("NORMALS = ")[1].split("\n")[0])
+        room = 8 * lanes * (2 * normals + 8 * problem.count)
+        if room > _ROOM:
+            raise SolveError(
+                Diagnostic(
+                    "E512",
+                    f"{normals} noises and {problem.count} fields in {lanes} lanes need"
+                    f" {room / 2**30:.1f} GB",
+                    help="fewer realizations need fewer lanes; a bath for every pair of a complete"
+                    " graph is too much for more than some 2000 sites",
+                )
+            )
         self._room = tuple(np.zeros(shape) for _ in range(8)) + (
             np.zeros((max(normals, 2), lanes)),
             np.zeros((max(normals, 2), lanes)),
