@@ -183,7 +183,8 @@ def explain(
     ] = False,
     code: Annotated[bool, typer.Option("--code", help="The generated source.")] = False,
     solve: Annotated[
-        str | None, typer.Option(help="A method: its equations, and what it leaves out.")
+        str | None,
+        typer.Option(help="A method: its equations, and what it leaves out."),
     ] = None,
 ) -> None:
     """Show what was understood: operators, rates, symmetries, equations."""

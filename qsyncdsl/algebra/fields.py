@@ -21,7 +21,14 @@ from qsyncdsl.model import types
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.lattices import Graph
 from qsyncdsl.model.types import Parameter
-from qsyncdsl.model.values import Atoms, Edges, Frame, Interval, ModeValue, ParameterArray
+from qsyncdsl.model.values import (
+    Atoms,
+    Edges,
+    Frame,
+    Interval,
+    ModeValue,
+    ParameterArray,
+)
 from qsyncdsl.source import Span
 from qsyncdsl.syntax import tree
 
@@ -152,7 +159,9 @@ def build_fields(model: types.Model, environment: Environment) -> FieldSystem:
                     places[(family.name, (slot,))] = len(modes)
                     shown = f"{family.name}[{'jk'[slot]}]"
                     kind = space.modes[family.offset].kind
-                    modes.append(SystemMode(shown, kind, space.modes[family.offset].size))
+                    modes.append(
+                        SystemMode(shown, kind, space.modes[family.offset].size)
+                    )
         space = Space(tuple(modes), SYMBOLIC)
         symbols = _PatternSymbols(environment)
         evaluator = _PatternEvaluator(environment, space, positions, symbols)

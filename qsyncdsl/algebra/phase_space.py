@@ -68,12 +68,11 @@ def powers(monomial: Monomial, kinds: Mapping[int, str] | None = None) -> FieldM
 
 
 def _describe(key: Any, word: Word) -> str:
-    what = {
+    return {
         "f": "a function of an operator",
         "product": "a product with a function of an operator",
         "E": "a projection on levels",
     }.get(str(word[0]), "an operator of a mode that is not a boson")
-    return what
 
 
 def weyl_symbol(operator: Polynomial) -> FieldPolynomial:
@@ -122,7 +121,7 @@ def phase_space_equation(
     dissipators: Iterable[tuple[Any, Polynomial]],
     hbar: Any = 1,
 ) -> PhaseSpaceEquation:
-    r"""The equation of the Wigner function of $\dot\rho = -\frac{i}{\hbar}[H,\rho] + \sum_c\gamma_c\mathcal{D}[L_c]\rho$.
+    r"""The Wigner equation of $\dot\rho = -\frac{i}{\hbar}[H,\rho] + \sum_c\gamma_c\mathcal{D}[L_c]\rho$.
 
     >>> from qsyncdsl.algebra.operators import Space, SystemMode
     >>> from qsyncdsl.model.modes import boson
@@ -242,9 +241,7 @@ def _sandwich(
     """Left rho right, both normal-ordered monomials, as a differential operator on W."""
     before = {key: (p, q) for key, p, q in left}
     after = {key: (p, q) for key, p, q in right}
-    combined: list[tuple[Derivative, FieldMonomial, Fraction]] = [
-        ((), (), Fraction(1))
-    ]
+    combined: list[tuple[Derivative, FieldMonomial, Fraction]] = [((), (), Fraction(1))]
     for key in sorted(before.keys() | after.keys()):
         options = _bopp(*before.get(key, (0, 0)), *after.get(key, (0, 0)))
         combined = [

@@ -77,7 +77,9 @@ class Lines:
             self._known[expression] = name
         return self._known[expression]
 
-    def monomial(self, factors: Sequence[tuple[Row, int, int]]) -> tuple[str, str | None]:
+    def monomial(
+        self, factors: Sequence[tuple[Row, int, int]]
+    ) -> tuple[str, str | None]:
         """Real and imaginary part of a product of alpha*^p alpha^q; None where it is real."""
         real: str | None = None
         re: str | None = None

@@ -25,22 +25,28 @@ def equation_latex(system: FieldSystem, equations: FieldEquations) -> str:
     for group, polynomials in equations.drift.items():
         for position, polynomial in polynomials.items():
             slot = system.slots.get(position)
-            if group.edges and slot is not None and slot.slot == 1:
-                if _mirrored(system, polynomials, position):
-                    continue
+            second = slot is not None and slot.slot == 1
+            if group.edges and second and _mirrored(system, polynomials, position):
+                continue
             total = _polynomial_latex(system, polynomial)
             if group.edges:
                 total = rf"\sum_{{k\sim j}}\left[{total}\right]"
-            lines.append(rf"  d{_symbol(system, position)} &\mathrel{{+}}= \left\{{{total}\right\}}dt, \\")
+            lines.append(
+                rf"  d{_symbol(system, position)} &\mathrel{{+}}= \left\{{{total}\right\}}dt, \\"
+            )
     for entries in equations.local.values():
         for position, polynomial in entries.items():
             symbol = _symbol(system, position)
             total = _polynomial_latex(system, polynomial)
-            lines.append(rf"  \langle|d\xi_{{{symbol}}}|^2\rangle &= \left[{total}\right]dt, \\")
+            lines.append(
+                rf"  \langle|d\xi_{{{symbol}}}|^2\rangle &= \left[{total}\right]dt, \\"
+            )
     for bath in equations.baths:
         for (k, m, conjugate), value in bath.entries.items():
             star = "^*" if conjugate else ""
-            pair = rf"d\eta_{{{_symbol(system, k)}}}\,d\eta{star}_{{{_symbol(system, m)}}}"
+            pair = (
+                rf"d\eta_{{{_symbol(system, k)}}}\,d\eta{star}_{{{_symbol(system, m)}}}"
+            )
             lines.append(rf"  \langle {pair}\rangle &= {sympy.latex(value)}\,dt, \\")
     return "\n".join([r"\begin{align}", *lines, r"\end{align}"]) + "\n"
 
@@ -68,7 +74,12 @@ def _factor_latex(system: FieldSystem, position: int, p: int, q: int) -> str:
 
 def _symbol(system: FieldSystem, position: int) -> str:
     """alpha with the label of the mode as index."""
-    label = _label(system, position).replace("[", "_{").replace("]", "}").replace("_", r"\_", 0)
+    label = (
+        _label(system, position)
+        .replace("[", "_{")
+        .replace("]", "}")
+        .replace("_", r"\_", 0)
+    )
     return rf"\alpha_{{{label}}}"
 
 
@@ -84,8 +95,14 @@ def dropped_texts(system: FieldSystem, equations: FieldEquations) -> tuple[str, 
                 f"∂{_label(system, k)}{'*' * conj}" for k, i, j in orders
                 for conj in (0,) * i + (1,) * j
             )  # fmt: skip
-            where = f"  for each {'edge' if group.edges else 'site'}" if group.graph is not None else ""
-            found.append(f"{marks} [({polynomial_text(system, polynomial)}) W] + c.c.{where}")
+            where = (
+                f"  for each {'edge' if group.edges else 'site'}"
+                if group.graph is not None
+                else ""
+            )
+            found.append(
+                f"{marks} [({polynomial_text(system, polynomial)}) W] + c.c.{where}"
+            )
     return tuple(found)
 
 
@@ -100,7 +117,12 @@ def _drift(system: FieldSystem, equations: FieldEquations) -> Iterator[tuple[str
     for group, polynomials in equations.drift.items():
         for position, polynomial in polynomials.items():
             slot = system.slots.get(position)
-            if group.edges and slot is not None and slot.slot == 1 and _mirrored(system, polynomials, position):
+            if (
+                group.edges
+                and slot is not None
+                and slot.slot == 1
+                and _mirrored(system, polynomials, position)
+            ):
                 continue
             text = polynomial_text(system, polynomial)
             if group.edges:
@@ -116,7 +138,9 @@ def _mirrored(system: FieldSystem, polynomials: Any, position: int) -> bool:
     """Whether the drift of the second site of an edge is that of the first one, exchanged."""
     mine = system.slots[position]
     return any(
-        k in system.slots and system.slots[k].mode == mine.mode and system.slots[k].slot == 0
+        k in system.slots
+        and system.slots[k].mode == mine.mode
+        and system.slots[k].slot == 0
         for k in polynomials
     )
 
@@ -146,7 +170,11 @@ def polynomial_text(system: FieldSystem, polynomial: FieldPolynomial) -> str:
             parts.append(number[:-1] + monomial)
         else:
             parts.append(f"{number}·{monomial}" if monomial else number)
-    return " + ".join(parts).replace("+ -", "- ").replace("*", "·").replace("I", "i") if parts else "0"
+    return (
+        " + ".join(parts).replace("+ -", "- ").replace("*", "·").replace("I", "i")
+        if parts
+        else "0"
+    )
 
 
 def _degree(fields: FieldMonomial) -> tuple[int, FieldMonomial]:

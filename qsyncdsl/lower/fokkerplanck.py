@@ -17,7 +17,9 @@ from qsyncdsl.lower.phase_space import FieldEquations, field_equations
 from qsyncdsl.problem import DensityProblem, OneField
 
 
-def fokkerplanck(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Lowered:
+def fokkerplanck(
+    system: FieldSystem, title: str, options: Mapping[str, Any]
+) -> Lowered:
     """Lower a system of one boson to its Fokker-Planck equation.
 
     Raises:
@@ -38,14 +40,19 @@ def fokkerplanck(system: FieldSystem, title: str, options: Mapping[str, Any]) ->
         system, options.get("ordering", "symmetric"), options.get("diffusion", "exact")
     )
     expressions: list[Any] = []
-    found = [_one(polynomial, expressions) for polynomial in _polynomials(equations)]
+    drift, diffusion, squeezing = (
+        _one(polynomial, expressions) for polynomial in _polynomials(equations)
+    )
     if any(sympy.Symbol("t", real=True) in e.free_symbols for e in expressions):
         message = "a model that depends on time has no stationary density"
         raise ModelError([Diagnostic("E416", message, help="solve by 'langevin'")])
     coefficients, keys = coefficient_source(expressions, system.symbols)
     label = system.space.modes[0].label
     dropped = dropped_texts(system, equations)
-    return Lowered(DensityProblem(label, coefficients, *found, dropped, title), keys)
+    problem = DensityProblem(
+        label, coefficients, drift, diffusion, squeezing, dropped, title
+    )
+    return Lowered(problem, keys)
 
 
 def _polynomials(

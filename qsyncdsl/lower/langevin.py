@@ -54,7 +54,9 @@ def classical(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Lo
 class _Source:
     """Gathers coefficients, tables and lines of one problem."""
 
-    def __init__(self, system: FieldSystem, equations: FieldEquations, title: str) -> None:
+    def __init__(
+        self, system: FieldSystem, equations: FieldEquations, title: str
+    ) -> None:
         self.system = system
         self.equations = equations
         self.title = title
@@ -108,7 +110,10 @@ class _Source:
     def _sortable(self) -> dict[Any, Any]:
         """Symbols by keys that can be sorted: an index that stands for any site is a text."""
         return {
-            (name, tuple(k.name if isinstance(k, AnySite) else f"{k:09d}" for k in index)): symbol
+            (
+                name,
+                tuple(k.name if isinstance(k, AnySite) else f"{k:09d}" for k in index),
+            ): symbol
             for (name, index), symbol in self.system.symbols.items()
         } | {
             (str(s).split("[")[0], (str(s).split("[")[1][:-1],)): s
@@ -138,7 +143,7 @@ class _Source:
         changes = {}
         for symbol in sympy.sympify(expression).free_symbols & self.anywhere.keys():
             name, index = self.anywhere[symbol]
-            slot = index[0].slot
+            slot = getattr(index[0], "slot", 0)
             role = "site" if target is None or slot == target else "other"
             if (name, role) not in self._roles:
                 self._roles[name, role] = sympy.Symbol(
@@ -147,7 +152,9 @@ class _Source:
             changes[symbol] = self._roles[name, role]
         return expression.xreplace(changes)
 
-    def _factor(self, expression: Any, sites: Mapping[str, np.ndarray], place: str) -> Factor:
+    def _factor(
+        self, expression: Any, sites: Mapping[str, np.ndarray], place: str
+    ) -> Factor:
         """A coefficient in the source: hoisted, or from a table where it differs by site."""
         index = self._index(expression)
         real, imaginary = parts(expression)
@@ -158,7 +165,9 @@ class _Source:
         }
         if not roles:
             self.used.add(index)
-            return Factor(f"c{index}r" if real else None, f"c{index}i" if imaginary else None)
+            return Factor(
+                f"c{index}r" if real else None, f"c{index}i" if imaginary else None
+            )
         gather = {
             str(symbol): sites[role]
             for (name, role), symbol in self._roles.items()
@@ -170,7 +179,8 @@ class _Source:
             self.varying.append(Varying(index, gather))
         k = self._varying_of[key]
         return Factor(
-            f"wr[{k}, {place}]" if real else None, f"wi[{k}, {place}]" if imaginary else None
+            f"wr[{k}, {place}]" if real else None,
+            f"wi[{k}, {place}]" if imaginary else None,
         )
 
     def _table(self, key: Any, rows: np.ndarray) -> int:
@@ -264,9 +274,16 @@ class _Source:
     ) -> tuple[str, str]:
         """A coupling summed over the neighbors of a site."""
         mine, others = self._divided(fields, target)
-        found = [body.monomial(self._factors(others, ("s", f"n{e}"), target)) for e in range(degree)]
+        found = [
+            body.monomial(self._factors(others, ("s", f"n{e}"), target))
+            for e in range(degree)
+        ]
         re = body.named(" + ".join(re for re, _ in found))
-        im = None if found[0][1] is None else body.named(" + ".join(str(im) for _, im in found))
+        im = (
+            None
+            if found[0][1] is None
+            else body.named(" + ".join(str(im) for _, im in found))
+        )
         if mine:
             ar, ai = body.monomial(self._factors(mine, ("s", "s"), target))
             if ai is None:
@@ -274,17 +291,26 @@ class _Source:
             elif im is None:
                 re, im = f"{ar} * {re}", f"{ai} * {re}"
             else:
-                re, im = body.named(f"{ar} * {re} - {ai} * {im}"), body.named(f"{ar} * {im} + {ai} * {re}")
+                re, im = (
+                    body.named(f"{ar} * {re} - {ai} * {im}"),
+                    body.named(f"{ar} * {im} + {ai} * {re}"),
+                )
         return body.product(self._factor(value, {}, ""), re, im)
 
-    def _divided(self, fields: FieldMonomial, target: int) -> tuple[FieldMonomial, FieldMonomial]:
+    def _divided(
+        self, fields: FieldMonomial, target: int
+    ) -> tuple[FieldMonomial, FieldMonomial]:
         """The factors at the target's own site (and single fields), and those at the other one."""
         other = tuple(
-            f for f in fields if (s := self.system.slots.get(f[0])) is not None and s.slot != target
+            f
+            for f in fields
+            if (s := self.system.slots.get(f[0])) is not None and s.slot != target
         )
         return tuple(f for f in fields if f not in other), other
 
-    def _singles(self, body: Lines, singles: Mapping[int, Any], written: set[int]) -> None:
+    def _singles(
+        self, body: Lines, singles: Mapping[int, Any], written: set[int]
+    ) -> None:
         """Fields that are no pattern: written out."""
         if not singles:
             return
@@ -313,7 +339,9 @@ class _Source:
         body.add(f"di[tables[{table}][e, 0], l] = 0.0")
         body.close(2)
 
-    def _reductions(self, late: Lines, group: Group, entries: Mapping[int, Any]) -> None:
+    def _reductions(
+        self, late: Lines, group: Group, entries: Mapping[int, Any]
+    ) -> None:
         """What all sites of a lattice add to a single field."""
         for position, polynomial in entries.items():
             if position in self.system.slots:
@@ -321,7 +349,15 @@ class _Source:
             size = _size(group.graph)
             late.open(f"for s in range({size}):")
             late.open("for l in range(LANES):")
-            self._increase(late, Row(str(position)), polynomial, ("s", "s"), 0, {"site": np.arange(size)}, "s")
+            self._increase(
+                late,
+                Row(str(position)),
+                polynomial,
+                ("s", "s"),
+                0,
+                {"site": np.arange(size)},
+                "s",
+            )
             late.close(2)
 
     def _increase(
@@ -346,19 +382,24 @@ class _Source:
 
     def _both_ways(self, polynomials: Mapping[int, Any]) -> dict[int, Any] | None:
         """The drift of slot 0, if that of slot 1 is the same with the indices exchanged."""
+
         def swapped(fields: FieldMonomial) -> Any:
-            return tuple(sorted((self._name(key, exchange=True), p, q) for key, p, q in fields))
+            return tuple(
+                sorted((self._name(key, exchange=True), p, q) for key, p, q in fields)
+            )
 
         def named(fields: FieldMonomial) -> Any:
             return tuple(sorted((self._name(key), p, q) for key, p, q in fields))
 
         first = {
             self.system.slots[k].mode: {named(f): v for f, v in p.items()}
-            for k, p in polynomials.items() if k in self.system.slots and self.system.slots[k].slot == 0
+            for k, p in polynomials.items()
+            if k in self.system.slots and self.system.slots[k].slot == 0
         }
         second = {
             self.system.slots[k].mode: {swapped(f): v for f, v in p.items()}
-            for k, p in polynomials.items() if k in self.system.slots and self.system.slots[k].slot == 1
+            for k, p in polynomials.items()
+            if k in self.system.slots and self.system.slots[k].slot == 1
         }
         if first != second or any(k not in self.system.slots for k in polynomials):
             return None
@@ -374,7 +415,9 @@ class _Source:
             return (str(position), -1)
         return (slot.mode, 1 - slot.slot if exchange else slot.slot)
 
-    def _stencils(self, group: Group) -> dict[int, list[tuple[int, FieldMonomial, Any]]]:
+    def _stencils(
+        self, group: Group
+    ) -> dict[int, list[tuple[int, FieldMonomial, Any]]]:
         """Couplings along edges that go into the loop over sites, by target."""
         polynomials = self.equations.drift.get(Group(group.graph, True))
         if not polynomials or not self._regular(group.graph):
@@ -383,7 +426,8 @@ class _Source:
         if both is None:
             return {}
         return {
-            k: [(0, fields, value) for fields, value in p.items()] for k, p in both.items()
+            k: [(0, fields, value) for fields, value in p.items()]
+            for k, p in both.items()
         }
 
     def _regular(self, graph: Any) -> bool:
@@ -400,7 +444,9 @@ class _Source:
             return -1, 0
         return self._table(("neighbors", id(graph)), np.array(lists)), degrees.pop()
 
-    def _edge_loops(self, late: Lines, group: Group, polynomials: Mapping[int, Any]) -> None:
+    def _edge_loops(
+        self, late: Lines, group: Group, polynomials: Mapping[int, Any]
+    ) -> None:
         """Couplings along edges that are not in the loop over sites."""
         both = self._both_ways(polynomials)
         if both is not None and group.graph.name == "complete":
@@ -420,15 +466,27 @@ class _Source:
             sites = ("j", "k") if target == 0 else ("k", "j")
             gather = {"site": edges[:, target], "other": edges[:, 1 - target]}
             row = self._row(position, sites, target)
-            self._increase(late, row, polynomial, sites, target, self._kept(gather, target, group), "e")
+            self._increase(
+                late,
+                row,
+                polynomial,
+                sites,
+                target,
+                self._kept(gather, target, group),
+                "e",
+            )
         late.close(2)
 
-    def _kept(self, gather: dict[str, np.ndarray], target: int, group: Group) -> dict[str, np.ndarray]:
+    def _kept(
+        self, gather: dict[str, np.ndarray], target: int, group: Group
+    ) -> dict[str, np.ndarray]:
         """The same arrays for the same lattice, so that coefficients are shared."""
         known = self.__dict__.setdefault("_gathered", {})
         return known.setdefault((id(group.graph), target), gather)
 
-    def _all_to_all(self, late: Lines, group: Group, entries: Mapping[int, Any]) -> None:
+    def _all_to_all(
+        self, late: Lines, group: Group, entries: Mapping[int, Any]
+    ) -> None:
         """Sums over all other sites, from the sum over all sites."""
         size = group.graph.size
         for position, polynomial in entries.items():
@@ -443,11 +501,17 @@ class _Source:
                 if mine:
                     ar, ai = late.monomial(self._factors(mine, ("s", "s")))
                     if ai is None:
-                        sr, si = f"{ar} * {sr}", (None if si is None else f"{ar} * {si}")
+                        sr, si = (
+                            f"{ar} * {sr}",
+                            (None if si is None else f"{ar} * {si}"),
+                        )
                     elif si is None:
                         sr, si = f"{ar} * {sr}", f"{ai} * {sr}"
                     else:
-                        sr, si = late.named(f"{ar} * {sr} - {ai} * {si}"), late.named(f"{ar} * {si} + {ai} * {sr}")
+                        sr, si = (
+                            late.named(f"{ar} * {sr} - {ai} * {si}"),
+                            late.named(f"{ar} * {si} + {ai} * {sr}"),
+                        )
                 terms = late.product(self._factor(value, {}, ""), sr, si)
                 row = self._row(position, ("s", "s"))
                 late.add(f"dr[{row.text}, l] += {joined([terms[0]])}")
@@ -477,10 +541,18 @@ class _Source:
         for index in sorted(self.used):
             real, imaginary = parts(self.expressions[index])
             if real:
-                found.append(f"    c{index}r = cr[{index}]  # {self.expressions[index]}")
+                found.append(
+                    f"    c{index}r = cr[{index}]  # {self.expressions[index]}"
+                )
             if imaginary:
-                shown = sympy.expand(self.expressions[index] / sympy.I) if not real else self.expressions[index]
-                found.append(f"    c{index}i = ci[{index}]  # {'' if not real else 'Im '}{shown}")
+                shown = (
+                    sympy.expand(self.expressions[index] / sympy.I)
+                    if not real
+                    else self.expressions[index]
+                )
+                found.append(
+                    f"    c{index}i = ci[{index}]  # {'' if not real else 'Im '}{shown}"
+                )
         self.used = set()
         return found
 
@@ -516,9 +588,18 @@ class _Source:
         for number, bath in enumerate(self.equations.baths):
             row = self._bath_lines(body, bath, number, row)
         self.normals = row
-        head = ["def increments(cr, ci, wr, wi, tables, baths, xr, xi, z, dt, wxr, wxi):"]
+        head = [
+            "def increments(cr, ci, wr, wi, tables, baths, xr, xi, z, dt, wxr, wxi):"
+        ]
         head += [*self._hoisted(), "    clipped = 0"]
-        return [*head, *body.text, "    return clipped", "", "", f"NORMALS = {row + row % 2}"]
+        return [
+            *head,
+            *body.text,
+            "    return clipped",
+            "",
+            "",
+            f"NORMALS = {row + row % 2}",
+        ]
 
     def _covered(self, position: int) -> set[int]:
         """The fields that a mode stands for."""
@@ -555,7 +636,7 @@ class _Source:
             re, im = body.monomial(self._factors(fields, ("s", "s")))
             terms.append(body.product(factor, re, im)[0])
         body.add(f"d = {joined(terms)}")
-        if set(polynomial) != {()} :
+        if set(polynomial) != {()}:
             self.clippable = True
             body.add("clipped += d < 0.0")
         body.add("g = np.sqrt(max(d, 0.0) * (0.5 * dt))")
@@ -604,7 +685,9 @@ class _Source:
                 if slot is None
                 else self.system.family(slot.mode).offset + sites[:, slot.slot]
             )
-        return self._table(("bath", id(graph), bath.group.edges, tuple(modes)), np.array(columns).T)
+        return self._table(
+            ("bath", id(graph), bath.group.edges, tuple(modes)), np.array(columns).T
+        )
 
     def _channel(self, bath: Bath) -> NoiseChannel:
         modes = self._bath_modes(bath)

@@ -102,15 +102,15 @@ def field_equations(
     for group, pattern in jumps:
         channel = [(pattern.rate, pattern.operator)]
         equation = _equation(zero, channel, 1, pattern.span)
-        wanted = (
-            equation.drift if ordering == "symmetric" else _naive(zero, channel, 1)
-        )
+        wanted = equation.drift if ordering == "symmetric" else _naive(zero, channel, 1)
         _merge(drift.setdefault(group, {}), wanted)
         _merge(dropped.setdefault(group, {}), equation.dropped)
         if not noise:
             continue
         if _isotropic(equation, group):
-            own = {k: polynomial for (k, _, _), polynomial in equation.diffusion.items()}
+            own = {
+                k: polynomial for (k, _, _), polynomial in equation.diffusion.items()
+            }
             _merge(local.setdefault(group, {}), own)
         else:
             baths.append(_bath(group, equation, pattern.span))
@@ -221,11 +221,15 @@ def _bath(group: Group, equation: PhaseSpaceEquation, span: Span) -> Bath:
     return Bath(group, entries, span)
 
 
-def _merge(total: dict[Any, FieldPolynomial], more: Mapping[Any, FieldPolynomial]) -> None:
+def _merge(
+    total: dict[Any, FieldPolynomial], more: Mapping[Any, FieldPolynomial]
+) -> None:
     for place, polynomial in more.items():
         mine = total.setdefault(place, {})
         for fields, value in polynomial.items():
-            mine[fields] = sympy.expand(mine[fields] + value) if fields in mine else value
+            mine[fields] = (
+                sympy.expand(mine[fields] + value) if fields in mine else value
+            )
             if mine[fields] == 0:
                 del mine[fields]
 
@@ -296,9 +300,7 @@ def _family(system: FieldSystem, position: int) -> Family:
     slot = system.slots.get(position)
     if slot is not None:
         return system.family(slot.mode)
-    return next(
-        f for f in system.families if f.offset <= position < f.offset + f.size
-    )
+    return next(f for f in system.families if f.offset <= position < f.offset + f.size)
 
 
 def modes_of(fields: FieldMonomial) -> Iterator[int]:

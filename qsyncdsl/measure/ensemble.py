@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -85,7 +85,9 @@ class FieldScene:
             polynomial = symbol(operator)
         except NoPhaseSpace as reason:
             raise SolveError(
-                Diagnostic("E610", f"this has no value on trajectories of fields: {reason}")
+                Diagnostic(
+                    "E610", f"this has no value on trajectories of fields: {reason}"
+                )
             ) from None
         for fields, value in polynomial.items():
             product: Any = complex(value)
@@ -132,12 +134,10 @@ class FieldScene:
     def family(self, position: int) -> FieldFamily:
         """The declared mode of a field."""
         return next(
-            f
-            for f in self.given.families
-            if f.offset <= position < f.offset + f.size
+            f for f in self.given.families if f.offset <= position < f.offset + f.size
         )
 
 
-def sampled(scene: Any) -> bool:
+def sampled(scene: Any) -> TypeGuard[FieldScene]:
     """Whether a scene has samples rather than a density matrix."""
     return isinstance(scene, FieldScene)

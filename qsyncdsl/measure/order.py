@@ -45,7 +45,9 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
     fields = _fields(scene, modes, "phase_correlation")
     family = scene.family(modes[0])
     if not family.shape or len(modes) != family.size:
-        raise SolveError(Diagnostic("E612", "phase_correlation needs all sites of a lattice"))
+        raise SolveError(
+            Diagnostic("E612", "phase_correlation needs all sites of a lattice")
+        )
     key = ("phases", family.label)
     if key not in scene.known:
         if fields.shape[2] > 1:

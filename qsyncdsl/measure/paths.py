@@ -66,7 +66,9 @@ def phase_diffusion(scene: Any, x: Any) -> float:
     records, times = _records(scene, x, "phase_diffusion")
     turned = np.unwrap(records, axis=1)
     lag = max(turned.shape[1] // 10, 1)
-    steps = turned[:, lag::lag] - turned[:, :-lag:lag][:, : turned[:, lag::lag].shape[1]]
+    steps = (
+        turned[:, lag::lag] - turned[:, :-lag:lag][:, : turned[:, lag::lag].shape[1]]
+    )
     return float(steps.var() / (2 * (times[lag] - times[0])))
 
 
@@ -92,7 +94,9 @@ def power_spectrum(scene: Any, values: np.ndarray) -> Distribution:
     omega = -2 * pi * frequencies
     order = np.argsort(omega)
     grid, heights = omega[order], power.mean(axis=0)[order]
-    return Distribution("omega", grid, heights, lambda w: float(np.interp(w, grid, heights)))
+    return Distribution(
+        "omega", grid, heights, lambda w: float(np.interp(w, grid, heights))
+    )
 
 
 def phase_histogram(samples: np.ndarray) -> Distribution:
@@ -120,7 +124,9 @@ def density_map(samples: np.ndarray, extent: float, points: int) -> PhaseSpaceMa
     """The density of samples over alpha, from cells of a grid; integral 1."""
     cells = min(points, 101)
     edges = np.linspace(-extent, extent, cells + 1)
-    counts, _, _ = np.histogram2d(samples.imag.ravel(), samples.real.ravel(), bins=[edges, edges])
+    counts, _, _ = np.histogram2d(
+        samples.imag.ravel(), samples.real.ravel(), bins=[edges, edges]
+    )
     width = edges[1] - edges[0]
     values = counts / (samples.size * width**2)
     middle = (edges[1:] + edges[:-1]) / 2

@@ -98,5 +98,7 @@ def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
     if isinstance(scene, DensityScene):
         if word == "wigner":
             return scene.state.rho
-        raise SolveError(Diagnostic("E611", f"{word} needs a density matrix", help="draw wigner(a)"))
+        raise SolveError(
+            Diagnostic("E611", f"{word} needs a density matrix", help="draw wigner(a)")
+        )
     return scene.reduced((a,))

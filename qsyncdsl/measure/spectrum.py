@@ -29,7 +29,9 @@ def spectrum(
     if sampled(scene):
         if A.dag() != B:
             raise SolveError(
-                Diagnostic("E615", "on trajectories the spectrum is that of A and its adjoint")
+                Diagnostic(
+                    "E615", "on trajectories the spectrum is that of A and its adjoint"
+                )
             )
         return power_spectrum(scene, scene.values(A))
     at, forward, _ = _at(scene).spectrum(

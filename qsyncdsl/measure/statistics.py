@@ -64,7 +64,9 @@ def _items(x: Any) -> Any:
 
 
 def _times(scene: Scene) -> np.ndarray:
-    times = scene.given.times if sampled(scene) else getattr(scene.result, "times", None)
+    times = (
+        scene.given.times if sampled(scene) else getattr(scene.result, "times", None)
+    )
     if times is None:
         raise SolveError(
             Diagnostic(

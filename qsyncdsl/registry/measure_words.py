@@ -219,7 +219,13 @@ measures = Registry(
             "the k lowest levels of H",
             f"{_M}.spectrum:eigenenergies",
         ),
-        word("order_parameter", "modes: subsystem", "real", "|mean exp(i phi)|", f"{_M}.order:order_parameter"),
+        word(
+            "order_parameter",
+            "modes: subsystem",
+            "real",
+            "|mean exp(i phi)|",
+            f"{_M}.order:order_parameter",
+        ),
         word(
             "collective_amplitude",
             "modes: subsystem",
@@ -241,7 +247,13 @@ measures = Registry(
             "mean stays near given values",
             f"{_M}.paths:residence_times",
         ),
-        word("winding", "phi: expression", "real", "mean angular velocity", f"{_M}.paths:winding"),
+        word(
+            "winding",
+            "phi: expression",
+            "real",
+            "mean angular velocity",
+            f"{_M}.paths:winding",
+        ),
         word(
             "locked",
             "phi1: expression, phi2: expression, m: integer, n: integer",
@@ -249,8 +261,20 @@ measures = Registry(
             "m phi1 - n phi2 is bounded",
         ),
         word("plateaus", "y: measure, x: measure", "list", "flat steps of a staircase"),
-        word("phase_slips", "x: expression", "real", "rate of slips of 2 pi", f"{_M}.paths:phase_slips"),
-        word("phase_diffusion", "x: expression", "real", "D in Var = 2 D t", f"{_M}.paths:phase_diffusion"),
+        word(
+            "phase_slips",
+            "x: expression",
+            "real",
+            "rate of slips of 2 pi",
+            f"{_M}.paths:phase_slips",
+        ),
+        word(
+            "phase_diffusion",
+            "x: expression",
+            "real",
+            "D in Var = 2 D t",
+            f"{_M}.paths:phase_diffusion",
+        ),
         word("growth_rate", "", "real", "largest growth rate of a small perturbation"),
         word("classical_trajectory", "", "list", "the classical orbit"),
         word(

@@ -151,13 +151,19 @@ def field_equations(problem: Any, method: str) -> str:
     """The equations of a method of fields, and what it leaves out; 80 columns."""
     lines = [f"Equations of '{method}'" + (", Ito" if problem.noisy else "")]
     for left, right in problem.equations:
-        lines += _wrapped(f"  {left} = ", right.replace(" + ", "\n+ ").replace(" - ", "\n- ").split("\n"))
+        lines += _wrapped(
+            f"  {left} = ",
+            right.replace(" + ", "\n+ ").replace(" - ", "\n- ").split("\n"),
+        )
     if problem.noisy and problem.dropped:
         lines += ["", "Left out of the Wigner equation (third and higher derivatives)"]
         for term in problem.dropped:
             lines += _wrapped("  ", term.split(" "))
     size = f"{problem.count} fields"
-    lines += ["", f"Size  {size}, {len(problem.coefficients.parameters)} parameters as arguments"]
+    lines += [
+        "",
+        f"Size  {size}, {len(problem.coefficients.parameters)} parameters as arguments",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -93,8 +93,9 @@ class Expectations:
                 else fault.diagnostic
             )
             # A method that refuses the model is skipped, as one that is not implemented.
-            word = "skipped" if refusal(found) else "failed"
-            return Verdict(name, text, wanted, "", word, found.message, found)
+            if refusal(found):
+                return Verdict(name, text, wanted, "", "skipped", found.message, found)
+            return Verdict(name, text, wanted, "", "failed", found.message, found)
         return Verdict(name, text, wanted, got, "passed" if right else "failed")
 
     # ── where ────────────────────────────────────────────────────────────────────────────────

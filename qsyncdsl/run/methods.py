@@ -122,10 +122,8 @@ def _grid(options: Mapping[str, Any]) -> np.ndarray | None:
 def _evolved_states(result: EvolutionResult, stage: Stage) -> tuple[Scene, ...]:
     """The states at all times, or with `time = T` their mean over the window."""
     options = stage.options
-    if "times" in options or "time" not in options:
-        states = result.states
-    else:
-        states = (_mean_state(result, options),)
+    averaged = "time" in options and "times" not in options
+    states = (_mean_state(result, options),) if averaged else result.states
     given = result if len(states) > 1 else None
     shared = {"window": options.get("window")}
     return tuple(
@@ -199,7 +197,7 @@ _BLOCKS = 10
 def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     """Blocks of realizations, or of time where there are few; and the run with twice the step."""
     samples = result.samples
-    _, realizations, times = samples.shape
+    realizations = samples.shape[1]
     axis = 1 if realizations >= _BLOCKS or result.series else 2
     parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
     blocks: tuple[tuple[Any, ...], ...] = ()

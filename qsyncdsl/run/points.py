@@ -81,7 +81,9 @@ class Points:
                 solved = self.session.solve(layers, case, draw, located)
                 trust = solved.trust
                 self._measure(solved, found, failures)
-                found, steps = with_errors(solved, self.plan.measures, found, self.grids)
+                found, steps = with_errors(
+                    solved, self.plan.measures, found, self.grids
+                )
                 trust = replace(trust, numbers={**trust.numbers, **steps})
             except (ModelError, SolveError) as fault:
                 failures[""] = _diagnostic(fault)

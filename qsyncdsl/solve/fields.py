@@ -46,7 +46,9 @@ def numbers(problem: FieldProblem, point: Point) -> Numbers:
         SolveError: E515 for a rate that is negative or not real.
     """
     c = _scalars(problem, point.values, 0.0)
-    length = max((len(next(iter(v.gather.values()))) for v in problem.varying), default=1)
+    length = max(
+        (len(next(iter(v.gather.values()))) for v in problem.varying), default=1
+    )
     w = np.zeros((max(len(problem.varying), 1), length), dtype=complex)
     for row, varying in enumerate(problem.varying):
         found = _varying(problem, point.values, varying.coefficient, varying.gather)
@@ -103,7 +105,10 @@ def _bath(entries: tuple[tuple[int, int, int, int], ...], c: np.ndarray) -> np.n
     weights, vectors = np.linalg.eigh(covariance)
     if weights[0] < -1e-9 * max(abs(weights[-1]), 1e-300):
         raise SolveError(
-            Diagnostic("E515", "the covariance of a shared noise is not positive: is a rate negative?")
+            Diagnostic(
+                "E515",
+                "the covariance of a shared noise is not positive: is a rate negative?",
+            )
         )
     factor = vectors * np.sqrt(np.clip(weights, 0.0, None))
     return np.ascontiguousarray(factor)
@@ -122,7 +127,9 @@ _SAMPLES = 1_000_000
 _TIMES = 200_000
 
 
-def sampling(options: Mapping[str, Any], fields: int, realizations: int, finest: float) -> Sampling:
+def sampling(
+    options: Mapping[str, Any], fields: int, realizations: int, finest: float
+) -> Sampling:
     """The times to keep.
 
     Raises:
@@ -151,10 +158,16 @@ def sampling(options: Mapping[str, Any], fields: int, realizations: int, finest:
         )
     end = float(options["time"])
     window = options.get("window")
-    low, high = (float(x) for x in window) if window else (float(options.get("burn_in", 0)), end)
+    low, high = (
+        (float(x) for x in window)
+        if window
+        else (float(options.get("burn_in", 0)), end)
+    )
     if not 0 <= low < high <= end:
         raise SolveError(
-            Diagnostic("E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}")
+            Diagnostic(
+                "E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
+            )
         )
     room = max(_SAMPLES // max(fields * realizations, 1), 50)
     count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))

@@ -69,9 +69,15 @@ class FokkerPlanckSolver:
         state = QuantumState((Part(self.problem.label, "boson", levels),), rho)
         return SteadyResult(state, None, self._trust(rho, c, levels, change))
 
-    def _trust(self, rho: np.ndarray, c: np.ndarray, levels: int, change: float) -> Trust:
+    def _trust(
+        self, rho: np.ndarray, c: np.ndarray, levels: int, change: float
+    ) -> Trust:
         lowest = _lowest_diffusion(self.problem.diffusion, c)
-        numbers = {"truncation_error": change, "levels": float(levels), "lowest_diffusion": lowest}
+        numbers = {
+            "truncation_error": change,
+            "levels": float(levels),
+            "lowest_diffusion": lowest,
+        }
         warnings = []
         if lowest < 0:
             warnings.append(
@@ -91,10 +97,14 @@ def _stationary(problem: DensityProblem, c: np.ndarray, levels: int) -> np.ndarr
     drift = _polynomial(problem.drift, c, ops)
     conjugate = _polynomial(problem.drift, c, ops, conjugate=True)
     generator = -ops["d"] @ drift - ops["d*"] @ conjugate
-    generator = generator + ops["d"] @ (ops["d*"] @ _polynomial(problem.diffusion, c, ops))
+    generator = generator + ops["d"] @ (
+        ops["d*"] @ _polynomial(problem.diffusion, c, ops)
+    )
     if problem.squeezing:
         second = ops["d"] @ (ops["d"] @ _polynomial(problem.squeezing, c, ops))
-        other = ops["d*"] @ (ops["d*"] @ _polynomial(problem.squeezing, c, ops, conjugate=True))
+        other = ops["d*"] @ (
+            ops["d*"] @ _polynomial(problem.squeezing, c, ops, conjugate=True)
+        )
         generator = generator + 0.5 * (second + other)
     # The row of rho_00 is redundant: it becomes the normalization.
     trace = sp.csr_array(
@@ -109,7 +119,9 @@ def _stationary(problem: DensityProblem, c: np.ndarray, levels: int) -> np.ndarr
         found = splu(matrix).solve(right)
     except RuntimeError:
         raise SolveError(
-            Diagnostic("E517", "the Fokker-Planck equation has no unique stationary density")
+            Diagnostic(
+                "E517", "the Fokker-Planck equation has no unique stationary density"
+            )
         ) from None
     rho = found.reshape(levels, levels)
     return np.asarray((rho + rho.conj().T) / 2)
@@ -153,7 +165,9 @@ def _moments(rho: np.ndarray) -> np.ndarray:
     first = (np.sqrt(n[1:]) * np.diagonal(rho, -1)).sum()
     pair = (np.sqrt(n[2:] * n[1:-1]) * np.diagonal(rho, -2)).sum()
     populations = np.diagonal(rho).real
-    return np.array([first, (n * populations).sum(), pair, (n * (n - 1) * populations).sum()])
+    return np.array(
+        [first, (n * populations).sum(), pair, (n * (n - 1) * populations).sum()]
+    )
 
 
 def _lowest_diffusion(terms: OneField, c: np.ndarray) -> float:

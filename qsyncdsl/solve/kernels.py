@@ -12,7 +12,6 @@ import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,9 @@ def kernel_source(problem: FieldProblem, lanes: int, cache: bool = True) -> str:
 
     With `QSYNCDSL_DEBUG` set, every index is checked.
     """
-    options = _DEBUG if os.environ.get("QSYNCDSL_DEBUG") else _OPTIONS.format(cache=cache)
+    options = (
+        _DEBUG if os.environ.get("QSYNCDSL_DEBUG") else _OPTIONS.format(cache=cache)
+    )
     head = _HEAD.format(lanes=lanes, sums=max(2 * problem.sums, 1), options=options)
     body = problem.source.replace("\ndef ", "\n@_jit\ndef ")
     if body.startswith("def "):
@@ -49,7 +50,7 @@ def kernel_source(problem: FieldProblem, lanes: int, cache: bool = True) -> str:
 
 
 @lru_cache(maxsize=32)
-def compiled(source: str) -> Callable[..., Any]:
+def compiled(source: str) -> Any:
     """The function `run` of a module."""
     name = "qsyncdsl_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
     path = _written(name, source)
@@ -57,14 +58,14 @@ def compiled(source: str) -> Callable[..., Any]:
         text = source.replace("cache=True", "cache=False")
         module = type(sys)(name)
         exec(compile(text, f"<{name}>", "exec"), module.__dict__)
-        return module.run  # type: ignore[no-any-return]
+        return module.run
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
-    return module.run  # type: ignore[no-any-return]
+    return module.run
 
 
 def _written(name: str, source: str) -> Path | None:

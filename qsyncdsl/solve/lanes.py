@@ -62,7 +62,9 @@ def gaussian(state, z, bits):  # type: ignore[no-untyped-def]
         for lane in range(lanes):
             word = raw[lane]
             power = np.float64(np.int64(word >> np.uint64(52)) - 1023)
-            mantissa = (word & np.uint64(0x000FFFFFFFFFFFFF)) | np.uint64(0x3FF0000000000000)
+            mantissa = (word & np.uint64(0x000FFFFFFFFFFFFF)) | np.uint64(
+                0x3FF0000000000000
+            )
             z[row, lane] = power
             raw[lane] = mantissa
         for lane in range(lanes):
@@ -71,17 +73,58 @@ def gaussian(state, z, bits):  # type: ignore[no-untyped-def]
             s = (m - 1.4142135623730951) / (m + 1.4142135623730951)
             q = s * s
             series = 1.0 + q * (
-                1 / 3 + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * (1 / 13)))))
+                1 / 3
+                + q * (1 / 5 + q * (1 / 7 + q * (1 / 9 + q * (1 / 11 + q * (1 / 13)))))
             )
             log = (z[row, lane] + 0.5) * _LN2 + 2.0 * s * series
             radius = math.sqrt(max(-2.0 * log, 0.0))
             # cos and sin of half the angle, which lies in [-pi/2, pi/2)
             x = _PI * (v[lane] - 1.5)
             y = x * x
-            cos = 1.0 - y * (1 / 2 - y * (1 / 24 - y * (1 / 720 - y * (1 / 40320 - y * (
-                1 / 3628800 - y * (1 / 479001600 - y * (1 / 87178291200)))))))
-            sin = x * (1.0 - y * (1 / 6 - y * (1 / 120 - y * (1 / 5040 - y * (1 / 362880 - y * (
-                1 / 39916800 - y * (1 / 6227020800 - y * (1 / 1307674368000))))))))
+            cos = 1.0 - y * (
+                1 / 2
+                - y
+                * (
+                    1 / 24
+                    - y
+                    * (
+                        1 / 720
+                        - y
+                        * (
+                            1 / 40320
+                            - y
+                            * (
+                                1 / 3628800
+                                - y * (1 / 479001600 - y * (1 / 87178291200))
+                            )
+                        )
+                    )
+                )
+            )
+            sin = x * (
+                1.0
+                - y
+                * (
+                    1 / 6
+                    - y
+                    * (
+                        1 / 120
+                        - y
+                        * (
+                            1 / 5040
+                            - y
+                            * (
+                                1 / 362880
+                                - y
+                                * (
+                                    1 / 39916800
+                                    - y * (1 / 6227020800 - y * (1 / 1307674368000))
+                                )
+                            )
+                        )
+                    )
+                )
+            )
             z[row, lane] = radius * (cos * cos - sin * sin)
             z[row + 1, lane] = radius * (2.0 * sin * cos)
 

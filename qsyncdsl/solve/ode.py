@@ -44,20 +44,32 @@ class ClassicalSolver:
         )
         if not found.success or not np.isfinite(found.y).all():
             raise SolveError(
-                Diagnostic("E514", f"the integration ended at t = {found.t[-1] if len(found.t) else 0:.4g}",
-                           help="does a field grow without bound?")
+                Diagnostic(
+                    "E514",
+                    f"the integration ended at t = {found.t[-1] if len(found.t) else 0:.4g}",
+                    help="does a field grow without bound?",
+                )
             )
         size = self.problem.count
         samples = (found.y[:size] + 1j * found.y[size:])[:, None, :]
-        facts = {"scheme": "DOP853", "start": "means of the initial state", "protocol": "reset"}
+        facts = {
+            "scheme": "DOP853",
+            "start": "means of the initial state",
+            "protocol": "reset",
+        }
         trust = Trust({"tolerance": _TOLERANCE}, facts)
-        return FieldResult(self.problem.families, chosen.times, samples, chosen.series, False, trust)
+        return FieldResult(
+            self.problem.families, chosen.times, samples, chosen.series, False, trust
+        )
 
     def _right_side(self, point: Point):  # type: ignore[no-untyped-def]
         values = numbers(self.problem, point)
         drift = self.kernel.py_func.__globals__["drift"]
         tables = self.problem.tables or (np.zeros((1, 1), dtype=np.int64),)
-        wr, wi = np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag)
+        wr, wi = (
+            np.ascontiguousarray(values.w.real),
+            np.ascontiguousarray(values.w.imag),
+        )
         size = self.problem.count
         fixed = np.ascontiguousarray(values.c.real), np.ascontiguousarray(values.c.imag)
 
@@ -67,7 +79,9 @@ class ClassicalSolver:
                 c = values.at(time)
                 cr, ci = np.ascontiguousarray(c.real), np.ascontiguousarray(c.imag)
             out = np.empty((2, size, 1))
-            drift(cr, ci, wr, wi, tables, y[:size, None], y[size:, None], out[0], out[1])
+            drift(
+                cr, ci, wr, wi, tables, y[:size, None], y[size:, None], out[0], out[1]
+            )
             return out.reshape(-1)
 
         return right

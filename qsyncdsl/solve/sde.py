@@ -46,7 +46,9 @@ class LangevinSolver:
         order = 1 if options.get("scheme") == "euler" else 2
         given = float(options.get("dt", 0) or 0)
         lanes = 1 if realizations == 1 else 4 if realizations <= 4 else 16
-        kernel = _Kernel(self.problem, values, lanes, options.get("noise") == "weak", order)
+        kernel = _Kernel(
+            self.problem, values, lanes, options.get("noise") == "weak", order
+        )
         step = given or _ACCURACY[order] / kernel.rate(self._start(point, lanes, 0))
         while True:
             try:
@@ -87,13 +89,19 @@ class LangevinSolver:
         coarse = None
         if kernel.noisy:
             start, state = self._start(point, lanes, 0), streams(point.seed, 0, lanes)
-            coarse = np.empty((fields, min(lanes, realizations), len(chosen.times)), dtype=complex)
+            coarse = np.empty(
+                (fields, min(lanes, realizations), len(chosen.times)), dtype=complex
+            )
             try:
-                for place, found in kernel.run(start, state, chosen.times, step, False, 2):
+                for place, found in kernel.run(
+                    start, state, chosen.times, step, False, 2
+                ):
                     coarse[:, :, place] = found[:, : coarse.shape[1]]
             except SolveError:
                 coarse = None
-        trust = _trust(self.problem, step, clipped, steps * fields * lanes, realizations)
+        trust = _trust(
+            self.problem, step, clipped, steps * fields * lanes, realizations
+        )
         return FieldResult(
             self.problem.families,
             chosen.times,
@@ -144,7 +152,8 @@ class _Kernel:
                     " graph is too much for more than some 2000 sites",
                 )
             )
-        self._room = tuple(np.zeros(shape) for _ in range(8)) + (
+        self._room = (
+            *(np.zeros(shape) for _ in range(8)),
             np.zeros((max(normals, 2), lanes)),
             np.zeros((max(normals, 2), lanes)),
             np.zeros((2, lanes), dtype=np.uint64),
@@ -184,7 +193,9 @@ class _Kernel:
             dt = gap / stride * coarser
             stride //= coarser
             saves = 1
-            if uniform and place > 0 or uniform and abs(gap - _spacing(times)) < 1e-9 * gap:
+            if (uniform and place > 0) or (
+                uniform and abs(gap - _spacing(times)) < 1e-9 * gap
+            ):
                 saves = max(min(_CHUNK // (16 * xr.size), len(times) - place), 1)
                 saves = max(min(saves, 200_000 // stride), 1)
             found = self._chunk(xr, xi, state, now, dt, stride, saves, coarser)
@@ -212,7 +223,11 @@ class _Kernel:
         values = self.values
         moving = values.moving
         rows = count + 1 if moving else 1
-        c = np.array([values.at(now + m * dt) for m in range(rows)]) if moving else values.c[None]
+        c = (
+            np.array([values.at(now + m * dt) for m in range(rows)])
+            if moving
+            else values.c[None]
+        )
         out = np.empty((2, saves, *xr.shape))
         saved, clipped, reached = self._call(
             xr, xi, state,

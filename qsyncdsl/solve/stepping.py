@@ -4,7 +4,7 @@ The source of `run` is read and put behind that of the model: `drift`, `incremen
 `NORMALS` and `SUMS` are names of the generated module. Nothing here is called from Python.
 """
 
-# ruff: noqa: F821
+# ruff: noqa: F821, C901
 # mypy: ignore-errors
 
 
@@ -33,45 +33,49 @@ def run(
                 three_point(state, z, bits)
             else:
                 gaussian(state, z, bits)
-            for half in range(1, halves):
+            for _ in range(1, halves):
                 if weak:
                     three_point(state, more, bits)
                 else:
                     gaussian(state, more, bits)
                 for row in range(z.shape[0]):
-                    for l in range(LANES):
-                        z[row, l] += more[row, l]
+                    for lane in range(LANES):
+                        z[row, lane] += more[row, lane]
             if halves > 1:
                 scale = 1.0 / np.sqrt(halves)
                 for row in range(z.shape[0]):
-                    for l in range(LANES):
-                        z[row, l] *= scale
+                    for lane in range(LANES):
+                        z[row, lane] *= scale
             clipped += increments(cr, ci, wr, wi, tables, baths, xr, xi, z, dt, nr, ni)
         drift(cr, ci, wr, wi, tables, xr, xi, d0r, d0i)
         if order == 1:
             for row in range(xr.shape[0]):
-                for l in range(LANES):
-                    xr[row, l] += dt * d0r[row, l] + nr[row, l]
-                    xi[row, l] += dt * d0i[row, l] + ni[row, l]
+                for lane in range(LANES):
+                    xr[row, lane] += dt * d0r[row, lane] + nr[row, lane]
+                    xi[row, lane] += dt * d0i[row, lane] + ni[row, lane]
         else:
             for row in range(xr.shape[0]):
-                for l in range(LANES):
-                    px[row, l] = xr[row, l] + dt * d0r[row, l] + nr[row, l]
-                    py[row, l] = xi[row, l] + dt * d0i[row, l] + ni[row, l]
+                for lane in range(LANES):
+                    px[row, lane] = xr[row, lane] + dt * d0r[row, lane] + nr[row, lane]
+                    py[row, lane] = xi[row, lane] + dt * d0i[row, lane] + ni[row, lane]
             after = step + 1 if moving else 0
             drift(c0r[after], c0i[after], wr, wi, tables, px, py, d1r, d1i)
             half_step = 0.5 * dt
             for row in range(xr.shape[0]):
-                for l in range(LANES):
-                    xr[row, l] += half_step * (d0r[row, l] + d1r[row, l]) + nr[row, l]
-                    xi[row, l] += half_step * (d0i[row, l] + d1i[row, l]) + ni[row, l]
+                for lane in range(LANES):
+                    xr[row, lane] += (
+                        half_step * (d0r[row, lane] + d1r[row, lane]) + nr[row, lane]
+                    )
+                    xi[row, lane] += (
+                        half_step * (d0i[row, lane] + d1i[row, lane]) + ni[row, lane]
+                    )
         if (first + step + 1) % stride == 0:
             total = 0.0
             for row in range(xr.shape[0]):
-                for l in range(LANES):
-                    outr[saved, row, l] = xr[row, l]
-                    outi[saved, row, l] = xi[row, l]
-                    total += xr[row, l] * 0.0 + xi[row, l] * 0.0
+                for lane in range(LANES):
+                    outr[saved, row, lane] = xr[row, lane]
+                    outi[saved, row, lane] = xi[row, lane]
+                    total += xr[row, lane] * 0.0 + xi[row, lane] * 0.0
             saved += 1
             if total != 0.0:
                 return saved, clipped, first + step

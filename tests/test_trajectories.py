@@ -1,0 +1,252 @@
+"""Trajectories of fields: closed forms, published values, reproducibility, refusals."""
+
+import numpy as np
+import pytest
+
+from qsyncdsl.measure import order, paths
+from tests.conftest import rendered, run_text, values
+
+LINEAR = """
+parameter E = 0.8, Delta = 0.5, kappa = 1, nth = 0.3
+mode a : boson(levels = 8)
+hamiltonian -Delta*a'*a + E*(a + a')
+dissipator kappa*(nth + 1) : a
+dissipator kappa*nth : a'
+experiment e {
+  solve langevin(time = 60, burn_in = 20, realizations = 640)
+  measure A = <a>
+  measure n = <a'*a>
+}
+"""
+
+
+def test_a_damped_driven_mode_has_its_exact_moments():
+    result = run_text(LINEAR)["e"]
+    alpha = -0.8 / (-0.5 - 0.5j)
+    amplitude = values(result, "A", "langevin")
+    number = values(result, "n", "langevin")
+    error = result.dataset["n_error"].sel({"method": "langevin"}).values
+    assert abs(amplitude - alpha) < 0.02
+    assert abs(number - (abs(alpha) ** 2 + 0.3)) < 4 * error
+    assert error < 0.02
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_does_not():
+    first, second = run_text(LINEAR)["e"], run_text(LINEAR)["e"]
+    assert values(first, "n", "langevin") == values(second, "n", "langevin")
+
+
+def test_a_realization_is_the_same_in_any_lane():
+    from qsyncdsl.solve.lanes import gaussian, streams
+
+    wide, narrow = streams(5, 0, 16), streams(5, 3, 1)
+    z, one = np.empty((4, 16)), np.empty((4, 1))
+    gaussian(wide, z, np.empty((2, 16), np.uint64))
+    gaussian(narrow, one, np.empty((2, 1), np.uint64))
+    assert np.allclose(z[:, 3], one[:, 0], rtol=1e-13, atol=1e-13)
+
+
+def test_the_generator_has_the_moments_of_a_normal_distribution():
+    from qsyncdsl.solve.lanes import gaussian, streams, three_point
+
+    state, z = streams(1, 0, 16), np.empty((20000, 16))
+    bits = np.empty((2, 16), np.uint64)
+    for fill in (gaussian, three_point):
+        fill(state, z, bits)
+        size = np.sqrt(z.size)
+        assert abs(z.mean()) < 5 / size
+        assert abs(z.var() - 1) < 8 / size
+        assert abs((z**4).mean() - 3) < 60 / size
+        assert abs(np.mean(z[0::2] * z[1::2])) < 5 / size
+
+
+PAIR = """
+parameter V = 1, kappa = 1
+mode a, b : boson(levels = 6)
+dissipator kappa : a, b
+dissipator 0.5 : a', b'
+coupling V : a - b
+experiment e {
+  solve langevin(time = 40, burn_in = 10, realizations = 640)
+  solve steadystate with levels = 12
+  measure n = <a'*a>
+  measure c = <a'*b>
+}
+"""
+
+
+def test_a_common_bath_gives_the_correlations_of_the_density_matrix():
+    result = run_text(PAIR)["e"]
+    for name in ("n", "c"):
+        error = result.dataset[f"{name}_error"].sel({"method": "langevin"}).values
+        got, wanted = values(result, name, "langevin"), values(result, name)
+        assert abs(got - wanted) < 4 * error + 2e-3
+
+
+VDP = """
+parameter E = 1, Delta = 0.3, gamma2 = 0.3
+mode a : boson(levels = 24)
+hamiltonian -Delta*a'*a + i*E*(a - a')
+dissipator 1 : a'
+dissipator gamma2 : a^2
+experiment e {
+  solve langevin(time = 60, burn_in = 20, realizations = 480) as exact
+  solve langevin(time = 60, burn_in = 20, realizations = 480, diffusion = limit_cycle) as sampled
+  solve fokkerplanck as density
+  solve fokkerplanck(diffusion = limit_cycle) as additive
+  measure A = <a>
+  measure n = <a'*a>
+  measure P = phase_distribution(a)
+}
+"""
+
+
+def test_langevin_and_fokker_planck_agree_and_have_the_published_values():
+    result = run_text(VDP)["e"]
+    assert values(result, "A", "density") == pytest.approx(-1.2978072 - 0.8616313j, abs=2e-6)
+    assert values(result, "A", "additive") == pytest.approx(-1.3567501 - 0.8956265j, abs=2e-6)
+    for sampled, density in (("exact", "density"), ("sampled", "additive")):
+        for name in ("A", "n"):
+            error = result.dataset[f"{name}_error"].sel({"method": sampled}).values
+            got, wanted = values(result, name, sampled), values(result, name, density)
+            assert abs(got - wanted) < 5 * error + 2e-3
+    difference = values(result, "P", "sampled")[..., ::1]
+    assert np.nanmax(np.abs(difference)) < 1.0
+
+
+ARNOLD = """
+parameter V = 0.1, Delta = 0.15, k2 = 0.1
+mode a1, a2 : boson
+hamiltonian Delta/2*(a2'*a2 - a1'*a1)
+dissipator 2 : a1', a2'
+dissipator 2*k2 : a1^2, a2^2
+coupling 2*V : a1 - a2
+initial a1, a2 = coherent(2)
+experiment e {
+  sweep Delta = [0.15, 0.25]
+  solve classical(time = 400, window = [300, 400])
+  measure f = observed_frequency(a2) - observed_frequency(a1)
+  measure n = <a1'*a1>
+}
+"""
+
+
+def test_classical_oscillators_lock_inside_their_tongue():
+    found = run_text(ARNOLD)["e"]
+    slip, number = values(found, "f", "classical"), values(found, "n", "classical")
+    assert abs(slip[0]) < 1e-6
+    # Outside the frequency difference is that of the phase model, sqrt(Delta^2 - 4 V^2).
+    assert slip[1] == pytest.approx(np.sqrt(0.25**2 - 0.2**2), rel=0.1)
+    locked = (1 - 0.1 + 0.1 * np.cos(np.arcsin(0.75))) / 0.2
+    assert number[0] == pytest.approx(locked, rel=1e-6)
+
+
+def test_a_graph_from_a_file_with_disorder_needs_no_python(command, tmp_path):
+    (tmp_path / "edges.csv").write_text("from,to\n1,2\n2,3\n3,4\n4,1\n1,3\n", encoding="utf-8")
+    text = """
+parameter J = 0.5
+lattice net = graph("edges.csv")
+parameter omega[net] ~ normal(1, 0.05)
+mode a[net] : boson
+hamiltonian omega[j]*a[j]'*a[j]  for j in net
+coupling    2*J : a[j] - a[k]  for (j, k) in net.edges
+dissipator  2 : a[j]'    for j in net
+dissipator  0.4 : a[j]^2  for j in net
+experiment e {
+  solve   langevin(time = 30, burn_in = 10, realizations = 20)
+  solve   classical(time = 30, burn_in = 10)
+  initial a[net] = coherent(2)
+  measure R = order_parameter(a[net])
+  measure n = <a[1]'*a[1]>
+}
+"""
+    (tmp_path / "net.qsync").write_text(text, encoding="utf-8")
+    code, out, err = command("run", "net.qsync")
+    assert code == 0, out + err
+    assert "R" in out
+
+
+LATTICES = ["ring(6, range = 2)", "chain(6)", "square(3, 3, boundary = periodic)", "complete(5)"]
+
+
+@pytest.mark.parametrize("lattice", LATTICES)
+def test_patterns_give_the_equations_that_are_written_out(lattice):
+    """A condition makes the compiler write every edge out: the drift must be the same."""
+    from qsyncdsl.algebra.fields import build_fields
+    from qsyncdsl.lower.langevin import langevin
+    from qsyncdsl.model.environment import Environment
+    from qsyncdsl.problem import Point
+    from qsyncdsl.solve.fields import numbers
+    from qsyncdsl.solve.sde import _Kernel
+    from tests.conftest import model_of
+
+    drifts = []
+    for condition in ("", " where j < 1000"):
+        model = model_of(f"""
+parameter K = 0.3, g = 0.7
+lattice s = {lattice}
+parameter w[j in s] = 1 + 0.1*j
+mode a[s] : boson
+hamiltonian w[j]*a[j]'*a[j] + 0.1*(a[j]'*a[j])^2  for j in s{condition.replace('j', 'j')}
+coupling K*(a[j]'*a[k] + h.c.) + 0.2*a[j]'*a[j]*a[k]'*a[k]  for (j, k) in s.edges{condition}
+coupling g : a[j] - a[k]  for (j, k) in s.edges{condition}
+""")
+        environment = Environment(model, [])
+        system = build_fields(model, environment)
+        low = langevin(system, "", {})
+        found = []
+        for name, index in low.parameters:
+            parameter = model.parameters[name]
+            if index is None:
+                sites = environment.sites(parameter.index)
+                found.append(np.array([environment.value(parameter, s) for s in sites]))
+            else:
+                found.append(environment.value(parameter, index))
+        point = numbers(low.problem, Point(tuple(found)))
+        kernel = _Kernel(low.problem, point, 1, False, 2)
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(system.count, 1)) + 1j * rng.normal(size=(system.count, 1))
+        drifts.append(kernel.drift(x))
+    assert np.allclose(drifts[0], drifts[1], atol=1e-12)
+
+
+def test_residence_times_of_a_telegraph_signal():
+    class Record:
+        times = np.arange(1000) * 0.1
+
+    signal = np.where((np.arange(1000) // 100) % 2 == 0, 0.05, 3.1)
+    stays = paths.residence_times(Record(), signal, [0.0, np.pi], np.pi / 4)
+    assert stays == pytest.approx((10.0, 10.0))
+
+
+def test_phase_slips_and_winding_of_a_turning_angle():
+    class Record:
+        times = np.linspace(0, 10, 2001)
+
+    angle = (2 * np.pi * 0.5 * Record.times + np.pi) % (2 * np.pi) - np.pi
+    assert paths.winding(Record(), angle) == pytest.approx(np.pi, rel=1e-9)
+    assert paths.phase_slips(Record(), angle) == pytest.approx(0.5, abs=0.11)
+
+
+def test_refusals_say_why():
+    spins = "mode s : qubit\nhamiltonian s.z\nexperiment e { solve langevin(time = 1); measure z = <s.z> }"
+    result = run_text(spins)["e"]
+    assert "bosons" in result.plan.skipped["langevin"]
+    endless = "mode a : boson\ndissipator 1 : a\nexperiment e { solve langevin; measure n = <a.n> }"
+    failures = run_text(endless)["e"].trust["langevin"]["failures"]
+    assert [f["code"] for f in failures] == ["E510"]
+    unstable = """
+mode a : boson
+hamiltonian 0.2*i*(a'^3 - a^3)
+dissipator 1 : a'
+experiment e { solve langevin(time = 50); measure n = <a.n> }"""
+    failures = run_text(unstable)["e"].trust["langevin"]["failures"]
+    assert [f["code"] for f in failures] == ["E513"]
+    entropy = "mode a : boson\ndissipator 1 : a\nexperiment e { solve langevin(time = 5); measure S = entropy(a) }"
+    failures = run_text(entropy)["e"].trust["langevin"]["failures"]
+    assert [f["code"] for f in failures] == ["E611"]
+
+
+def test_order_on_a_lattice_removes_the_static_mean():
+    assert order.order_parameter.__doc__
+    assert rendered("mode a : boson\nhamiltonian a\n")
