@@ -43,11 +43,19 @@ def test_the_driven_van_der_pol_oscillator_with_kerr_term_is_that_of_its_specifi
     h = n * (-delta) + n * n * kerr + (a - a.dag()) * (sp.I * drive)
     found = phase_space_equation(h, [(g1, a.dag()), (g2, a * a)])
     one, cubic = ((0, 0, 1),), ((0, 1, 2),)
-    drift = {(): -drive, one: sp.I * (delta + kerr) + g1 / 2 + g2, cubic: -g2 - 2 * sp.I * kerr}
-    assert {m: sp.expand(c - drift[m]) for m, c in found.drift[0].items()} == dict.fromkeys(drift, 0)
+    drift = {
+        (): -drive,
+        one: sp.I * (delta + kerr) + g1 / 2 + g2,
+        cubic: -g2 - 2 * sp.I * kerr,
+    }
+    assert {
+        m: sp.expand(c - drift[m]) for m, c in found.drift[0].items()
+    } == dict.fromkeys(drift, 0)
     diffusion = {(): g1 / 2 - g2, ((0, 1, 1),): 2 * g2}
     given_ = found.diffusion[0, 0, 1]
-    assert {m: sp.expand(c - diffusion[m]) for m, c in given_.items()} == dict.fromkeys(diffusion, 0)
+    assert {m: sp.expand(c - diffusion[m]) for m, c in given_.items()} == dict.fromkeys(
+        diffusion, 0
+    )
     third = found.dropped[((0, 2, 1),)]
     assert sp.expand(third[one] - (g2 / 4 - sp.I * kerr / 2)) == 0
 
@@ -105,7 +113,9 @@ def test_moments_move_as_under_the_master_equation(terms, jump_terms, observable
         - (big_l.conj().T @ big_l @ rho + rho @ big_l.conj().T @ big_l) / 2
     )
     wanted = np.trace(matrix(target) @ motion)
-    found = _mean_motion(equation, weyl_symbol(target), lambda p, q: _symmetric(rho, lower, p, q))
+    found = _mean_motion(
+        equation, weyl_symbol(target), lambda p, q: _symmetric(rho, lower, p, q)
+    )
     assert found == pytest.approx(wanted, abs=1e-9)
 
 
@@ -121,6 +131,7 @@ def _symmetric(rho, lower, p, q):
 
 def _mean_motion(equation, symbol, mean):
     """Integrate the symbol over the right-hand side, by parts."""
+
     def powers(fields):
         return fields[0][1:] if fields else (0, 0)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from qsyncdsl.measure import order, paths
-from tests.conftest import rendered, run_text, values
+from tests.conftest import run_text, values
 
 LINEAR = """
 parameter E = 0.8, Delta = 0.5, kappa = 1, nth = 0.3
@@ -31,7 +31,7 @@ def test_a_damped_driven_mode_has_its_exact_moments():
     assert error < 0.02
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_seed_does_not():
+def test_the_same_seed_gives_the_same_numbers():
     first, second = run_text(LINEAR)["e"], run_text(LINEAR)["e"]
     assert values(first, "n", "langevin") == values(second, "n", "langevin")
 
@@ -103,15 +103,20 @@ experiment e {
 
 def test_langevin_and_fokker_planck_agree_and_have_the_published_values():
     result = run_text(VDP)["e"]
-    assert values(result, "A", "density") == pytest.approx(-1.2978072 - 0.8616313j, abs=2e-6)
-    assert values(result, "A", "additive") == pytest.approx(-1.3567501 - 0.8956265j, abs=2e-6)
+    assert values(result, "A", "density") == pytest.approx(
+        -1.2978072 - 0.8616313j, abs=2e-6
+    )
+    assert values(result, "A", "additive") == pytest.approx(
+        -1.3567501 - 0.8956265j, abs=2e-6
+    )
     for sampled, density in (("exact", "density"), ("sampled", "additive")):
         for name in ("A", "n"):
             error = result.dataset[f"{name}_error"].sel({"method": sampled}).values
             got, wanted = values(result, name, sampled), values(result, name, density)
             assert abs(got - wanted) < 5 * error + 2e-3
-    difference = values(result, "P", "sampled")[..., ::1]
-    assert np.nanmax(np.abs(difference)) < 1.0
+    phases = [values(result, "P", method) for method in ("sampled", "additive")]
+    kept = [p[np.isfinite(p)] for p in phases]
+    assert abs(kept[0].max() - kept[1].max()) < 0.05
 
 
 ARNOLD = """
@@ -142,7 +147,9 @@ def test_classical_oscillators_lock_inside_their_tongue():
 
 
 def test_a_graph_from_a_file_with_disorder_needs_no_python(command, tmp_path):
-    (tmp_path / "edges.csv").write_text("from,to\n1,2\n2,3\n3,4\n4,1\n1,3\n", encoding="utf-8")
+    (tmp_path / "edges.csv").write_text(
+        "from,to\n1,2\n2,3\n3,4\n4,1\n1,3\n", encoding="utf-8"
+    )
     text = """
 parameter J = 0.5
 lattice net = graph("edges.csv")
@@ -166,7 +173,12 @@ experiment e {
     assert "R" in out
 
 
-LATTICES = ["ring(6, range = 2)", "chain(6)", "square(3, 3, boundary = periodic)", "complete(5)"]
+LATTICES = [
+    "ring(6, range = 2)",
+    "chain(6)",
+    "square(3, 3, boundary = periodic)",
+    "complete(5)",
+]
 
 
 @pytest.mark.parametrize("lattice", LATTICES)
@@ -187,7 +199,7 @@ parameter K = 0.3, g = 0.7
 lattice s = {lattice}
 parameter w[j in s] = 1 + 0.1*j
 mode a[s] : boson
-hamiltonian w[j]*a[j]'*a[j] + 0.1*(a[j]'*a[j])^2  for j in s{condition.replace('j', 'j')}
+hamiltonian w[j]*a[j]'*a[j] + 0.1*(a[j]'*a[j])^2  for j in s{condition}
 coupling K*(a[j]'*a[k] + h.c.) + 0.2*a[j]'*a[j]*a[k]'*a[k]  for (j, k) in s.edges{condition}
 coupling g : a[j] - a[k]  for (j, k) in s.edges{condition}
 """)
@@ -248,5 +260,17 @@ experiment e { solve langevin(time = 50); measure n = <a.n> }"""
 
 
 def test_order_on_a_lattice_removes_the_static_mean():
-    assert order.order_parameter.__doc__
-    assert rendered("mode a : boson\nhamiltonian a\n")
+    """A common displacement is no order; a common rotation is."""
+    from qsyncdsl.measure.ensemble import FieldScene
+    from qsyncdsl.problem import FieldFamily
+
+    class Given:
+        families = (FieldFamily("b", 0, 12, (12,), True),)
+
+    rng = np.random.default_rng(0)
+    noise = 0.1 * (rng.normal(size=(12, 4, 500)) + 1j * rng.normal(size=(12, 4, 500)))
+    turning = np.exp(-0.3j * np.arange(500))
+    for field, wanted in ((1.0 + noise, 0.0), (0.5 + turning + noise, 1.0)):
+        scene = FieldScene(np.broadcast_to(field, noise.shape), None, Given())
+        found = order.phase_correlation(scene, tuple(range(12)), 5)
+        assert found == pytest.approx(wanted, abs=0.05)
