@@ -23,7 +23,7 @@ from qsyncdsl.solve import stepping
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
 from numba import njit
-from qsyncdsl.solve.lanes import gaussian, three_point
+from qsyncdsl.solve.lanes import gaussian, three_point, two_point
 
 LANES = {lanes}
 SUMS = {sums}

@@ -142,3 +142,16 @@ def three_point(state, z, bits):  # type: ignore[no-untyped-def]
             x = u[lane] - 1.0
             up = _SQRT3 if x >= 5 / 6 else 0.0
             z[row, lane] = -_SQRT3 if x < 1 / 6 else up
+
+
+@njit(fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
+def two_point(state, z, bits):  # type: ignore[no-untyped-def]
+    """Fill z with +1 or -1, one random bit each: enough for weak order 1."""
+    words = bits[0]
+    for start in range(0, z.shape[0], 32):
+        _uniforms(state, words)
+        for row in range(start, min(start + 32, z.shape[0])):
+            shift = np.uint64(row - start + 20)
+            for lane in range(state.shape[1]):
+                bit = (words[lane] >> shift) & np.uint64(1)
+                z[row, lane] = 2.0 * np.float64(bit) - 1.0

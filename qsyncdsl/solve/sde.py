@@ -134,7 +134,7 @@ class _Kernel:
         self.problem = problem
         self.values = values
         self.lanes = lanes
-        self.weak = weak
+        self.weak = order if weak else 0
         self.order = order
         self.noisy = problem.noisy
         source = kernel_source(problem, lanes)

@@ -17,6 +17,7 @@ def run(
     Order 2 is the predictor-corrector scheme of Kloeden, Platen (1992), Eq. (15.5.4), with the noise
     of the beginning of the step (Ito): weak order 2 for additive noise, 1 for multiplicative noise;
     rotation is damped or pumped only at order dt^3. Order 1 is Euler-Maruyama.
+    `weak` is 0 for Gaussian noise, else its order: two points suffice for 1, three for 2.
     With `halves` = 2 every normal number is the mean of two of a run with half the step, so that
     both runs see the same noise.
 
@@ -29,12 +30,16 @@ def run(
         now = step if moving else 0
         cr, ci = c0r[now], c0i[now]
         if NORMALS:
-            if weak:
+            if weak == 1:
+                two_point(state, z, bits)
+            elif weak:
                 three_point(state, z, bits)
             else:
                 gaussian(state, z, bits)
             for _ in range(1, halves):
-                if weak:
+                if weak == 1:
+                    two_point(state, more, bits)
+                elif weak:
                     three_point(state, more, bits)
                 else:
                     gaussian(state, more, bits)
