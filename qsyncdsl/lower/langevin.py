@@ -629,17 +629,20 @@ class _Source:
         first: bool,
     ) -> None:
         row = self._row(position, ("s", "s")).text
-        body.open("for l in range(LANES):")
+        constant = set(polynomial) == {()}
+        if not constant:
+            self.clippable = True
+            body.open("for l in range(LANES):")
         terms = []
         for fields, value in polynomial.items():
             factor = self._factor(self._oriented(value, None), site, "s")
             re, im = body.monomial(self._factors(fields, ("s", "s")))
             terms.append(body.product(factor, re, im)[0])
         body.add(f"d = {joined(terms)}")
-        if set(polynomial) != {()}:
-            self.clippable = True
-            body.add("clipped += d < 0.0")
+        body.add(f"clipped += {'LANES * ' if constant else ''}(d < 0.0)")
         body.add("g = np.sqrt(max(d, 0.0) * (0.5 * dt))")
+        if constant:
+            body.open("for l in range(LANES):")
         sign = "=" if first else "+="
         body.add(f"wxr[{row}, l] {sign} g * z[{place}, l]")
         body.add(f"wxi[{row}, l] {sign} g * z[{place} + 1, l]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from qsyncdsl.report.arithmetic import ResultEvaluator
 from qsyncdsl.report.names import pretty_name
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import names_in
+
+# Letters of a title that fit above the axes.
+_TITLE = 56
 
 # Okabe and Ito's colors, safe for the color blind; black last.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -379,7 +383,8 @@ class _Picture:
     def _finish(self, axes: Any, title: str | None = None) -> None:
         """Title, scales and limits."""
         described = title if title is not None else self.experiment.description
-        axes.set_title(self._word("title", described or ""), loc="left")
+        words = self._word("title", described or "")
+        axes.set_title(textwrap.fill(words, _TITLE), loc="left")
         for axis in "xy":
             if f"{axis}scale" in self.options:
                 getattr(axes, f"set_{axis}scale")(self._word(f"{axis}scale", "linear"))

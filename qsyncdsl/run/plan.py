@@ -147,9 +147,9 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
 
 _PROTOCOLS = {
     "adaptive": "every point of the grid is computed: adaptive sweeps are not there yet",
-    "updown": "a density matrix has no branches: the points do not depend on their order",
-    "down": "a density matrix has no branches: the points do not depend on their order",
-    "continue": "a density matrix has no branches: the points do not depend on their order",
+    "updown": "every point is solved on its own, from its initial state: branches are not followed",
+    "down": "every point is solved on its own, from its initial state: branches are not followed",
+    "continue": "every point is solved on its own, from its initial state: branches are not followed",
 }
 
 

@@ -172,3 +172,12 @@ def sampling(
     room = max(_SAMPLES // max(fields * realizations, 1), 50)
     count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
     return Sampling(np.linspace(low, high, count + 1)[1:], False)
+
+
+def protocol_warnings(options: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
+    """W512 where the points of a sweep should follow one another."""
+    wanted = options.get("protocol", "reset")
+    if wanted == "reset":
+        return ()
+    message = f"protocol = {wanted} is not followed: every point starts from the initial state"
+    return (Diagnostic("W512", message, help="set the initial state of each branch"),)

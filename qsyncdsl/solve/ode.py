@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import numbers, sampling
+from qsyncdsl.solve.fields import numbers, protocol_warnings, sampling
 from qsyncdsl.solve.kernels import compiled, kernel_source
 
 _TOLERANCE = 1e-9
@@ -57,7 +57,8 @@ class ClassicalSolver:
             "start": "means of the initial state",
             "protocol": "reset",
         }
-        trust = Trust({"tolerance": _TOLERANCE}, facts)
+        warnings = protocol_warnings(point.options)
+        trust = Trust({"tolerance": _TOLERANCE}, facts, warnings)
         return FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )

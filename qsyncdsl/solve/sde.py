@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import Numbers, numbers, sampling
+from qsyncdsl.solve.fields import Numbers, numbers, protocol_warnings, sampling
 from qsyncdsl.solve.kernels import compiled, kernel_source
 from qsyncdsl.solve.lanes import streams
 
@@ -101,6 +102,9 @@ class LangevinSolver:
                 coarse = None
         trust = _trust(
             self.problem, step, clipped, steps * fields * lanes, realizations
+        )
+        trust = replace(
+            trust, warnings=(*trust.warnings, *protocol_warnings(point.options))
         )
         return FieldResult(
             self.problem.families,
