@@ -34,16 +34,23 @@ def with_errors(
     replicas = solved.replicas()
     if replicas is None:
         return found, {}
-    blocks = [solved.measured(scenes) for scenes in replicas.blocks]
+    chosen = {
+        name: measures[name]
+        for name, item in found.items()
+        if name in measures and "realization" not in item.dims
+    }
+    values: dict[str, list[np.ndarray]] = {name: [] for name in chosen}
+    for scenes in replicas.blocks:
+        block = solved.measured(scenes)
+        for name, request in chosen.items():
+            value = _value(block, request, grids, found[name])
+            if value is not None:
+                values[name].append(value)
     fine = solved.measured(replicas.fine) if replicas.fine else None
     coarse = solved.measured(replicas.coarse) if replicas.coarse else None
     result, steps = dict(found), {}
-    for name, item in found.items():
-        if name not in measures or {"realization"} & set(item.dims):
-            continue
-        request = measures[name]
-        values = [_value(block, request, grids, item) for block in blocks]
-        kept = np.array([v for v in values if v is not None])
+    for name, request in chosen.items():
+        item, kept = found[name], np.array(values[name])
         if len(kept) >= 2:
             spread = np.abs(kept - kept.mean(axis=0)) ** 2
             error = np.sqrt((len(kept) - 1) / len(kept) * spread.sum(axis=0))

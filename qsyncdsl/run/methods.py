@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,11 +69,12 @@ class Replicas:
     """Scenes to find errors from.
 
     Attributes:
-        blocks: The result without one part after the other, for the jackknife.
+        blocks: The result without one part after the other, for the jackknife; made one by one,
+            since each is nearly as large as the result.
         fine, coarse: The same realizations with the step and with twice the step.
     """
 
-    blocks: tuple[tuple[Any, ...], ...] = ()
+    blocks: Iterable[tuple[Any, ...]] = ()
     fine: tuple[Any, ...] = ()
     coarse: tuple[Any, ...] = ()
 
@@ -200,9 +201,9 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     realizations = samples.shape[1]
     axis = 1 if realizations >= _BLOCKS or result.series else 2
     parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
-    blocks: tuple[tuple[Any, ...], ...] = ()
+    blocks: Iterable[tuple[Any, ...]] = ()
     if result.symmetric and samples.shape[axis] >= _BLOCKS:
-        blocks = tuple(
+        blocks = (
             _scenes_of(result, np.delete(samples, part, axis=axis), stage)
             for part in parts
         )

@@ -169,7 +169,7 @@ def sampling(
                 "E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
             )
         )
-    room = max(_SAMPLES // max(fields * realizations, 1), 50)
+    room = max(_SAMPLES // max(fields * realizations, 1), 20)
     count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
     return Sampling(np.linspace(low, high, count + 1)[1:], False)
 
