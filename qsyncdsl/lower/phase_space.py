@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.phase_space import (
     Derivative,
-    FieldMonomial,
     FieldPolynomial,
     NoPhaseSpace,
     PhaseSpaceEquation,
@@ -301,9 +300,3 @@ def _family(system: FieldSystem, position: int) -> Family:
     if slot is not None:
         return system.family(slot.mode)
     return next(f for f in system.families if f.offset <= position < f.offset + f.size)
-
-
-def modes_of(fields: FieldMonomial) -> Iterator[int]:
-    """The positions in a monomial."""
-    for key, _, _ in fields:
-        yield key
