@@ -185,7 +185,7 @@ class FieldProblem:
     r"""Stochastic or deterministic equations for complex fields, $d\alpha = A\,dt + dW$.
 
     Attributes:
-        source: Python for numba: `drift(...)` and `increments(...)`, parameters as arguments.
+        source: Python for numba: `drift(...)` and `advance(...)`, parameters as arguments.
         coefficients: The f_k(p, t); some parameters are arrays over sites.
         varying: Coefficients that differ from site to site, in the order of the source.
         tables: Fields that a loop of the source goes through, one row for each turn.

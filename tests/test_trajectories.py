@@ -37,22 +37,23 @@ def test_the_same_seed_gives_the_same_numbers():
 
 
 def test_a_realization_is_the_same_in_any_lane():
-    from qsyncdsl.solve.lanes import gaussian, streams
+    from qsyncdsl.solve.kernels import compiled, random_source
+    from qsyncdsl.solve.lanes import streams
 
     wide, narrow = streams(5, 0, 16), streams(5, 3, 1)
     z, one = np.empty((4, 16)), np.empty((4, 1))
-    gaussian(wide, z, np.empty((2, 16), np.uint64))
-    gaussian(narrow, one, np.empty((2, 1), np.uint64))
+    compiled(random_source(16), "fill")(wide[0], z, 4)
+    compiled(random_source(1), "fill")(narrow[0], one, 4)
     assert np.allclose(z[:, 3], one[:, 0], rtol=1e-13, atol=1e-13)
 
 
 def test_the_generator_has_the_moments_of_a_normal_distribution():
-    from qsyncdsl.solve.lanes import gaussian, streams, three_point, two_point
+    from qsyncdsl.solve.kernels import compiled, random_source
+    from qsyncdsl.solve.lanes import streams
 
-    state, z = streams(1, 0, 16), np.empty((20000, 16))
-    bits = np.empty((2, 16), np.uint64)
-    for fill, fourth in ((gaussian, 3), (three_point, 3), (two_point, 1)):
-        fill(state, z, bits)
+    state, z = streams(1, 0, 16)[0], np.empty((20000, 16))
+    for noise, fourth in ((0, 3), (1, 1), (2, 3)):
+        compiled(random_source(16, noise), "fill")(state, z, len(z))
         size = np.sqrt(z.size)
         assert abs(z.mean()) < 5 / size
         assert abs(z.var() - 1) < 8 / size

@@ -105,6 +105,20 @@ class Lines:
             re, im = self.named(f"{re} * {real}"), self.named(f"{im} * {real}")
         return re, im
 
+    def times(
+        self, a: tuple[str, str | None], b: tuple[str, str | None]
+    ) -> tuple[str, str | None]:
+        """Product of two complex numbers; None is an imaginary part that is zero."""
+        (ar, ai), (br, bi) = a, b
+        if ai is None:
+            return f"{ar} * {br}", None if bi is None else f"{ar} * {bi}"
+        if bi is None:
+            return f"{ar} * {br}", f"{ai} * {br}"
+        return (
+            self.named(f"{ar} * {br} - {ai} * {bi}"),
+            self.named(f"{ar} * {bi} + {ai} * {br}"),
+        )
+
     def product(self, factor: Factor, re: str, im: str | None) -> tuple[str, str]:
         """Terms of a coefficient times a monomial, as signed text; empty where zero."""
         reals, imaginaries = [], []

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 import tempfile
 from functools import lru_cache
@@ -18,15 +19,16 @@ from typing import Any
 
 from qsyncdsl.problem import FieldProblem
 from qsyncdsl.resources import cache_folder
-from qsyncdsl.solve import stepping
+from qsyncdsl.solve import draws, stepping
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
 from numba import njit
-from qsyncdsl.solve.lanes import gaussian, three_point, two_point
+from qsyncdsl.solve.intrinsics import lane_rows, to_bits, to_float
 
 LANES = {lanes}
 SUMS = {sums}
+NOISY = {noisy}
 _jit = njit({options})
 
 '''
@@ -34,38 +36,57 @@ _OPTIONS = 'cache={cache}, error_model="numpy", fastmath={{"contract", "reassoc"
 _DEBUG = "boundscheck=True"
 
 
-def kernel_source(problem: FieldProblem, lanes: int, cache: bool = True) -> str:
+def kernel_source(
+    problem: FieldProblem, lanes: int, noise: int = 0, cache: bool = True
+) -> str:
     """The text of the module: readable, the same for the same model and version.
 
+    `noise` is 0 for Gaussian random numbers, 1 or 2 for weak schemes of that order.
     With `QSYNCDSL_DEBUG` set, every index is checked.
     """
+    pieces = [problem.source, inspect.getsource(stepping.run)]
+    if problem.noisy:
+        pieces = [*_random(noise), *pieces]
+    return _module(pieces, lanes, 2 * problem.sums, problem.noisy, cache)
+
+
+def random_source(lanes: int, noise: int = 0) -> str:
+    """The text of a module that only has `fill(state, z, rows)` and `draw`."""
+    return _module(_random(noise), lanes, 0, True, False)
+
+
+def _random(noise: int) -> list[str]:
+    chosen = (draws.gaussian, draws.two_point, draws.three_point)[noise]
+    functions = [inspect.getsource(f) for f in (draws.uniforms, chosen)]
+    return [*functions, f"fill = {chosen.__name__}\n", inspect.getsource(draws.draw)]
+
+
+def _module(pieces: list[str], lanes: int, sums: int, noisy: bool, cache: bool) -> str:
     options = (
         _DEBUG if os.environ.get("QSYNCDSL_DEBUG") else _OPTIONS.format(cache=cache)
     )
-    head = _HEAD.format(lanes=lanes, sums=max(2 * problem.sums, 1), options=options)
-    body = problem.source.replace("\ndef ", "\n@_jit\ndef ")
-    if body.startswith("def "):
-        body = "@_jit\n" + body
-    return f"{head}{body}\n\n@_jit\n{inspect.getsource(stepping.run)}"
+    head = _HEAD.format(lanes=lanes, sums=max(sums, 1), noisy=noisy, options=options)
+    text = "\n\n".join(pieces)
+    return head + re.sub(r"^def ", "@_jit\ndef ", text, flags=re.MULTILINE)
 
 
 @lru_cache(maxsize=32)
-def compiled(source: str) -> Any:
-    """The function `run` of a module."""
-    name = "qsyncdsl_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
-    path = _written(name, source)
+def compiled(source: str, name: str = "run") -> Any:
+    """A function of a module."""
+    module_name = "qsyncdsl_kernel_" + hashlib.sha256(source.encode()).hexdigest()[:24]
+    path = _written(module_name, source)
     if path is None:
         text = source.replace("cache=True", "cache=False")
-        module = type(sys)(name)
-        exec(compile(text, f"<{name}>", "exec"), module.__dict__)
-        return module.run
-    spec = importlib.util.spec_from_file_location(name, path)
+        module = type(sys)(module_name)
+        exec(compile(text, f"<{module_name}>", "exec"), module.__dict__)
+        return getattr(module, name)
+    spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[module_name] = module
     spec.loader.exec_module(module)
-    return module.run
+    return getattr(module, name)
 
 
 def _written(name: str, source: str) -> Path | None:

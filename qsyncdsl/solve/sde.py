@@ -138,30 +138,20 @@ class _Kernel:
         self.problem = problem
         self.values = values
         self.lanes = lanes
-        self.weak = order if weak else 0
         self.order = order
         self.noisy = problem.noisy
-        source = kernel_source(problem, lanes)
-        self._call = compiled(source)
+        self._call = compiled(kernel_source(problem, lanes, order if weak else 0))
         shape = (problem.count, lanes)
-        normals = int(source.split("NORMALS = ")[1].split("\n")[0])
-        room = 8 * lanes * (2 * normals + 8 * problem.count)
+        room = 8 * lanes * 10 * problem.count
         if room > _ROOM:
             raise SolveError(
                 Diagnostic(
                     "E512",
-                    f"{normals} noises and {problem.count} fields in {lanes} lanes need"
-                    f" {room / 2**30:.1f} GB",
-                    help="fewer realizations need fewer lanes; a bath for every pair of a complete"
-                    " graph is too much for more than some 2000 sites",
+                    f"{problem.count} fields in {lanes} lanes need {room / 2**30:.1f} GB",
+                    help="fewer realizations need fewer lanes",
                 )
             )
-        self._room = (
-            *(np.zeros(shape) for _ in range(8)),
-            np.zeros((max(normals, 2), lanes)),
-            np.zeros((max(normals, 2), lanes)),
-            np.zeros((2, lanes), dtype=np.uint64),
-        )
+        self._room = tuple(np.zeros(shape) for _ in range(8))
         self._tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
         self._baths = values.baths or (np.zeros((1, 1)),)
         self.clipped = self.steps = 0
@@ -193,7 +183,8 @@ class _Kernel:
         while place < len(times):
             gap = times[place] - now
             stride = max(int(np.ceil(gap / longest - 1e-9)), 1)
-            stride += stride % coarser
+            # always even, so that a run with twice the step meets the same noise
+            stride += stride % 2
             dt = gap / stride * coarser
             stride //= coarser
             saves = 1
@@ -237,7 +228,7 @@ class _Kernel:
             xr, xi, state,
             np.ascontiguousarray(c.real), np.ascontiguousarray(c.imag),
             np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
-            self._tables, self._baths, dt, 0, count, stride, halves, self.order, self.weak, moving,
+            self._tables, self._baths, dt, count, stride, halves, self.order, moving,
             out[0], out[1], self._room,
         )  # fmt: skip
         self.clipped += int(clipped)
