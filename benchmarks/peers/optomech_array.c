@@ -1,12 +1,11 @@
-/* Drift of a periodic optomechanical array and Euler-Maruyama steps, written by hand.
+/* Drift of a periodic optomechanical array, written by hand.
  * Fields are [site][lane], real and imaginary parts apart; 16 realizations side by side. */
-#include <math.h>
 #include <stdint.h>
 
 enum { LANES = 16 };
 
 typedef struct {
-    double delta, omega, g0, kappa, gamma, drive, hop;
+    double delta, omega, g0, kappa, gamma, drive, photon_hop, hop;
 } parameters;
 
 void drift(int side, const int64_t *near, const parameters *p,
@@ -25,8 +24,10 @@ void drift(int side, const int64_t *near, const parameters *p,
             const double detuning = p->delta + 2.0 * p->g0 * x;
             const double sr = br[n0 + l] + br[n1 + l] + br[n2 + l] + br[n3 + l];
             const double si = bi[n0 + l] + bi[n1 + l] + bi[n2 + l] + bi[n3 + l];
-            dar[o + l] = -half_kappa * u - detuning * v;
-            dai[o + l] = -half_kappa * v + detuning * u - p->drive;
+            const double ur = ar[n0 + l] + ar[n1 + l] + ar[n2 + l] + ar[n3 + l];
+            const double ui = ai[n0 + l] + ai[n1 + l] + ai[n2 + l] + ai[n3 + l];
+            dar[o + l] = -half_kappa * u - detuning * v - p->photon_hop * ui;
+            dai[o + l] = -half_kappa * v + detuning * u - p->drive + p->photon_hop * ur;
             dbr[o + l] = -half_gamma * x + p->omega * y - p->hop * si;
             dbi[o + l] = -half_gamma * y - p->omega * x + p->hop * sr + p->g0 * (u * u + v * v);
         }

@@ -152,7 +152,7 @@ class _Kernel:
                 )
             )
         self._room = tuple(np.zeros(shape) for _ in range(8))
-        self._tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
+        self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
         self._baths = values.baths or (np.zeros((1, 1)),)
         self.clipped = self.steps = 0
 
@@ -228,7 +228,7 @@ class _Kernel:
             xr, xi, state,
             np.ascontiguousarray(c.real), np.ascontiguousarray(c.imag),
             np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
-            self._tables, self._baths, dt, count, stride, halves, self.order, moving,
+            self.tables, self._baths, dt, count, stride, halves, self.order, moving,
             out[0], out[1], self._room,
         )  # fmt: skip
         self.clipped += int(clipped)
@@ -261,15 +261,19 @@ class _Kernel:
             best = max(best, float(np.linalg.norm(v, axis=0).max()))
         return best
 
+    def function(self, name: str) -> Any:
+        """A compiled function of the generated module."""
+        return self._call.py_func.__globals__[name]
+
     def drift(self, x: np.ndarray) -> np.ndarray:
         """The drift at fields of shape (F, lanes)."""
-        function = self._call.py_func.__globals__["drift"]
+        function = self.function("drift")
         values = self.values
         dr, di = np.empty(x.shape), np.empty(x.shape)
         function(
             np.ascontiguousarray(values.c.real), np.ascontiguousarray(values.c.imag),
             np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
-            self._tables, np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag), dr, di,
+            self.tables, np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag), dr, di,
         )  # fmt: skip
         return dr + 1j * di
 
