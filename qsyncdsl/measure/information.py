@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import minimize
-from scipy.sparse.csgraph import connected_components
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.scene import Scene
@@ -98,6 +96,8 @@ def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> float:
         SolveError: E604 unless both parts have two levels.
     """
     dims = scene.state.dims
+    from scipy.optimize import minimize
+
     if (dims[a], dims[b]) != (2, 2):
         raise SolveError(
             Diagnostic("E604", "discord of a density matrix is for two qubits")
@@ -148,6 +148,8 @@ def von_neumann(rho: np.ndarray) -> float:
 
 def block_eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Eigenvalues of a Hermitian matrix, by the connected blocks of its pattern."""
+    from scipy.sparse.csgraph import connected_components
+
     if len(matrix) <= 32:
         return np.linalg.eigvalsh(matrix)
     pattern = sp.csr_array(np.abs(matrix) > 1e-300)

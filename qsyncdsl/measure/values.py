@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 Function = Callable[[Any], Any]
 
@@ -120,6 +119,8 @@ def argmax(value: Distribution) -> float:
 
 def _peak(value: Distribution) -> tuple[float, float]:
     """Place and height of the highest peak."""
+    from scipy.optimize import minimize_scalar
+
     heights = np.real(value.values)
     best = int(np.argmax(heights))
     x, height = float(value.grid[best]), float(heights[best])

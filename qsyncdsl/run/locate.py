@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment, Layer
@@ -98,6 +97,8 @@ def _real(value: Any, node: tree.Node) -> float:
 
 def _root(function: Callable[[float], float], low: float, high: float) -> float:
     """The first sign change after the first end."""
+    from scipy.optimize import brentq
+
     grid = np.linspace(low, high, _SCAN)
     before = function(float(grid[0]))
     for left, right in itertools.pairwise(grid):
@@ -138,6 +139,8 @@ def _edge(function: Callable[[float], bool], low: float, high: float) -> float:
 
 def _extremum(function: Callable[[float], float], low: float, high: float) -> float:
     """The smallest value in the range: the best point of a scan, refined."""
+    from scipy.optimize import minimize_scalar
+
     grid = np.linspace(min(low, high), max(low, high), 2 * _SCAN - 1)
     values = np.array([function(float(x)) for x in grid])
     best = int(np.argmin(values))
