@@ -217,6 +217,59 @@ class FieldProblem:
         return sum(family.size for family in self.families)
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    r"""Sums of monomials, $y_t = \sum_{n: t_n = t} c_n \prod_f (z_f^*)^{p_f} z_f^{q_f}$, as flat arrays.
+
+    Attributes:
+        target: t_n, shape (n,).
+        coefficient: Index of the function f_k that c_n is; -1 where it differs from site to site.
+        varying: Row and column in the coefficients that differ from site to site, shape (2, n).
+        start: The factors of term n are `start[n] .. start[n + 1] - 1`, shape (n + 1,).
+        fields, p, q: The factors.
+        shape: Of y: (F,) for a drift, (F, F) for a diffusion matrix.
+    """
+
+    target: np.ndarray = field(repr=False)
+    coefficient: np.ndarray = field(repr=False)
+    varying: np.ndarray = field(repr=False)
+    start: np.ndarray = field(repr=False)
+    fields: np.ndarray = field(repr=False)
+    p: np.ndarray = field(repr=False)
+    q: np.ndarray = field(repr=False)
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianProblem:
+    r"""Mean fields and their fluctuations to second order.
+
+    $\dot\alpha = A(\alpha)$; the fluctuations obey the equations linearized about $\alpha(t)$, with
+    $E[d\xi_k d\xi_l^*] = N_{kl}\,dt$ and $E[d\xi_k d\xi_l] = M_{kl}\,dt$, symmetrically ordered.
+
+    Attributes:
+        drift: A, shape (F,).
+        normal, anomalous: N and M, shape (F, F).
+        equations, latex: For the reader.
+    """
+
+    families: tuple[FieldFamily, ...]
+    coefficients: Coefficients
+    varying: tuple[Varying, ...]
+    drift: Terms
+    normal: Terms
+    anomalous: Terms
+    equations: tuple[tuple[str, str], ...] = ()
+    latex: str = ""
+    title: str = ""
+    noisy: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of fields F."""
+        return sum(family.size for family in self.families)
+
+
 # A polynomial in one field: (p, q, index of the coefficient) for alpha*^p alpha^q.
 OneField = tuple[tuple[int, int, int], ...]
 

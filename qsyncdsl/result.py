@@ -136,3 +136,20 @@ class FieldResult:
     trust: Trust
     coarse: np.ndarray | None = field(default=None, repr=False)
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianResult:
+    r"""Means and covariances at times.
+
+    Attributes:
+        times: Shape (T,).
+        means: <a_k>, shape (T, F).
+        covariances: Symmetrized, of $(q_1, p_1, q_2, \dots)$, shape (T, 2F, 2F); vacuum has 1/2.
+    """
+
+    families: tuple[Any, ...]
+    times: np.ndarray
+    means: np.ndarray = field(repr=False)
+    covariances: np.ndarray = field(repr=False)
+    trust: Trust = field(default_factory=Trust)

@@ -262,6 +262,41 @@ def _sandwich(
 # ── polynomials in the fields ────────────────────────────────────────────────────────────────
 
 
+def times(a: FieldPolynomial, b: FieldPolynomial) -> FieldPolynomial:
+    """Product."""
+    found: FieldPolynomial = {}
+    for one, x in a.items():
+        for two, y in b.items():
+            powers_of: dict[int, tuple[int, int]] = {}
+            for key, p, q in (*one, *two):
+                before = powers_of.get(key, (0, 0))
+                powers_of[key] = (before[0] + p, before[1] + q)
+            fields = tuple((key, *pq) for key, pq in sorted(powers_of.items()))
+            _add(found, fields, x * y)
+    return found
+
+
+def derivative(
+    polynomial: FieldPolynomial, mode: int, conjugated: bool = False
+) -> FieldPolynomial:
+    """The derivative by the field of a mode, or by its conjugate."""
+    found: FieldPolynomial = {}
+    for fields, value in polynomial.items():
+        for place, (key, p, q) in enumerate(fields):
+            power = p if conjugated else q
+            if key != mode or not power:
+                continue
+            rest = (key, p - 1, q) if conjugated else (key, p, q - 1)
+            kept = (rest,) if rest[1] or rest[2] else ()
+            _add(found, (*fields[:place], *kept, *fields[place + 1 :]), value * power)
+    return found
+
+
+def modes_of(polynomial: FieldPolynomial) -> set[int]:
+    """The modes whose fields appear."""
+    return {key for fields in polynomial for key, _, _ in fields}
+
+
 def conjugate(polynomial: FieldPolynomial, ring: Ring) -> FieldPolynomial:
     """Complex conjugate."""
     return {

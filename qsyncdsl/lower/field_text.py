@@ -8,7 +8,12 @@ from typing import Any
 import sympy
 
 from qsyncdsl.algebra.fields import FieldSystem
-from qsyncdsl.algebra.phase_space import FieldMonomial, FieldPolynomial
+from qsyncdsl.algebra.phase_space import (
+    FieldMonomial,
+    FieldPolynomial,
+    derivative,
+    modes_of,
+)
 from qsyncdsl.lower.phase_space import FieldEquations
 
 
@@ -72,6 +77,93 @@ def _factor_latex(system: FieldSystem, position: int, p: int, q: int) -> str:
     return text
 
 
+def gaussian_texts(
+    system: FieldSystem, equations: FieldEquations, normal: Any, anomalous: Any
+) -> tuple[tuple[str, str], ...]:
+    """Drift, drift linearized about it (the Jacobian), and noise."""
+    found = list(_drift(system, equations))
+    targets: dict[str, list[str]] = {}
+    for group, position, polynomial in _once(system, equations):
+        for text in _linearized(system, polynomial):
+            text = f"Σ_k {text}" if group.edges else text
+            targets.setdefault(_label(system, position), []).append(text)
+    for label, texts in targets.items():
+        found.append((f"dδ{label}/dt", " + ".join(texts).replace("+ -", "- ")))
+    for entries, mark in ((normal, "*"), (anomalous, "")):
+        for group, pairs in entries.items():
+            where = " for each edge" if group.edges else ""
+            for (k, m), polynomial in pairs.items():
+                if k <= m:
+                    left = f"⟨dξ_{_label(system, k)} dξ{mark}_{_label(system, m)}⟩/dt"
+                    found.append((left, polynomial_text(system, polynomial) + where))
+    return tuple(found)
+
+
+def gaussian_latex(
+    system: FieldSystem, equations: FieldEquations, normal: Any, anomalous: Any
+) -> str:
+    """The same in LaTeX."""
+    lines = []
+    for group, position, polynomial in _once(system, equations):
+        total = _polynomial_latex(system, polynomial)
+        if group.edges:
+            total = rf"\sum_{{k\sim j}}\left[{total}\right]"
+        lines.append(
+            rf"  \dot{{{_symbol(system, position)}}} &\mathrel{{+}}= {total}, \\"
+        )
+    for group, position, polynomial in _once(system, equations):
+        parts = []
+        for key in sorted(modes_of(polynomial)):
+            for star in (False, True):
+                slope = derivative(polynomial, key, star)
+                if slope:
+                    mark = "^*" if star else ""
+                    text = _polynomial_latex(system, slope)
+                    parts.append(
+                        rf"\left({text}\right)\delta{_symbol(system, key)}{mark}"
+                    )
+        total = " + ".join(parts)
+        if group.edges:
+            total = rf"\sum_{{k\sim j}}\left[{total}\right]"
+        lines.append(
+            rf"  \delta\dot{{{_symbol(system, position)}}} &\mathrel{{+}}= {total}, \\"
+        )
+    for entries, mark in ((normal, "^*"), (anomalous, "")):
+        for pairs in entries.values():
+            for (k, m), polynomial in pairs.items():
+                if k <= m:
+                    pair = rf"d\xi_{{{_symbol(system, k)}}}\,d\xi{mark}_{{{_symbol(system, m)}}}"
+                    text = _polynomial_latex(system, polynomial)
+                    lines.append(
+                        rf"  \langle {pair}\rangle &= \left[{text}\right]dt, \\"
+                    )
+    return "\n".join([r"\begin{align}", *lines, r"\end{align}"]) + "\n"
+
+
+def _once(
+    system: FieldSystem, equations: FieldEquations
+) -> Iterator[tuple[Any, int, FieldPolynomial]]:
+    """Every drift once: of an edge whose ends are alike the first one."""
+    for group, polynomials in equations.drift.items():
+        for position, polynomial in polynomials.items():
+            slot = system.slots.get(position)
+            second = slot is not None and slot.slot == 1
+            if not (
+                group.edges and second and _mirrored(system, polynomials, position)
+            ):
+                yield group, position, polynomial
+
+
+def _linearized(system: FieldSystem, polynomial: FieldPolynomial) -> Iterator[str]:
+    for key in sorted(modes_of(polynomial)):
+        for star in (False, True):
+            slope = derivative(polynomial, key, star)
+            if slope:
+                text = polynomial_text(system, slope)
+                text = f"({text})" if len(slope) > 1 else text
+                yield f"{text}·δ{_label(system, key)}{'†' if star else ''}"
+
+
 def _symbol(system: FieldSystem, position: int) -> str:
     """alpha with the label of the mode as index."""
     label = (
@@ -87,8 +179,8 @@ def dropped_texts(system: FieldSystem, equations: FieldEquations) -> tuple[str, 
     """The terms of the Wigner equation that are left out."""
     found = []
     for group, terms in equations.dropped.items():
-        for derivative, polynomial in terms.items():
-            orders = [(k, i, j) for k, i, j in derivative]
+        for place, polynomial in terms.items():
+            orders = [(k, i, j) for k, i, j in place]
             if _conjugate_comes_first(orders):
                 continue
             marks = "".join(

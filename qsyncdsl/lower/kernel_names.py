@@ -88,30 +88,32 @@ class KernelNames:
         """A coefficient in the source: hoisted, or from a table where it differs by site."""
         index = self.index(expression)
         real, imaginary = parts(expression)
-        roles = {
-            role: name
-            for (name, role), symbol in self._roles.items()
-            if symbol in sympy.sympify(expression).free_symbols
-        }
-        if not roles:
+        k = self.by_site(expression, sites)
+        if k is None:
             self._used.add(index)
             return Factor(
                 f"c{index}r" if real else None, f"c{index}i" if imaginary else None
             )
-        gather = {
-            str(symbol): sites[role]
-            for (name, role), symbol in self._roles.items()
-            if symbol in sympy.sympify(expression).free_symbols
-        }
-        key = (index, tuple(sorted((n, id(v)) for n, v in gather.items())))
-        if key not in self._varying_of:
-            self._varying_of[key] = len(self.varying)
-            self.varying.append(Varying(index, gather))
-        k = self._varying_of[key]
         return Factor(
             f"wr[{k}, {place}]" if real else None,
             f"wi[{k}, {place}]" if imaginary else None,
         )
+
+    def by_site(self, expression: Any, sites: Mapping[str, np.ndarray]) -> int | None:
+        """The number of a coefficient that differs from site to site; None for the others."""
+        gather = {
+            str(symbol): sites[role]
+            for (_, role), symbol in self._roles.items()
+            if symbol in sympy.sympify(expression).free_symbols
+        }
+        if not gather:
+            return None
+        index = self.index(expression)
+        key = (index, tuple(sorted((n, id(v)) for n, v in gather.items())))
+        if key not in self._varying_of:
+            self._varying_of[key] = len(self.varying)
+            self.varying.append(Varying(index, gather))
+        return self._varying_of[key]
 
     def table(self, key: Any, rows: np.ndarray) -> int:
         """The number of a table; the same for the same key."""

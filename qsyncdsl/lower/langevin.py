@@ -53,10 +53,7 @@ def _lowered(system: FieldSystem, equations: FieldEquations, title: str) -> Lowe
     channels = noise.channels()
     coefficients, keys = coefficient_source(names.expressions, names.sortable())
     problem = FieldProblem(
-        families=tuple(
-            FieldFamily(f.name, f.offset, f.size, *_shape(f.domain))
-            for f in system.families
-        ),
+        families=field_families(system),
         coefficients=coefficients,
         source=source,
         varying=tuple(names.varying),
@@ -71,6 +68,14 @@ def _lowered(system: FieldSystem, equations: FieldEquations, title: str) -> Lowe
         title=title,
     )
     return Lowered(problem, tuple(names.plain(key) for key in keys))
+
+
+def field_families(system: FieldSystem) -> tuple[FieldFamily, ...]:
+    """The rows of each declared mode."""
+    return tuple(
+        FieldFamily(f.name, f.offset, f.size, *_shape(f.domain))
+        for f in system.families
+    )
 
 
 def _shape(domain: Any) -> tuple[tuple[int, ...], bool]:

@@ -73,6 +73,9 @@ class MeasureEvaluator(OperatorEvaluator):
         self.located = located or {}
         self._known: dict[str, Any] = {}
         self._paths = ""
+        # times over which values are averaged unless a measure takes them as a series
+        self._averaged = getattr(scenes[0], "averaged", None) if self.series else None
+        self._as_series = False
 
     # ── names ────────────────────────────────────────────────────────────────────────────────
 
@@ -97,11 +100,12 @@ class MeasureEvaluator(OperatorEvaluator):
     def measure(self, name: str) -> Any:
         """The value of a measure; an indexed one is a dict from index to value."""
         if name not in self._known:
-            before, self._paths = self._paths, ""
+            before = self._paths, self._as_series
+            self._paths, self._as_series = "", False
             try:
                 self._known[name] = self._found(name)
             finally:
-                self._paths = before
+                self._paths, self._as_series = before
         return self._known[name]
 
     def _found(self, name: str) -> Any:
@@ -149,8 +153,14 @@ class MeasureEvaluator(OperatorEvaluator):
         values = [scene.expect(operator) for scene in self.scenes]
         if self.series:
             found = np.array(values)
-            return found.real if operator.is_hermitian() else found
+            return self._mean(found.real if operator.is_hermitian() else found)
         return values[0].real if _hermitian(operator) else values[0]
+
+    def _mean(self, series: np.ndarray) -> Any:
+        """A series in time, or its mean where only that is asked for."""
+        if self._averaged is None or self._as_series:
+            return series
+        return series[self._averaged].mean(axis=0)
 
     def _on_paths(self, operator: Polynomial) -> np.ndarray:
         """<O> in the state of each trajectory, shape (R, T), or its mean at each time."""
@@ -243,11 +253,13 @@ class MeasureEvaluator(OperatorEvaluator):
         if not word.available:
             fail("E643", node, f"'{name}' is not implemented yet")
         given = signature.bind(word, node.arguments, node)
-        before, self._paths = self._paths, _PATHS.get(name, "")
+        before = self._paths, self._as_series
+        self._paths = _PATHS.get(name, "")
+        self._as_series = self._as_series or name in _OF_SERIES
         try:
             return self._word(word, given, node, scope, frame)
         finally:
-            self._paths = before
+            self._paths, self._as_series = before
 
     def _word(
         self, word: Word, given: Any, node: tree.Call, scope: Scope, frame: Frame
@@ -271,11 +283,9 @@ class MeasureEvaluator(OperatorEvaluator):
                 signature.call(function, (scene,), word, values)
                 for scene in self.scenes
             ]
-            return (
-                np.array(found)
-                if not isinstance(found[0], Distribution | PhaseSpaceMap)
-                else found[-1]
-            )
+            if isinstance(found[0], Distribution | PhaseSpaceMap):
+                return found[-1]
+            return self._mean(np.array(found))
         except SolveError as fault:
             d = fault.diagnostic
             raise ModelError(

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
 
 Parts = tuple[int, ...]
@@ -15,11 +16,15 @@ _ROUNDING = 1e-13
 
 def entropy(scene: Scene, part: Parts | None = None) -> float:
     r"""Von Neumann entropy $-\operatorname{Tr}\rho\ln\rho$ of some parts, or of all."""
+    if gaussian.gaussian(scene):
+        return gaussian.entropy(scene, part or ())
     return von_neumann(_state(scene, part))
 
 
 def purity(scene: Scene, part: Parts | None = None) -> float:
     r"""$\operatorname{Tr}\rho^2$ of some parts, or of all."""
+    if gaussian.gaussian(scene):
+        return float(np.exp(-gaussian.renyi(scene, part or ())))
     return float((np.abs(_state(scene, part)) ** 2).sum())
 
 
@@ -28,6 +33,9 @@ def mutual_information(
 ) -> float:
     r"""$I = S(A) + S(B) - S(AB)$; `renyi2` takes $S_2 = -\ln\operatorname{Tr}\rho^2$."""
     _refuse_overlap(A, B)
+    if gaussian.gaussian(scene):
+        of = gaussian.renyi if kind == "renyi2" else gaussian.entropy
+        return of(scene, A) + of(scene, B) - of(scene, (*A, *B))
     states = [_state(scene, parts) for parts in (A, B, (*A, *B))]
     if kind == "renyi2":
         first, second, both = (
@@ -46,6 +54,8 @@ def negativity(scene: Scene, A: Parts, B: Parts) -> float:
 
 def log_negativity(scene: Scene, A: Parts, B: Parts) -> float:
     r"""$E_N = \ln\lVert\rho^{T_A}\rVert_1 = \ln(1 + 2\mathcal{N})$."""
+    if gaussian.gaussian(scene):
+        return gaussian.log_negativity(scene, A, B)
     return float(np.log1p(2 * negativity(scene, A, B)))
 
 
@@ -95,9 +105,11 @@ def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> float:
     Raises:
         SolveError: E604 unless both parts have two levels.
     """
-    dims = scene.state.dims
     from scipy.optimize import minimize
 
+    if gaussian.gaussian(scene):
+        return gaussian.discord(scene, a, b, measured)
+    dims = scene.state.dims
     if (dims[a], dims[b]) != (2, 2):
         raise SolveError(
             Diagnostic("E604", "discord of a density matrix is for two qubits")

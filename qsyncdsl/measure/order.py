@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.measure.ensemble import FieldScene, sampled
+from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.gaussian import gaussian
 
 
 def order_parameter(scene: Any, modes: tuple[int, ...]) -> float:
@@ -74,7 +75,7 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
 
 def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
     """Samples of some modes, shape (n, R, T)."""
-    if not sampled(scene):
+    if not sampled(scene) and not gaussian(scene):
         raise SolveError(
             Diagnostic(
                 "E613",
@@ -82,7 +83,7 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
                 help="solve by 'langevin' or 'classical'",
             )
         )
-    found: FieldScene = scene
+    found: Any = scene
     first, count = modes[0], len(modes)
     if tuple(modes) == tuple(range(first, first + count)):
         return np.asarray(found.samples[first : first + count])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import density_map
@@ -23,6 +24,8 @@ def wigner(
     Raises:
         SolveError: E606 for a part that is not a boson.
     """
+    if gaussian.gaussian(scene):
+        return gaussian.density(scene, a, extent, points, 0.0)
     if sampled(scene):
         return density_map(scene.samples[a], extent, points)
     from qutip import Qobj
@@ -50,6 +53,8 @@ def husimi(
     Raises:
         SolveError: E606 for a part that is not a boson.
     """
+    if gaussian.gaussian(scene):
+        return gaussian.density(scene, a, extent, points, 0.5)
     rho = _boson_state(scene, a, "husimi")
     n = np.arange(len(rho))
     axis = np.linspace(-extent, extent, points)

@@ -8,6 +8,7 @@ import numpy as np
 
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
 
 
@@ -18,6 +19,8 @@ def sync_complete(scene: Scene, a: int, b: int) -> float:
     References:
         A. Mari et al., Phys. Rev. Lett. 111, 103605 (2013).
     """
+    if gaussian.gaussian(scene):
+        return gaussian.sync_complete(scene, a, b)
     x, y = scene.boson(a, "sync_complete"), scene.boson(b, "sync_complete")
     na, nb = scene.expect(x.dag() * x).real, scene.expect(y.dag() * y).real
     return float(1 / (1 + na + nb - 2 * scene.expect(x.dag() * y).real))
@@ -34,6 +37,8 @@ def sync_phase(scene: Scene, a: int, b: int) -> float:
     References:
         A. Mari et al., Phys. Rev. Lett. 111, 103605 (2013).
     """
+    if gaussian.gaussian(scene):
+        return gaussian.sync_phase(scene, a, b)
     turned = []
     for part in (a, b):
         lower = scene.boson(part, "sync_phase")
@@ -62,6 +67,8 @@ def covariance(scene: Scene, parts: Any) -> Any:
     listed = parts if len(parts) > 1 or not isinstance(parts[0], tuple) else parts[0]
     if all(isinstance(x, Polynomial) for x in listed) and len(listed) == 2:
         return _covariance(scene, listed[0], listed[1])
+    if gaussian.gaussian(scene):
+        return tuple(tuple(float(x) for x in row) for row in scene.block(listed))
     operators: list[Polynomial] = []
     for part in listed:
         operators += [scene.letter(part, "q"), scene.letter(part, "p")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
@@ -71,12 +72,17 @@ def call(
     values: dict[str, Any],
 ) -> Any:
     """Call the object behind a word; its parameters stand in the order of the signature."""
-    names = list(inspect.signature(function).parameters)[len(before) :]
+    names = _parameters(function)[len(before) :]
     order = {
         argument.name: name
         for argument, name in zip(word.arguments, names, strict=False)
     }
     return function(*before, **{order[name]: value for name, value in values.items()})
+
+
+@lru_cache(maxsize=512)
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
 
 
 def _named(

@@ -256,6 +256,7 @@ methods = Registry(
             f"{_TIME}, relax: real = 0",
             "moments",
             "classical trajectory and covariance matrix",
+            "qsyncdsl.run.methods:gaussian",
         ),
         word(
             "cumulants",

@@ -15,12 +15,14 @@ from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.states import initial_fields, initial_state
 from qsyncdsl.algebra.system import System
 from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
+from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
 from qsyncdsl.lower.langevin import classical as lower_classical
 from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
+from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
@@ -246,4 +248,24 @@ fokkerplanck = Method(
     _density_scene,
     build=build_fields,
     start=lambda evaluator, initials, system, needed: None,
+)
+
+
+# ── moments ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _gaussian_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.gaussian import GaussianSolver
+
+    return GaussianSolver(problem)
+
+
+gaussian = Method(
+    lower_gaussian,
+    _gaussian_solver,
+    lambda result, stage: gaussian_scenes(
+        result, stage.space, stage.hbar, stage.options
+    ),
+    build=build_fields,
+    start=_field_start,
 )

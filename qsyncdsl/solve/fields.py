@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import FieldProblem, Point
+from qsyncdsl.problem import FieldProblem, GaussianProblem, Point
 from qsyncdsl.solve.coefficients import compiled
 
 
@@ -23,7 +23,7 @@ class Numbers:
         baths: Factors of the covariance of the shared noises, each (2m, 2m).
     """
 
-    problem: FieldProblem
+    problem: FieldProblem | GaussianProblem
     values: tuple[Any, ...]
     c: np.ndarray
     w: np.ndarray
@@ -39,7 +39,7 @@ class Numbers:
         return _scalars(self.problem, self.values, time)
 
 
-def numbers(problem: FieldProblem, point: Point) -> Numbers:
+def numbers(problem: FieldProblem | GaussianProblem, point: Point) -> Numbers:
     """Evaluate everything that depends on parameters.
 
     Raises:
@@ -53,11 +53,14 @@ def numbers(problem: FieldProblem, point: Point) -> Numbers:
     for row, varying in enumerate(problem.varying):
         found = _varying(problem, point.values, varying.coefficient, varying.gather)
         w[row, : len(found)] = found
-    baths = tuple(_bath(channel.entries, c) for channel in problem.channels)
+    channels = getattr(problem, "channels", ())
+    baths = tuple(_bath(channel.entries, c) for channel in channels)
     return Numbers(problem, point.values, c, w, baths)
 
 
-def _scalars(problem: FieldProblem, values: tuple[Any, ...], time: float) -> np.ndarray:
+def _scalars(
+    problem: FieldProblem | GaussianProblem, values: tuple[Any, ...], time: float
+) -> np.ndarray:
     """f_k(p, t); those with parameters of sites are left at the first site."""
     first = tuple(v[0] if isinstance(v, np.ndarray) else v for v in values)
     found = compiled(problem.coefficients.source)(first, time)
@@ -65,7 +68,7 @@ def _scalars(problem: FieldProblem, values: tuple[Any, ...], time: float) -> np.
 
 
 def _varying(
-    problem: FieldProblem,
+    problem: FieldProblem | GaussianProblem,
     values: tuple[Any, ...],
     index: int,
     gather: Mapping[str, np.ndarray],
@@ -172,6 +175,54 @@ def sampling(
     room = max(_SAMPLES // max(fields * realizations, 1), 20)
     count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
     return Sampling(np.linspace(low, high, count + 1)[1:], False)
+
+
+# Times between 0 and `time = T` at which moments are kept, at most and at least.
+_MOMENT_TIMES = (200, 8000)
+
+
+def sampling_of_moments(options: Mapping[str, Any], size: int, room: int) -> np.ndarray:
+    """Times at which moments are kept: `times`, or a grid from 0 to `time`.
+
+    Args:
+        size: Bytes of the moments at one time.
+        room: Bytes of all of them.
+
+    Raises:
+        SolveError: E510, E511 for times, E512 if they do not fit.
+    """
+    most = max(room // size, 1)
+    if "times" in options:
+        times = np.atleast_1d(np.asarray(options["times"], dtype=float))
+        if times[0] < 0 or np.any(np.diff(times) <= 0):
+            raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
+        if len(times) > most:
+            message = (
+                f"moments at {len(times)} times need {len(times) * size / 2**30:.1f} GB"
+            )
+            raise SolveError(
+                Diagnostic("E512", message, help=f"ask for at most {most} times")
+            )
+        return times
+    end = float(options.get("time", 0) or 0)
+    if end <= 0:
+        raise SolveError(
+            Diagnostic(
+                "E510",
+                "how long shall the moments evolve?",
+                help="write time = T (averages, after burn_in) or times = linspace(0, T, n)",
+            )
+        )
+    low, high = options.get("window") or (options.get("burn_in", 0.0), end)
+    if not 0 <= float(low) < float(high) <= end * (1 + 1e-12):
+        message = (
+            f"the window {float(low):g}..{float(high):g} does not lie within 0..{end:g}"
+        )
+        raise SolveError(Diagnostic("E511", message))
+    if most < _MOMENT_TIMES[0]:
+        message = f"moments at one time need {size / 2**20:.0f} MB"
+        raise SolveError(Diagnostic("E512", message, help="ask for few times = [...]"))
+    return np.linspace(0.0, end, min(most, _MOMENT_TIMES[1]) + 1)
 
 
 def protocol_warnings(options: Mapping[str, Any]) -> tuple[Diagnostic, ...]:

@@ -13,13 +13,17 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem
 from qsyncdsl.resources import cache_folder
-from qsyncdsl.solve import draws, stepping
+from qsyncdsl.solve import dormand_prince, draws, stepping
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -53,6 +57,48 @@ def kernel_source(
 def random_source(lanes: int, noise: int = 0) -> str:
     """The text of a module that only has `fill(state, z, rows)` and `draw`."""
     return _module(_random(noise), lanes, 0, True, False)
+
+
+def integrator_source(pieces: Sequence[str], lanes: int = 1, sums: int = 0) -> str:
+    """The text of a module with `integrate` for the `right(y, data, out)` among some pieces."""
+    loop = [
+        inspect.getsource(f) for f in (dormand_prince.combine, dormand_prince.integrate)
+    ]
+    return _module([*pieces, *loop], lanes, sums, False, True)
+
+
+def integrate(
+    source: str,
+    first: np.ndarray,
+    times: np.ndarray,
+    data: Any,
+    tolerance: tuple[float, float],
+) -> np.ndarray:
+    """Values of y at times, shape (T, n), by a module of `integrator_source`.
+
+    Args:
+        tolerance: Relative and absolute.
+
+    Raises:
+        SolveError: E514 where the integration fails.
+    """
+    from scipy.integrate import DOP853
+
+    tableau = tuple(
+        np.ascontiguousarray(getattr(DOP853, name))
+        for name in ("A", "B", "E3", "E5", "A_EXTRA", "D")
+    )
+    call = compiled(source, "integrate")
+    found, _, reached = call(first, times, *tolerance, tableau, data)
+    if reached < times[-1] * (1 - 1e-12) or not np.isfinite(found).all():
+        raise SolveError(
+            Diagnostic(
+                "E514",
+                f"the integration ended at t = {reached:.4g}",
+                help="does a field or its variance grow without bound?",
+            )
+        )
+    return np.asarray(found)
 
 
 def _random(noise: int) -> list[str]:

@@ -1,0 +1,191 @@
+r"""Classical trajectory and covariance matrix, integrated together.
+
+$$ \dot\alpha = A(\alpha), \qquad \dot C = J C + C J^T + D , $$
+
+with real quadratures $R = (q_1, p_1, q_2, \dots)$, $a = (q + ip)/\sqrt2$, J the Jacobian of A and D the
+diffusion at $\alpha(t)$; vacuum has $C = \tfrac12$.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import GaussianProblem, Point
+from qsyncdsl.result import GaussianResult, Trust
+from qsyncdsl.solve.fields import numbers, sampling_of_moments
+from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
+from qsyncdsl.solve.polynomials import Sum, derivative, pieces, with_numbers
+
+_RELATIVE, _ABSOLUTE = 1e-10, 1e-10
+# Bytes of covariance matrices that are kept.
+_ROOM = 1 << 30
+
+
+class GaussianSolver:
+    """Solves for means and covariances of one problem at many points."""
+
+    def __init__(self, problem: GaussianProblem) -> None:
+        self.problem = problem
+
+    def solve(self, point: Point) -> GaussianResult:
+        """Integrate from a product of coherent or thermal states.
+
+        With `relax = T` the mean fields run for a time T before; then the covariance starts as that
+        of coherent or thermal states, and times count from there.
+
+        Raises:
+            SolveError: E510-E512 for times, E514 where the integration fails.
+        """
+        assert point.initial is not None
+        count = self.problem.count
+        chosen = sampling_of_moments(point.options, 8 * (2 * count) ** 2, _ROOM)
+        flow = _Flow(self.problem, point)
+        alpha = point.initial[0].astype(complex)
+        relax = float(point.options.get("relax", 0) or 0)
+        if relax > 0:
+            alpha = flow.means(alpha, 0.0, relax)
+        widths = np.repeat(point.initial[1].real, 2)
+        means, covariances = flow.moments(alpha, np.diag(widths), relax, chosen)
+        return GaussianResult(
+            self.problem.families,
+            chosen,
+            means,
+            covariances,
+            _trust(covariances, flow, means[-1]),
+        )
+
+
+class _Flow:
+    """The right sides with the numbers of one point."""
+
+    def __init__(self, problem: GaussianProblem, point: Point) -> None:
+        self.problem = problem
+        self.count = problem.count
+        self.values = numbers(problem, point)
+        self._sums: tuple[Sum, ...] = ()
+        self._at(0.0)
+
+    def _at(self, time: float) -> None:
+        """Coefficients at a time."""
+        if self._sums and not self.values.moving:
+            return
+        c = self.values.at(time) if self.values.moving else self.values.c
+        problem, w = self.problem, self.values.w
+        drift = with_numbers(problem.drift, c, w)
+        self._sums = (
+            drift,
+            derivative(drift, self.count, False),
+            derivative(drift, self.count, True),
+            with_numbers(problem.normal, c, w),
+            with_numbers(problem.anomalous, c, w),
+        )
+
+    def means(self, alpha: np.ndarray, start: float, end: float) -> np.ndarray:
+        """The mean fields alone, from one time to another."""
+        times = np.array([end - start])
+        found = self._integrate("means_right", 1, alpha.view(float), times, start)
+        return np.ascontiguousarray(found[-1]).view(complex)
+
+    def moments(
+        self, alpha: np.ndarray, covariance: np.ndarray, start: float, times: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means, shape (T, F), and covariances, shape (T, 2F, 2F), at `start + times`."""
+        n = self.count
+        first = np.concatenate([alpha.view(float), covariance.reshape(-1)])
+        found = self._integrate("moments_right", 5, first, times, start)
+        means = np.ascontiguousarray(found[:, : 2 * n]).view(complex)
+        return means, found[:, 2 * n :].reshape(-1, 2 * n, 2 * n)
+
+    def _integrate(
+        self, name: str, sums: int, first: np.ndarray, times: np.ndarray, start: float
+    ) -> np.ndarray:
+        source = integrator_source(pieces(name))
+        if not self.values.moving:
+            data = self._data(sums)
+            return integrate(source, first, times, data, (_RELATIVE, _ABSOLUTE))
+        right = compiled(source, name)
+
+        def moving(time: float, y: np.ndarray) -> np.ndarray:
+            self._at(time)
+            out = np.empty(len(y))
+            right(y, self._data(sums), out)
+            return out
+
+        found = solve_ivp(
+            moving,
+            (start, start + float(times[-1])),
+            first,
+            method="DOP853",
+            t_eval=start + times,
+            rtol=_RELATIVE,
+            atol=_ABSOLUTE,
+        )
+        if not found.success or not np.isfinite(found.y).all():
+            reached = found.t[-1] if len(found.t) else start
+            message = f"the integration ended at t = {reached:.4g}"
+            raise SolveError(Diagnostic("E514", message))
+        return np.ascontiguousarray(found.y.T)
+
+    def _data(self, sums: int) -> Any:
+        arrays = tuple(s.arrays for s in self._sums[:sums])
+        return arrays[0] if sums == 1 else arrays
+
+    def jacobian(self, alpha: np.ndarray) -> np.ndarray:
+        """J at some mean fields, in quadratures, shape (2F, 2F)."""
+        return _quadratures(self._sums[1].at(alpha), self._sums[2].at(alpha))
+
+
+def _quadratures(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The real form of b' = P b + Q b^*."""
+    n = len(p)
+    found = np.empty((2 * n, 2 * n))
+    found[0::2, 0::2] = (p + q).real
+    found[0::2, 1::2] = (q - p).imag
+    found[1::2, 0::2] = (p + q).imag
+    found[1::2, 1::2] = (p - q).real
+    return found
+
+
+def _trust(covariances: np.ndarray, flow: _Flow, alpha: np.ndarray) -> Trust:
+    """Heisenberg's relation at the end, and directions in which fluctuations are not bound."""
+    n = flow.count
+    omega = np.kron(np.eye(n), [[0.0, 1.0], [-1.0, 0.0]])
+    smallest = float(np.linalg.eigvalsh(covariances[-1] + 0.5j * omega).min())
+    growth = float(np.linalg.eigvals(flow.jacobian(alpha)).real.max())
+    warnings = []
+    scale = float(np.abs(covariances[-1]).max())
+    if smallest < -1e-7 * max(scale, 1.0):
+        warnings.append(
+            Diagnostic(
+                "W520",
+                f"the covariance violates the uncertainty relation by {-smallest:.2g}",
+                help="the linearized noise is too weak here; compare with 'steadystate'",
+            )
+        )
+    if len(covariances) > 2:
+        third = max(len(covariances) // 3, 1)
+        before, after = (
+            float(np.trace(c)) for c in (covariances[-third], covariances[-1])
+        )
+        if after > 1.1 * before and after > 2 * n:
+            warnings.append(
+                Diagnostic(
+                    "W521",
+                    f"the variances still grow: {after / before:.2f} times over the last third of the run",
+                    help="along a limit cycle the common phase is not bound (a neutral direction):"
+                    " averages depend on their window; state it",
+                )
+            )
+    return Trust(
+        {
+            "tolerance": _RELATIVE,
+            "uncertainty_margin": smallest,
+            "largest_growth_rate": growth,
+        },
+        {"scheme": "DOP853", "start": "product of coherent or thermal states"},
+        tuple(warnings),
+    )

@@ -1,0 +1,82 @@
+"""Values and derivatives of polynomials that are kept as flat arrays of terms."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.problem import Terms
+from qsyncdsl.solve import right_sides
+from qsyncdsl.solve.kernels import compiled, integrator_source
+
+# Arrays of one polynomial as compiled functions take them.
+Arrays = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A polynomial with numbers as coefficients.
+
+    Attributes:
+        arrays: target, coefficients, start, fields, p, q.
+        shape: Of its value.
+    """
+
+    arrays: Arrays
+    shape: tuple[int, ...]
+
+    def at(self, z: np.ndarray) -> np.ndarray:
+        """The value at fields z, shape (F,)."""
+        out = np.zeros(int(np.prod(self.shape)), dtype=complex)
+        _add_terms()(*self.arrays, z, out)
+        return out.reshape(self.shape)
+
+
+def with_numbers(terms: Terms, c: np.ndarray, w: np.ndarray) -> Sum:
+    """A polynomial with its coefficients: c, shape (K,), or w, shape (V, n), by site."""
+    uniform = c[np.maximum(terms.coefficient, 0)] if len(c) else 0.0
+    by_site = w[terms.varying[0], terms.varying[1]]
+    values = np.where(terms.coefficient >= 0, uniform, by_site).astype(complex)
+    arrays = (terms.target, values, terms.start, terms.fields, terms.p, terms.q)
+    return Sum(arrays, terms.shape)
+
+
+def derivative(polynomial: Sum, count: int, conjugated: bool) -> Sum:
+    r"""$\partial y_t/\partial z_f$ or $\partial y_t/\partial z_f^*$, shape (*shape, count)."""
+    target, values, start, fields, p, q = polynomial.arrays
+    lengths = np.diff(start)
+    term_of = np.repeat(np.arange(len(target)), lengths)
+    powers = p if conjugated else q
+    chosen = np.flatnonzero(powers > 0)
+    terms = term_of[chosen]
+    new_lengths = lengths[terms]
+    new_start = np.concatenate([[0], np.cumsum(new_lengths)]).astype(np.int64)
+    # the factors of each chosen term, with one power less in the chosen factor
+    inside = np.arange(new_start[-1]) - np.repeat(new_start[:-1], new_lengths)
+    source = np.repeat(start[terms], new_lengths) + inside
+    reduced = [p[source].copy(), q[source].copy()]
+    reduced[0 if conjugated else 1][new_start[:-1] + chosen - start[terms]] -= 1
+    arrays = (
+        target[terms] * count + fields[chosen],
+        values[terms] * powers[chosen],
+        new_start,
+        fields[source],
+        *reduced,
+    )
+    return Sum(arrays, (*polynomial.shape, count))
+
+
+@lru_cache(maxsize=1)
+def _add_terms() -> Any:
+    return compiled(integrator_source(pieces("means_right")), "add_terms")
+
+
+def pieces(right: str) -> list[str]:
+    """Source of a right side of `right_sides` under the name `right`, with what it needs."""
+    names = ["add_terms", "means_right", *([right] if right != "means_right" else [])]
+    found = [inspect.getsource(getattr(right_sides, name)) for name in names]
+    return [*found, f"right = {right}\n"]

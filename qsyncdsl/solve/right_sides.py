@@ -1,0 +1,71 @@
+"""Right sides of moment equations, compiled together with the integrator; read as text.
+
+The functions do not depend on the model, so that they are compiled once.
+"""
+
+# mypy: ignore-errors
+
+import numpy as np
+
+
+def add_terms(target, values, start, fields, p, q, z, out):
+    """Add all terms at the fields z to `out`, flat."""
+    for n in range(len(target)):
+        product = values[n]
+        for k in range(start[n], start[n + 1]):
+            x = z[fields[k]]
+            conjugate = np.conj(x)
+            for _ in range(q[k]):
+                product *= x
+            for _ in range(p[k]):
+                product *= conjugate
+        out[target[n]] += product
+
+
+def means_right(y, data, out):
+    """Mean fields alone, real and imaginary parts interleaved."""
+    n = len(y) // 2
+    z = np.empty(n, dtype=np.complex128)
+    rate = np.zeros(n, dtype=np.complex128)
+    for k in range(n):
+        z[k] = y[2 * k] + 1j * y[2 * k + 1]
+    target, values, start, fields, p, q = data
+    add_terms(target, values, start, fields, p, q, z, rate)
+    for k in range(n):
+        out[2 * k] = rate[k].real
+        out[2 * k + 1] = rate[k].imag
+
+
+def moments_right(y, data, out):
+    """Means and covariance: rates of the first, J C + C J' + D of the second."""
+    means, slope, other, normal, anomalous = data
+    # 2 n + 4 n^2 numbers
+    n = int((np.sqrt(1.0 + 4.0 * len(y)) - 1.0) / 4.0 + 0.5)
+    means_right(y[: 2 * n], means, out[: 2 * n])
+    z = np.empty(n, dtype=np.complex128)
+    for k in range(n):
+        z[k] = y[2 * k] + 1j * y[2 * k + 1]
+    found = np.zeros((4, n * n), dtype=np.complex128)
+    for place, polynomial in enumerate((slope, other, normal, anomalous)):
+        target, values, start, fields, p, q = polynomial
+        add_terms(target, values, start, fields, p, q, z, found[place])
+    jacobian = np.empty((2 * n, 2 * n))
+    noise = np.empty((2 * n, 2 * n))
+    for k in range(n):
+        for m in range(n):
+            p, q = found[0, k * n + m], found[1, k * n + m]
+            jacobian[2 * k, 2 * m] = (p + q).real
+            jacobian[2 * k, 2 * m + 1] = (q - p).imag
+            jacobian[2 * k + 1, 2 * m] = (p + q).imag
+            jacobian[2 * k + 1, 2 * m + 1] = (p - q).real
+            # q = (b + b*)/sqrt 2, p = (b - b*)/(i sqrt 2)
+            e, s = found[2, k * n + m], found[3, k * n + m]
+            noise[2 * k, 2 * m] = (e + s).real
+            noise[2 * k, 2 * m + 1] = (s - e).imag
+            noise[2 * k + 1, 2 * m] = (s + e).imag
+            noise[2 * k + 1, 2 * m + 1] = (e - s).real
+    half = np.dot(jacobian, y[2 * n :].reshape((2 * n, 2 * n)))
+    for a in range(2 * n):
+        for b in range(2 * n):
+            symmetric = 0.5 * (noise[a, b] + noise[b, a])
+            out[2 * n + a * 2 * n + b] = half[a, b] + half[b, a] + symmetric
