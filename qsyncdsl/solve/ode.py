@@ -8,10 +8,17 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import numbers, protocol_warnings, sampling
-from qsyncdsl.solve.kernels import compiled, kernel_source
+from qsyncdsl.solve.fields import Numbers, numbers, protocol_warnings, sampling
+from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
 
 _TOLERANCE = 1e-9
+# Real parts of all fields, then imaginary parts.
+_RIGHT = """def right(y, data, out):
+    cr, ci, wr, wi, tables = data
+    n = len(y) // 2
+    re, im = y[:n].reshape((n, 1)), y[n:].reshape((n, 1))
+    drift(cr, ci, wr, wi, tables, re, im, out[:n].reshape((n, 1)), out[n:].reshape((n, 1)))
+"""
 
 
 class ClassicalSolver:
@@ -19,7 +26,9 @@ class ClassicalSolver:
 
     def __init__(self, problem: FieldProblem) -> None:
         self.problem = problem
-        self.kernel = compiled(kernel_source(problem, 1))
+        drift = problem.source[: problem.source.index("def advance(")]
+        self.source = integrator_source([drift, _RIGHT], 1, 2 * problem.sums)
+        self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
 
     def solve(self, point: Point) -> FieldResult:
         """Integrate from the initial means.
@@ -29,15 +38,47 @@ class ClassicalSolver:
         """
         assert point.initial is not None
         chosen = sampling(point.options, self.problem.count, 1, 0.05)
-        right = self._right_side(point)
         start = np.concatenate([point.initial[0].real, point.initial[0].imag])
         step = float(point.options.get("dt", 0) or np.inf)
+        values = numbers(self.problem, point)
+        if values.moving or np.isfinite(step):
+            found = self._by_scipy(values, start, chosen.times, step)
+        else:
+            data = (*_parts(values.c), *_parts(values.w), self.tables)
+            tolerance = (_TOLERANCE, 1e-12)
+            found = integrate(self.source, start, chosen.times, data, tolerance).T
+        size = self.problem.count
+        samples = (found[:size] + 1j * found[size:])[:, None, :]
+        facts = {
+            "scheme": "DOP853",
+            "start": "means of the initial state",
+            "protocol": "reset",
+        }
+        warnings = protocol_warnings(point.options)
+        trust = Trust({"tolerance": _TOLERANCE}, facts, warnings)
+        return FieldResult(
+            self.problem.families, chosen.times, samples, chosen.series, False, trust
+        )
+
+    def _by_scipy(
+        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float
+    ) -> np.ndarray:
+        """With a longest step, or with coefficients that depend on time; shape (2F, T)."""
+        right = compiled(self.source, "right")
+        fixed = (*_parts(values.w), self.tables)
+
+        def rates(time: float, y: np.ndarray) -> np.ndarray:
+            c = values.at(time) if values.moving else values.c
+            out = np.empty(len(y))
+            right(y, (*_parts(c), *fixed), out)
+            return out
+
         found = solve_ivp(
-            right,
-            (0.0, float(chosen.times[-1])),
+            rates,
+            (0.0, float(times[-1])),
             start,
             method="DOP853",
-            t_eval=chosen.times,
+            t_eval=times,
             rtol=_TOLERANCE,
             atol=1e-12,
             max_step=step,
@@ -50,39 +91,8 @@ class ClassicalSolver:
                     help="does a field grow without bound?",
                 )
             )
-        size = self.problem.count
-        samples = (found.y[:size] + 1j * found.y[size:])[:, None, :]
-        facts = {
-            "scheme": "DOP853",
-            "start": "means of the initial state",
-            "protocol": "reset",
-        }
-        warnings = protocol_warnings(point.options)
-        trust = Trust({"tolerance": _TOLERANCE}, facts, warnings)
-        return FieldResult(
-            self.problem.families, chosen.times, samples, chosen.series, False, trust
-        )
+        return np.asarray(found.y)
 
-    def _right_side(self, point: Point):  # type: ignore[no-untyped-def]
-        values = numbers(self.problem, point)
-        drift = self.kernel.py_func.__globals__["drift"]
-        tables = self.problem.tables or (np.zeros((1, 1), dtype=np.int64),)
-        wr, wi = (
-            np.ascontiguousarray(values.w.real),
-            np.ascontiguousarray(values.w.imag),
-        )
-        size = self.problem.count
-        fixed = np.ascontiguousarray(values.c.real), np.ascontiguousarray(values.c.imag)
 
-        def right(time: float, y: np.ndarray) -> np.ndarray:
-            cr, ci = fixed
-            if values.moving:
-                c = values.at(time)
-                cr, ci = np.ascontiguousarray(c.real), np.ascontiguousarray(c.imag)
-            out = np.empty((2, size, 1))
-            drift(
-                cr, ci, wr, wi, tables, y[:size, None], y[size:, None], out[0], out[1]
-            )
-            return out.reshape(-1)
-
-        return right
+def _parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.ascontiguousarray(values.real), np.ascontiguousarray(values.imag)
