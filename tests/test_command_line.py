@@ -75,9 +75,9 @@ def test_an_expectation_that_fails_is_exit_code_4(command, tmp_path):
 
 
 def test_a_method_of_a_later_day_is_skipped_by_name(command):
-    code, out, _ = command("run", "vdp_chimera", "--only", "fluctuations")
+    code, out, _ = command("run", "atomic_ensembles", "--only", "splitting")
     assert code == 0
-    assert "method 'gaussian' is not implemented yet" in out
+    assert "method 'cumulants' is not implemented yet" in out
 
 
 def test_two_processes_give_the_same_bits(command, tmp_path):

@@ -267,3 +267,14 @@ def test_a_coefficient_has_the_same_value_in_the_file_and_in_the_solver(written)
     assert sorted([0.0, float(wanted)]) == pytest.approx(
         values(result, "E", "eigen"), abs=1e-12
     )
+
+
+def test_an_evolution_begins_at_time_zero():
+    text = """
+mode a : boson(levels = 8)
+dissipator 1 : a
+initial a = fock(1)
+experiment e { solve evolve(times = [1, 2]); measure n = <a'*a> }
+"""
+    found = values(run_text(text)["e"], "n", "evolve")
+    assert np.allclose(found, np.exp([-1.0, -2.0]), atol=1e-8)

@@ -85,7 +85,7 @@ def gaussian_texts(
     targets: dict[str, list[str]] = {}
     for group, position, polynomial in _once(system, equations):
         for text in _linearized(system, polynomial):
-            text = f"Σ_k {text}" if group.edges else text
+            text = f"Σ_k ({text})" if group.edges else text
             targets.setdefault(_label(system, position), []).append(text)
     for label, texts in targets.items():
         found.append((f"dδ{label}/dt", " + ".join(texts).replace("+ -", "- ")))
@@ -160,7 +160,7 @@ def _linearized(system: FieldSystem, polynomial: FieldPolynomial) -> Iterator[st
             slope = derivative(polynomial, key, star)
             if slope:
                 text = polynomial_text(system, slope)
-                text = f"({text})" if len(slope) > 1 else text
+                text = f"({text})" if " " in text else text
                 yield f"{text}·δ{_label(system, key)}{'†' if star else ''}"
 
 

@@ -46,12 +46,16 @@ class EvolutionSolver:
         self.relative = accuracy or _RELATIVE
 
     def solve(self, point: Point) -> EvolutionResult:
-        """rho(t) on the point's grid of times, from its initial state.
+        """rho(t) on the point's grid of times, from its initial state at t = 0.
+
+        A grid that begins before 0 begins with the initial state.
 
         Raises:
             SolveError: E502, E503, E509 (times), E510 (the integration failed).
         """
-        times, start = _checked(point)
+        wanted, start = _checked(point)
+        before = wanted[0] > 0
+        times = np.concatenate([[0.0], wanted]) if before else wanted
         f = coefficients.evaluate(
             self.problem.coefficients, point.values, float(times[0])
         )
@@ -74,11 +78,12 @@ class EvolutionSolver:
             facts = {"solver": "qutip.mesolve"}
         else:
             states, facts = self._integrate(point, f, start, times)
+        states = states[1:] if before else states
         found = tuple(QuantumState(self.problem.parts, rho) for rho in states)
         numbers, warnings = state_trust(found[-1])
         numbers["trace_error"] = max(abs(np.trace(rho) - 1) for rho in states)
         numbers["tolerance"] = self.relative
-        return EvolutionResult(times, found, Trust(numbers, facts, warnings))
+        return EvolutionResult(wanted, found, Trust(numbers, facts, warnings))
 
     def _integrate(
         self, point: Point, f: np.ndarray, start: np.ndarray, times: np.ndarray

@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def to_float(typing_context: Any, word: Any) -> Any:
     """The double with these 64 bits."""
 
@@ -20,7 +20,7 @@ def to_float(typing_context: Any, word: Any) -> Any:
     return types.float64(types.uint64), code
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def to_bits(typing_context: Any, number: Any) -> Any:
     """The 64 bits of a double."""
 
@@ -30,7 +30,7 @@ def to_bits(typing_context: Any, number: Any) -> Any:
     return types.uint64(types.float64), code
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _on_stack(typing_context: Any, rows: Any, lanes: Any) -> Any:
     """Room for rows x lanes doubles, both known when compiled."""
     if not isinstance(rows, types.IntegerLiteral) or not isinstance(
@@ -55,7 +55,7 @@ def lane_rows(rows: int, lanes: int) -> Any:
     raise NotImplementedError("inside compiled functions only")
 
 
-@overload(lane_rows, inline="always")
+@overload(lane_rows, inline="always")  # type: ignore[untyped-decorator]
 def _lane_rows(rows: Any, lanes: Any) -> Any:
     def code(rows: Any, lanes: Any) -> Any:
         return carray(_on_stack(rows, lanes), (rows, lanes))
