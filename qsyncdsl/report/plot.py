@@ -40,6 +40,8 @@ _STYLE = {
 }
 # More curves than this are told apart by a color scale instead of a legend.
 _MOST_LABELS = 7
+# Names in a legend that would otherwise cover the picture.
+_MOST_LEGEND = 16
 _MOST_PANELS = 12
 
 
@@ -84,6 +86,13 @@ def draw(
     return tuple(files)
 
 
+def _rows_and_columns(array: xr.DataArray) -> tuple[str, ...]:
+    """The dimensions of a matrix; empty for anything else."""
+    rows = [str(d) for d in array.dims if str(d).endswith("_row")]
+    columns = [str(d) for d in array.dims if str(d).endswith("_column")]
+    return (rows[0], columns[0]) if rows and columns else ()
+
+
 class _Picture:
     """One `plot` line."""
 
@@ -117,6 +126,8 @@ class _Picture:
             return self._maps(drawn, self.request.axes)
         if all({"x", "y"} <= set(a.dims) for _, a in drawn):
             return self._phase_space(drawn)
+        if all(_rows_and_columns(a) for _, a in drawn):
+            return self._matrices(drawn)
         return self._lines(drawn)
 
     def _array(self, node: tree.Expr) -> xr.DataArray | None:
@@ -256,7 +267,11 @@ class _Picture:
             )
             figure.colorbar(scale, ax=axes, label=names.pop())
         else:
-            axes.legend(ncols=2, fontsize=6)
+            handles, texts = axes.get_legend_handles_labels()
+            shown = texts[:_MOST_LEGEND]
+            if len(texts) > len(shown):
+                shown[-1] = f"... {len(texts)} curves"
+            axes.legend(handles[: len(shown)], shown, ncols=2, fontsize=6)
 
     # ── maps ─────────────────────────────────────────────────────────────────────────────────
 
@@ -285,6 +300,31 @@ class _Picture:
             figure.colorbar(mesh, ax=axes, label=self._expression(node))
             axes.set_xlabel(self._label(over.x, dims[0]))
             axes.set_ylabel(self._label(over.y, dims[1]))
+            self._finish(axes, ", ".join(words) if len(panels) > 1 else None)
+        return figure
+
+    def _matrices(self, drawn: list[tuple[tree.Expr, xr.DataArray]]) -> Any:
+        """Matrices as heat maps, the first row above; white is zero."""
+        panels = [
+            (node, words, panel.transpose(*_rows_and_columns(array)))
+            for node, array in drawn
+            for words, panel in self._panels(array, _rows_and_columns(array))
+        ][:_MOST_PANELS]
+        figure, grid = _grid(len(panels), 3.4, 2.8)
+        for axes, (node, words, panel) in zip(grid, panels, strict=False):
+            rows, columns = panel.shape
+            largest = float(np.nanmax(np.abs(panel.values))) or 1.0
+            mesh = axes.imshow(
+                panel.values,
+                cmap=self._word("cmap", "RdBu_r"),
+                vmin=-largest,
+                vmax=largest,
+                extent=(0.5, columns + 0.5, rows + 0.5, 0.5),
+                interpolation="nearest",
+            )
+            figure.colorbar(mesh, ax=axes, label=self._expression(node))
+            axes.set_xlabel("column")
+            axes.set_ylabel("row")
             self._finish(axes, ", ".join(words) if len(panels) > 1 else None)
         return figure
 
@@ -318,7 +358,7 @@ class _Picture:
         return figure
 
     def _panels(
-        self, array: xr.DataArray, dims: tuple[str, str]
+        self, array: xr.DataArray, dims: tuple[str, ...]
     ) -> list[tuple[list[str], xr.DataArray]]:
         """What is left after two dimensions, with the settings that differ."""
         others = [d for d in array.dims if d not in dims]
