@@ -40,6 +40,8 @@ _STYLE = {
 }
 # More curves than this are told apart by a color scale instead of a legend.
 _MOST_LABELS = 7
+# Curves of one picture; of more every second, third, ... is drawn.
+_MOST_CURVES = 400
 # Names in a legend that would otherwise cover the picture.
 _MOST_LEGEND = 16
 _MOST_PANELS = 12
@@ -161,6 +163,8 @@ class _Picture:
             for node, array in drawn
             for c in self._curves(node, array, dim, len(drawn))
         ]
+        every = -(-len(curves) // _MOST_CURVES)
+        curves = curves[::every]
         many = len(curves) > _MOST_LABELS
         colors = (
             plt.get_cmap("viridis")(np.linspace(0, 0.92, len(curves))) if many else None
@@ -271,7 +275,9 @@ class _Picture:
             shown = texts[:_MOST_LEGEND]
             if len(texts) > len(shown):
                 shown[-1] = f"... {len(texts)} curves"
-            axes.legend(handles[: len(shown)], shown, ncols=2, fontsize=6)
+            axes.legend(
+                handles[: len(shown)], shown, ncols=2, fontsize=6, loc="upper right"
+            )
 
     # ── maps ─────────────────────────────────────────────────────────────────────────────────
 

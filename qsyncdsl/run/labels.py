@@ -54,8 +54,13 @@ def label(
     if isinstance(value, np.ndarray) and value.ndim and path_times is not None:
         return _records(value, path_times)
     if isinstance(value, np.ndarray) and value.ndim and times is not None:
-        extra = tuple(
-            f"{name}_item{k}" if k else f"{name}_item" for k in range(value.ndim - 1)
+        extra = (
+            (f"{name}_row", f"{name}_column")
+            if value.ndim == 3
+            else tuple(
+                f"{name}_item{k}" if k else f"{name}_item"
+                for k in range(value.ndim - 1)
+            )
         )
         return Labelled(
             value, ("time", *extra), {"time": times} | _counted(extra, value.shape[1:])

@@ -11,15 +11,14 @@ import numpy as np
 def add_terms(target, values, start, fields, p, q, z, out):
     """Add all terms at the fields z to `out`, flat."""
     for n in range(len(target)):
-        product = values[n]
+        re, im = values[n].real, values[n].imag
         for k in range(start[n], start[n + 1]):
-            x = z[fields[k]]
-            conjugate = np.conj(x)
+            x, y = z[fields[k]].real, z[fields[k]].imag
             for _ in range(q[k]):
-                product *= x
+                re, im = re * x - im * y, re * y + im * x
             for _ in range(p[k]):
-                product *= conjugate
-        out[target[n]] += product
+                re, im = re * x + im * y, im * x - re * y
+        out[target[n]] += complex(re, im)
 
 
 def means_right(y, data, out):
