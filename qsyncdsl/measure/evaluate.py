@@ -279,12 +279,14 @@ class MeasureEvaluator(OperatorEvaluator):
                 return function(*values.values())
             if not self.series or word.name in _OF_SERIES:
                 return signature.call(function, (self.scenes[0],), word, values)
+            last = signature.call(function, (self.scenes[-1],), word, values)
+            if isinstance(last, Distribution | PhaseSpaceMap):
+                return last
             found = [
                 signature.call(function, (scene,), word, values)
-                for scene in self.scenes
+                for scene in self.scenes[:-1]
             ]
-            if isinstance(found[0], Distribution | PhaseSpaceMap):
-                return found[-1]
+            found.append(last)
             return self._mean(np.array(found))
         except SolveError as fault:
             d = fault.diagnostic
@@ -323,6 +325,8 @@ class MeasureEvaluator(OperatorEvaluator):
 
     def _product_state(self, node: tree.Expr, scope: Scope, frame: Frame) -> np.ndarray:
         """A named state on every mode, or a list with one for each, as a density matrix."""
+        if not hasattr(self.scenes[0].state, "dims"):
+            fail("E611", node, "fidelity needs a density matrix; this method has none")
         parts = [m for m in self.space.modes if m.ensemble is None]
         nodes = (
             node.items

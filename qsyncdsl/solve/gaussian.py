@@ -46,6 +46,8 @@ class GaussianSolver:
         flow = _Flow(self.problem, point)
         alpha = point.initial[0].astype(complex)
         relax = float(point.options.get("relax", 0) or 0)
+        if relax < 0:
+            raise SolveError(Diagnostic("E511", "relax must not be negative"))
         if relax > 0:
             alpha = flow.means(alpha, 0.0, relax)
         widths = np.repeat(point.initial[1].real, 2)
@@ -175,7 +177,7 @@ def _trust(covariances: np.ndarray, flow: _Flow, alpha: np.ndarray) -> Trust:
             warnings.append(
                 Diagnostic(
                     "W521",
-                    f"the variances still grow: {after / before:.2f} times over the last third of the run",
+                    f"the variances still grow: {after / before:.3g} times over the last third of the run",
                     help="along a limit cycle the common phase is not bound (a neutral direction):"
                     " averages depend on their window; state it",
                 )

@@ -52,7 +52,7 @@ def lane_rows(rows: int, lanes: int) -> Any:
     Without this every loop that reads many rows would check for overlap first, and few would be
     vectorized.
     """
-    raise NotImplementedError("inside compiled functions only")
+    raise TypeError("inside compiled functions only")
 
 
 @overload(lane_rows, inline="always")  # type: ignore[untyped-decorator]
