@@ -122,14 +122,15 @@ class Point:
     Attributes:
         values: Values of `Coefficients.parameters`, in order.
         initial: Density matrix or state vector at the start, where the method needs one.
-            For fields means and variances, shape (2, F).
+            For fields means and variances, shape (2, F); for product states the factors of
+            all modes.
         times: Grid of times, where the method needs one.
         options: The options of the solve line at this point.
         seed: Of everything random at this point.
     """
 
     values: tuple[Any, ...]
-    initial: np.ndarray | None = field(default=None, repr=False)
+    initial: np.ndarray | tuple[np.ndarray, ...] | None = field(default=None, repr=False)
     times: np.ndarray | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -268,6 +269,93 @@ class GaussianProblem:
     def count(self) -> int:
         """Number of fields F."""
         return sum(family.size for family in self.families)
+
+
+@dataclass(frozen=True, slots=True)
+class CellKind:
+    """Sites that are alike: the tensor factors of one, and how many there are.
+
+    Attributes:
+        parts: The modes of one cell; the first varies slowest.
+        offsets: For each part the position in the space of its mode on the first site.
+        count: Number of cells; the others follow one by one.
+    """
+
+    parts: tuple[Part, ...]
+    offsets: tuple[int, ...]
+    count: int
+
+    @property
+    def dimension(self) -> int:
+        """Dimension D of one cell."""
+        product = 1
+        for part in self.parts:
+            product *= part.dimension
+        return product
+
+
+# Cells over which a factor is summed, in place of the number of one.
+EVERYONE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class CellTerm:
+    r"""A term of the equations of the cells: $\dot\rho_c \mathrel{+}= g_c \sum_s w_s A_s \rho_c B_s$.
+
+    $g_c = \sum_n f_n \prod_m \langle O_m\rangle_{c_{nm}}$ over the instances n with target c.
+
+    Attributes:
+        kind: The cells it acts on.
+        sides: w_s, A_s and B_s, as indices of the matrices of the kind; None is the identity.
+        coefficient: Index of the function f_k; -1 where it differs from instance to instance.
+        varying: Row in the coefficients that differ; column n belongs to instance n.
+        weight: Number that multiplies all f_n.
+        targets: c for each instance, shape (n,); None for every cell of the kind alike.
+        factors: Kind and matrix of each O_m.
+        cells: c_nm, shape (n, m); EVERYONE for a sum over all cells of the kind.
+    """
+
+    kind: int
+    sides: tuple[tuple[complex, int | None, int | None], ...]
+    coefficient: int
+    varying: int
+    weight: float
+    targets: np.ndarray | None = field(repr=False)
+    factors: tuple[tuple[int, int], ...]
+    cells: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MeanFieldProblem:
+    r"""A product state $\rho = \bigotimes_c \rho_c$ and the equations of its factors.
+
+    Attributes:
+        kinds: The cells.
+        matrices: For each kind the constant operators on one cell.
+        terms: The right sides.
+        rates: Coefficient and varying row of each dissipator's rate, with its label.
+        charges: For each kind the charges of its basis states if there is a continuous symmetry
+            under which the coupled equations are invariant; else None.
+        equations, latex: For the reader.
+    """
+
+    families: tuple[FieldFamily, ...]
+    kinds: tuple[CellKind, ...]
+    matrices: tuple[tuple[sp.csr_array, ...], ...]
+    terms: tuple[CellTerm, ...]
+    coefficients: Coefficients
+    varying: tuple[Varying, ...]
+    rates: tuple[tuple[int, int, str], ...]
+    charges: tuple[np.ndarray, ...] | None
+    equations: tuple[tuple[str, str], ...] = ()
+    latex: str = ""
+    title: str = ""
+    noisy: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of cells."""
+        return sum(kind.count for kind in self.kinds)
 
 
 # A polynomial in one field: (p, q, index of the coefficient) for alpha*^p alpha^q.

@@ -153,3 +153,40 @@ class GaussianResult:
     means: np.ndarray = field(repr=False)
     covariances: np.ndarray = field(repr=False)
     trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True, slots=True)
+class CellStates:
+    """Density matrices of the inequivalent cells of one kind at all times.
+
+    Attributes:
+        states: Shape (T, classes, D, D).
+        class_of: The class of every cell.
+    """
+
+    states: np.ndarray = field(repr=False)
+    class_of: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ProductResult:
+    r"""A product state $\bigotimes_c\rho_c$ at times, or a stationary one.
+
+    Attributes:
+        times: Shape (T,); None for a stationary state.
+        kinds: The cells of the problem.
+        cells: Their states, one entry for each kind.
+        series: Whether the times were asked for one by one, rather than for an average.
+        frequency: Angular velocity of each part of each kind in a stationary state, $\langle a\rangle
+            \propto e^{-i\nu t}$; None where the phase is not free.
+        growth: Called for the largest growth rate of a small perturbation and its frequency.
+    """
+
+    families: tuple[Any, ...]
+    times: np.ndarray | None
+    kinds: tuple[Any, ...]
+    cells: tuple[CellStates, ...]
+    series: bool
+    trust: Trust
+    frequency: tuple[tuple[float, ...], ...] | None = None
+    growth: Any = field(default=None, repr=False)

@@ -132,6 +132,24 @@ def initial_state(
     return product(factors)
 
 
+def initial_factors(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial]
+) -> tuple[np.ndarray, ...]:
+    """The factors of the initial product state, a vector or matrix for each mode of the space.
+
+    Raises:
+        ModelError: E340 for a state that does not fit its mode.
+    """
+    chosen = _chosen(evaluator, initials, single)
+    default: dict[Any, np.ndarray] = {}
+    found = []
+    for k, mode in enumerate(evaluator.space.modes):
+        if k not in chosen and (mode.kind.name, mode.dimension) not in default:
+            default[mode.kind.name, mode.dimension] = vacuum(mode)
+        found.append(chosen[k] if k in chosen else default[mode.kind.name, mode.dimension])
+    return tuple(found)
+
+
 def initial_fields(
     evaluator: OperatorEvaluator, initials: Iterable[types.Initial], count: int
 ) -> np.ndarray:

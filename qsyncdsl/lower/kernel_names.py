@@ -99,6 +99,11 @@ class KernelNames:
             f"wi[{k}, {place}]" if imaginary else None,
         )
 
+    def differs(self, expression: Any) -> bool:
+        """Whether a coefficient differs from site to site."""
+        used = sympy.sympify(expression).free_symbols
+        return any(symbol in used for symbol in self._roles.values())
+
     def by_site(self, expression: Any, sites: Mapping[str, np.ndarray]) -> int | None:
         """The number of a coefficient that differs from site to site; None for the others."""
         gather = {

@@ -9,6 +9,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.gaussian import gaussian
+from qsyncdsl.measure.product import factorized
 
 
 def order_parameter(scene: Any, modes: tuple[int, ...]) -> float:
@@ -24,10 +25,12 @@ def order_parameter(scene: Any, modes: tuple[int, ...]) -> float:
 def collective_amplitude(scene: Any, modes: tuple[int, ...]) -> float:
     r"""$r = E\,|Z - \bar Z|$ with $Z = \frac1N\sum_j\alpha_j$ and its mean $\bar Z$ over time and runs.
 
-    The static part does not rotate and is no sign of synchronization.
+    The static part does not rotate and is no sign of synchronization. In a stationary mean field
+    with free phases all of Z rotates; at single times all of Z counts.
     """
     mean = _fields(scene, modes, "collective_amplitude").mean(axis=0)
-    static = mean.mean() if mean.shape[1] > 1 else 0.0
+    alone = mean.shape[1] == 1 and (scene.result is not None or _turning(scene))
+    static = 0.0 if alone else mean.mean()
     return float(np.abs(mean - static).mean())
 
 
@@ -75,12 +78,14 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
 
 def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
     """Samples of some modes, shape (n, R, T)."""
+    if factorized(scene):
+        return scene.amplitudes(modes, word)
     if not sampled(scene) and not gaussian(scene):
         raise SolveError(
             Diagnostic(
                 "E613",
                 f"'{word}' looks at phases along trajectories",
-                help="solve by 'langevin' or 'classical'",
+                help="solve by 'langevin', 'classical' or 'meanfield'",
             )
         )
     found: Any = scene
@@ -88,6 +93,11 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
     if tuple(modes) == tuple(range(first, first + count)):
         return np.asarray(found.samples[first : first + count])
     return np.asarray(found.samples[list(modes)])
+
+
+def _turning(scene: Any) -> bool:
+    """Whether the only time of a scene is one of a rotating state."""
+    return scene.turning if factorized(scene) else gaussian(scene)
 
 
 def _phases(fields: np.ndarray) -> np.ndarray:

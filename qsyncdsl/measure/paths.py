@@ -78,6 +78,13 @@ def frequency(scene: Any, a: int) -> float:
     return -winding(scene, np.angle(samples))
 
 
+def turning_rate(amplitude: np.ndarray, times: np.ndarray) -> float:
+    r"""$-\dot\phi$ of the rotating part of mean values along times, shape (R, T): a linear fit."""
+    moving = amplitude - amplitude.mean(axis=1, keepdims=True)
+    phase = np.unwrap(np.angle(moving), axis=1).mean(axis=0)
+    return -float(np.polyfit(times - times.mean(), phase, 1)[0])
+
+
 def power_spectrum(scene: Any, values: np.ndarray) -> Distribution:
     r"""$\int e^{i\omega t}\langle A(t)A^\dagger(0)\rangle dt$ less the mean, from segments of records.
 

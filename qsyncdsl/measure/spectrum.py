@@ -9,7 +9,8 @@ import numpy as np
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import sampled
-from qsyncdsl.measure.paths import frequency, power_spectrum
+from qsyncdsl.measure.paths import frequency, power_spectrum, turning_rate
+from qsyncdsl.measure.product import factorized
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution, argmax
 
@@ -82,6 +83,12 @@ def observed_frequency(scene: Scene, a: int) -> float:
     """
     if sampled(scene):
         return frequency(scene, a)
+    if factorized(scene):
+        known = scene.frequency(a)
+        if known is not None:
+            return known
+        amplitude = scene.amplitudes((a,), "observed_frequency")[0]
+        return turning_rate(amplitude, scene.given.times)
     lower = scene.boson(a, "observed_frequency")
     return -peak(scene, lower.dag(), lower)
 

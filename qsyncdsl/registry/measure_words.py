@@ -275,7 +275,20 @@ measures = Registry(
             "D in Var = 2 D t",
             f"{_M}.paths:phase_diffusion",
         ),
-        word("growth_rate", "", "real", "largest growth rate of a small perturbation"),
+        word(
+            "growth_rate",
+            "",
+            "real",
+            "largest growth rate of a small perturbation",
+            f"{_M}.product:growth_rate",
+        ),
+        word(
+            "growth_frequency",
+            "",
+            "real",
+            "frequency of the perturbation that grows fastest",
+            f"{_M}.product:growth_frequency",
+        ),
         word("classical_trajectory", "", "list", "the classical orbit"),
         word(
             "along",

@@ -229,6 +229,7 @@ methods = Registry(
             f"{_TIME}, branch: word = rotating | static, state: word = coherent | incoherent, {_PROTOCOL}",
             "states",
             "self-consistent product state",
+            "qsyncdsl.run.methods:meanfield",
         ),
         word(
             "langevin",

@@ -12,7 +12,7 @@ from qsyncdsl.algebra.build import build
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
-from qsyncdsl.algebra.states import initial_fields, initial_state
+from qsyncdsl.algebra.states import initial_factors, initial_fields, initial_state
 from qsyncdsl.algebra.system import System
 from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
 from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
@@ -20,9 +20,11 @@ from qsyncdsl.lower.langevin import classical as lower_classical
 from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import Lowered, lindblad
+from qsyncdsl.lower.meanfield import meanfield as lower_meanfield
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
+from qsyncdsl.measure.product import scenes as product_scenes
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
@@ -268,4 +270,26 @@ gaussian = Method(
     ),
     build=build_fields,
     start=_field_start,
+)
+
+
+# ── product states ───────────────────────────────────────────────────────────────────────────
+
+
+def _meanfield_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.meanfield import MeanFieldSolver
+
+    return MeanFieldSolver(problem)
+
+
+meanfield = Method(
+    lower_meanfield,
+    _meanfield_solver,
+    lambda result, stage: product_scenes(
+        result, stage.space, stage.hbar, stage.options
+    ),
+    build=build_fields,
+    start=lambda evaluator, initials, system, needed: initial_factors(
+        evaluator, initials
+    ),
 )

@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import GaussianProblem, Point
 from qsyncdsl.result import GaussianResult, Trust
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
-from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
+from qsyncdsl.solve.kernels import integrator_source, run_integrator
 from qsyncdsl.solve.polynomials import Sum, derivative, pieces, with_numbers
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
@@ -105,32 +104,15 @@ class _Flow:
     def _integrate(
         self, name: str, sums: int, first: np.ndarray, times: np.ndarray, start: float
     ) -> np.ndarray:
-        source = integrator_source(pieces(name))
-        if not self.values.moving:
-            data = self._data(sums)
-            return integrate(source, first, times, data, (_RELATIVE, _ABSOLUTE))
-        right = compiled(source, name)
-
-        def moving(time: float, y: np.ndarray) -> np.ndarray:
+        def data(time: float) -> Any:
             self._at(time)
-            out = np.empty(len(y))
-            right(y, self._data(sums), out)
-            return out
+            return self._data(sums)
 
-        found = solve_ivp(
-            moving,
-            (start, start + float(times[-1])),
-            first,
-            method="DOP853",
-            t_eval=start + times,
-            rtol=_RELATIVE,
-            atol=_ABSOLUTE,
+        source, moving = integrator_source(pieces(name)), self.values.moving
+        tolerance = (_RELATIVE, _ABSOLUTE)
+        return run_integrator(
+            source, first, times, data, moving, tolerance, start, name
         )
-        if not found.success or not np.isfinite(found.y).all():
-            reached = found.t[-1] if len(found.t) else start
-            message = f"the integration ended at t = {reached:.4g}"
-            raise SolveError(Diagnostic("E514", message))
-        return np.ascontiguousarray(found.y.T)
 
     def _data(self, sums: int) -> Any:
         arrays = tuple(s.arrays for s in self._sums[:sums])

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,54 @@ def integrate(
             )
         )
     return np.asarray(found)
+
+
+def run_integrator(
+    source: str,
+    first: np.ndarray,
+    times: np.ndarray,
+    data: Callable[[float], Any],
+    moving: bool,
+    tolerance: tuple[float, float],
+    start: float = 0.0,
+    right: str = "right",
+) -> np.ndarray:
+    """Values of y at `start + times`, compiled; by SciPy where the data of `right` move.
+
+    Args:
+        data: What `right` takes at a time.
+
+    Raises:
+        SolveError: E514 where the integration fails.
+    """
+    if not moving:
+        return integrate(source, first, times, data(start), tolerance)
+    from scipy.integrate import solve_ivp
+
+    compiled_right = compiled(source, right)
+
+    def rates(time: float, y: np.ndarray) -> np.ndarray:
+        out = np.empty(len(y))
+        compiled_right(y, data(time), out)
+        return out
+
+    end = start + float(times[-1])
+    if end == start:
+        return np.repeat(first[None, :], len(times), axis=0)
+    found = solve_ivp(
+        rates,
+        (start, end),
+        first,
+        method="DOP853",
+        t_eval=start + times,
+        rtol=tolerance[0],
+        atol=tolerance[1],
+    )
+    if not found.success or not np.isfinite(found.y).all():
+        reached = found.t[-1] if len(found.t) else start
+        message = f"the integration ended at t = {reached:.4g}"
+        raise SolveError(Diagnostic("E514", message))
+    return np.ascontiguousarray(found.y.T)
 
 
 def _random(noise: int) -> list[str]:

@@ -306,7 +306,7 @@ def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
     keep = np.delete(np.arange(size), pin)
     reduced = sp.csc_matrix(matrix[:, keep][keep, :])
     right = -matrix[:, [pin]].toarray()[keep, 0]
-    factors = _factor(reduced)
+    factors = factorize(reduced)
     if factors is None:
         return None, True
     x = factors.solve(right)
@@ -319,7 +319,7 @@ def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
     return (None if not np.isfinite(full).all() else full), bad or growth > _SINGULAR
 
 
-def _factor(matrix: sp.csc_matrix) -> Any | None:
+def factorize(matrix: sp.csc_matrix) -> Any | None:
     """Sparse LU: symmetric mode first, full pivoting where that fails."""
     for options in (
         {

@@ -1,0 +1,196 @@
+r"""Product states: in time, or stationary in a frame that turns at an unknown frequency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import MeanFieldProblem, Point
+from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
+from qsyncdsl.solve.cells import CellEquations, CellOperators
+from qsyncdsl.solve.checks import state_trust
+from qsyncdsl.solve.fields import protocol_warnings, sampling_of_moments
+from qsyncdsl.solve.kernels import run_integrator
+from qsyncdsl.solve.selfconsistent import Curves, Stationary, ordered, relaxed, unordered
+from qsyncdsl.solve.stability import growth
+
+_RELATIVE, _ABSOLUTE = 1e-8, 1e-10
+# Bytes of states that are kept.
+_ROOM = 1 << 30
+# Classes of cells whose states are looked at for the report.
+_EXAMINED = 64
+
+
+class MeanFieldSolver:
+    """Solves one problem at many points."""
+
+    def __init__(self, problem: MeanFieldProblem) -> None:
+        self.problem = problem
+        self.operators = CellOperators(problem)
+        self.curves: Curves = {}
+
+    def solve(self, point: Point) -> ProductResult:
+        """The product state in time (`time`, `times`) or a stationary one.
+
+        Raises:
+            SolveError: E503 and E507 for coefficients, E510-E512 for times, E514 where the
+                integration fails, E520 where no stationary state is found.
+        """
+        options = point.options
+        if "times" in options or options.get("time"):
+            return self._evolved(point)
+        return self._stationary(point)
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────
+
+    def _evolved(self, point: Point) -> ProductResult:
+        options = point.options
+        series = "times" in options
+        cells = CellEquations(self.operators, point, _bytes(self.problem, point))
+        wanted = sampling_of_moments(options, 16 * cells.size, _ROOM)
+        wanted = wanted if series else _window(options, wanted)
+        y = integrated(cells, start_vector(cells, point), wanted)
+        return self._result(cells, y, wanted, series, {"scheme": "DOP853"}, point)
+
+    def _result(
+        self,
+        cells: CellEquations,
+        y: np.ndarray,
+        times: np.ndarray | None,
+        series: bool,
+        facts: dict[str, str],
+        point: Point,
+        frequency: float | None = None,
+        numbers: Mapping[str, float] | None = None,
+        growth_of: Callable[[], tuple[float, float]] | None = None,
+    ) -> ProductResult:
+        found = []
+        for kind, layout in enumerate(cells.layouts):
+            base = self.operators.bases[kind]
+            n, m = base.unknowns, len(layout.members)
+            real = y[:, layout.offset : layout.offset + n * m].reshape(-1, n, m)
+            flat = (base.form.to_complex @ real.transpose(1, 0, 2).reshape(n, -1)).T
+            states = flat.reshape(len(y), m, base.dimension, base.dimension)
+            found.append(CellStates(states, layout.class_of))
+        trust = self._trust(found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point)
+        return ProductResult(
+            self.problem.families, times, self.problem.kinds, tuple(found), series, trust,
+            frequency, growth_of,
+        )  # fmt: skip
+
+    def _trust(
+        self,
+        found: list[CellStates],
+        numbers: dict[str, float],
+        facts: dict[str, str],
+        point: Point,
+    ) -> Trust:
+        """The worst numbers over the inequivalent cells at the end."""
+        warnings: dict[str, Diagnostic] = {}
+        smallest, trace = 0.0, 0.0
+        count = 0
+        for kind, cells in zip(self.problem.kinds, found, strict=True):
+            count += cells.states.shape[1]
+            for rho in cells.states[-1][:_EXAMINED]:
+                more, warned = state_trust(QuantumState(kind.parts, rho))
+                smallest = min(smallest, more.pop("smallest_eigenvalue", 0.0))
+                trace = max(trace, abs(np.trace(rho) - 1))
+                for name, value in more.items():
+                    numbers[name] = max(numbers.get(name, 0.0), value)
+                for warning in warned:
+                    warnings.setdefault(warning.help, warning)
+        numbers |= {"smallest_eigenvalue": smallest, "trace_error": trace}
+        facts["inequivalent cells"] = f"{count} of {self.problem.count}"
+        if self.problem.charges is not None:
+            facts["symmetry"] = "U(1)"
+        return Trust(
+            numbers, facts, (*warnings.values(), *protocol_warnings(point.options))
+        )
+
+    # ── stationary ───────────────────────────────────────────────────────────────────────────
+
+    def _stationary(self, point: Point) -> ProductResult:
+        if self.problem.coefficients.time_dependent:
+            raise SolveError(
+                Diagnostic(
+                    "E521",
+                    "coefficients depend on time: there is no stationary state",
+                    help="solve meanfield(time = T) or meanfield(times = linspace(0, T, n))",
+                )
+            )
+        options = point.options
+        rotating = self.problem.charges is not None
+        if options.get("branch") == "rotating" and not rotating:
+            raise SolveError(
+                Diagnostic(
+                    "E522",
+                    "no state can rotate: a term of the model fixes the phase",
+                    help="solve meanfield(branch = static), or meanfield(time = T)",
+                )
+            )
+        if options.get("state") == "incoherent":
+            found = unordered(CellEquations(self.operators, point, {}))
+        elif rotating and options.get("branch") != "static":
+            cells = CellEquations(self.operators, point, {})
+            found = ordered(cells, self.curves) or unordered(cells)
+        else:
+            cells = CellEquations(self.operators, point, _bytes(self.problem, point))
+            found = relaxed(cells, start_vector(cells, point), integrated)
+        facts = {"scheme": found.scheme}
+        return self._result(
+            found.cells, found.y[None, :], None, False, facts, point, found.frequency,
+            {"residual": found.residual}, lambda: growth(found),
+        )  # fmt: skip
+
+
+def start_vector(cells: CellEquations, point: Point) -> np.ndarray:
+    """The initial product state of the inequivalent cells."""
+    factors: Any = point.initial
+    y = np.empty(cells.size)
+    for kind, layout in enumerate(cells.layouts):
+        base, cell_kind = cells.operators.bases[kind], cells.problem.kinds[kind]
+        columns = []
+        for cell in layout.members:
+            rho = np.ones((1, 1), dtype=complex)
+            for offset in cell_kind.offsets:
+                state = factors[offset + cell]
+                matrix = state if state.ndim == 2 else np.outer(state, state.conj())
+                rho = np.kron(rho, matrix)
+            columns.append(base.to_vector(rho))
+        n, m = base.unknowns, len(columns)
+        y[layout.offset : layout.offset + n * m] = np.stack(columns, axis=1).reshape(-1)
+    return y
+
+
+def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
+    """The initial states of all cells, to be compared."""
+    factors: Any = point.initial
+    return {
+        kind: [
+            b"".join(np.round(factors[o + cell], 14).tobytes() for o in cells.offsets)
+            for cell in range(cells.count)
+        ]
+        for kind, cells in enumerate(problem.kinds)
+    }
+
+
+def integrated(cells: CellEquations, y: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """The unknowns at times from 0 on, shape (T, n)."""
+    return run_integrator(
+        cells.source(),
+        y,
+        times,
+        cells.data if cells.values.moving else lambda _: cells.data(),
+        cells.values.moving,
+        (_RELATIVE, _ABSOLUTE),
+    )
+
+
+def _window(options: Mapping[str, Any], times: np.ndarray) -> np.ndarray:
+    """The times of a grid that are averaged over."""
+    low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
+    slack = 1e-9 * max(float(high), 1.0)
+    return times[(times >= float(low) - slack) & (times <= float(high) + slack)]

@@ -1,0 +1,516 @@
+r"""Stationary product states: mean fields that reproduce themselves.
+
+For given fields x and frequency $\nu$ the cells are linear, $(\mathcal{L}_c(x) + i\nu[Q, \cdot])\rho_c = 0$;
+Newton's method solves $\langle O\rangle(x, \nu) = x$ with derivatives from the same factorization. With a U(1)
+symmetry and one complex field the states that break it lie on a curve: for a real field x the phase
+condition $\mathrm{Im}\langle O\rangle = 0$ gives $\nu(x)$, and the strength $\eta(x) = x/\langle O\rangle$ by which the
+fields have to be multiplied is single valued. Its minima are folds: where no x has $\eta = 1$ there is
+no ordered state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve.cells import CellEquations
+from qsyncdsl.solve.polynomials import derivative
+from qsyncdsl.solve.steadystate import factorize
+
+# Unknowns of a cell up to which its equations are solved densely.
+_DENSE = 260
+# Fields up to which their self-consistency is solved by Newton's method.
+_FIELDS = 64
+_TOLERANCE = 1e-11
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """A self-consistent state.
+
+    Attributes:
+        y: The unknowns.
+        nu: Frequency at which it turns; 0 where it does not.
+        frequency: For each kind the angular velocity of each part; None where nothing can turn.
+        residual: Largest mismatch of a field, relative to the fields.
+    """
+
+    cells: CellEquations
+    y: np.ndarray
+    nu: float
+    frequency: tuple[tuple[float, ...], ...] | None
+    residual: float
+    scheme: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """The stationary cells in given fields, and how their means respond.
+
+    Attributes:
+        y: The unknowns.
+        means: Of the fields, shape (r,).
+        slope: d means/d directions: (Re x, Im x) of each field, then nu; shape (r, 2r + 1).
+    """
+
+    y: np.ndarray
+    means: np.ndarray
+    slope: np.ndarray
+
+
+class FieldMap:
+    """The map from fields to the means that they produce."""
+
+    def __init__(self, cells: CellEquations) -> None:
+        self.cells = cells
+        self.fields = cells.fields
+        if len(self.fields) > _FIELDS:
+            raise SolveError(
+                Diagnostic(
+                    "E520",
+                    f"{len(self.fields)} different mean fields are too many for a stationary solution",
+                    help="solve meanfield(time = T)",
+                )
+            )
+        self.real = np.array(
+            [cells.operators.hermitian(cells.look_at(int(p))[0]) for p in self.fields]
+        )
+        self._strengths = cells.polynomial()
+        self._slopes = [derivative(self._strengths, cells.means, star) for star in (False, True)]
+        rotating = cells.problem.charges is not None
+        kinds = range(len(cells.layouts))
+        self.rotations = [cells.operators.rotation(k) for k in kinds] if rotating else None
+
+    def strengths(self, x: np.ndarray) -> np.ndarray:
+        """g for given fields."""
+        return self._strengths.at(self._means(x))
+
+    def _means(self, x: np.ndarray) -> np.ndarray:
+        mu = np.zeros(self.cells.means, dtype=complex)
+        mu[self.fields] = x
+        return mu
+
+    def strength_slopes(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """dg/dx and dg/dx*, shape (strengths, r)."""
+        mu = self._means(x)
+        a, b = (slope.at(mu)[:, self.fields] for slope in self._slopes)
+        return a, b
+
+    def image(self, x: np.ndarray, nu: float, slopes: bool = True) -> Image:
+        """Solve all classes of cells in given fields."""
+        cells, r = self.cells, len(self.fields)
+        g = self.strengths(x)
+        directions = np.zeros((cells.strengths, 2 * r), dtype=complex)
+        if slopes:
+            a, b = self.strength_slopes(x)
+            directions[:, :r], directions[:, r:] = a + b, 1j * (a - b)
+        y = np.empty(cells.size)
+        changes = np.zeros((cells.size, 2 * r + 1))
+        for kind, layout in enumerate(cells.layouts):
+            n, m = cells.operators.bases[kind].unknowns, len(layout.members)
+            own = slice(layout.offset, layout.offset + n * m)
+            found, slope = np.empty((n, m)), np.zeros((n, m, 2 * r + 1))
+            for column in range(m):
+                found[:, column], slope[:, column] = self._cell(
+                    kind, column, g, directions, nu, slopes
+                )
+            y[own] = found.reshape(-1)
+            changes[own] = slope.reshape(n * m, -1)
+        means = cells.mean_values(y)[self.fields]
+        slope = np.zeros((r, 2 * r + 1), dtype=complex)
+        if slopes:
+            for k in range(2 * r + 1):
+                slope[:, k] = cells.mean_values(changes[:, k])[self.fields]
+        return Image(y, means, slope)
+
+    def _cell(
+        self, kind: int, column: int, g: np.ndarray, directions: np.ndarray, nu: float, slopes: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """One class: its state, and its change along each direction."""
+        cells = self.cells
+        operators = cells.operators
+        matrix = cells.generator(kind, column, g)
+        if self.rotations is not None and nu:
+            matrix = matrix + nu * self.rotations[kind]
+        solve = _solver(matrix, operators.bases[kind].form.populations)
+        n = matrix.shape[0]
+        right = np.zeros(n)
+        right[0] = 1.0
+        rho = solve(right)
+        if not slopes:
+            return rho, np.zeros((n, directions.shape[1] + 1))
+        forces = np.zeros((n, directions.shape[1] + 1))
+        for k, (other, re, im) in enumerate(operators.real):
+            row = directions[cells.strength_place[k] + column] if other == kind else None
+            if row is None or not row.any():
+                continue
+            forces[:, :-1] -= np.outer(re @ rho, row.real) - np.outer(im @ rho, row.imag)
+        if self.rotations is not None:
+            forces[:, -1] = -(self.rotations[kind] @ rho)
+        forces[0] = 0.0
+        used = np.flatnonzero(forces.any(axis=0))
+        found = np.zeros_like(forces)
+        for k in used:
+            found[:, k] = solve(forces[:, k])
+        return rho, found
+
+
+def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Solutions of L x = b with a given trace in place of the first population's equation."""
+    import scipy.sparse as sp
+
+    n = matrix.shape[0]
+    if n <= _DENSE:
+        dense = matrix.toarray()
+        dense[0] = 0.0
+        dense[0, populations] = 1.0
+        factors = scipy.linalg.lu_factor(dense, check_finite=False)
+        return lambda b: np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
+    keep = np.ones(n)
+    keep[0] = 0.0
+    trace = sp.csr_array(
+        (np.ones(len(populations)), (np.zeros(len(populations), dtype=int), populations)),
+        shape=(n, n),
+    )
+    sparse = factorize(sp.csc_array(sp.diags_array(keep) @ matrix + trace))
+    if sparse is None:
+        raise SolveError(Diagnostic("E504", "the stationary state of a cell is not unique"))
+    return lambda b: np.asarray(sparse.solve(b))
+
+
+# ── Newton ───────────────────────────────────────────────────────────────────────────────────
+
+
+def newton(
+    field_map: FieldMap, x: np.ndarray, nu: float, turning: bool
+) -> tuple[np.ndarray, float, Image, float] | None:
+    """Fields and frequency that reproduce themselves, near a guess; None where it does not converge.
+
+    While it turns, the phase of the largest field is kept.
+    """
+    r = len(x)
+    scale = max(float(np.abs(x).max(initial=0.0)), 1e-3)
+    free = [*range(r), *(r + k for k in range(r) if not field_map.real[k])]
+    main = int(np.argmax(np.where(field_map.real, 0.0, np.abs(x)))) if r else 0
+    image = field_map.image(x, nu)
+    for _ in range(30):
+        miss = image.means - x
+        error = float(np.abs(miss).max(initial=0.0)) / scale
+        if error < _TOLERANCE or not r:
+            return x, nu, image, error
+        slope = image.slope.copy()
+        slope[:, :r] -= np.eye(r)
+        slope[:, r : 2 * r] -= 1j * np.eye(r)
+        columns = [*free, 2 * r] if turning else free
+        matrix = np.concatenate([slope.real, slope.imag[~field_map.real]])[:, columns]
+        right = -np.concatenate([miss.real, miss.imag[~field_map.real]])
+        if turning:
+            gauge = np.zeros(len(columns))
+            unit = x[main] / abs(x[main])
+            gauge[columns.index(main)], gauge[columns.index(r + main)] = -unit.imag, unit.real
+            matrix, right = np.vstack([matrix, gauge]), np.append(right, 0.0)
+        step = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        full = np.zeros(2 * r + 1)
+        full[columns] = step
+        length = 1.0
+        while True:
+            trial = x + length * (full[:r] + 1j * full[r : 2 * r])
+            turned = nu + length * full[-1]
+            moved = field_map.image(trial, turned)
+            now = float(np.abs(moved.means - trial).max()) / scale
+            if now < error or length < 1e-3:
+                break
+            length *= 0.5
+        if now >= error:
+            return (x, nu, image, error) if error < 1e-8 else None
+        x, nu, image = trial, turned, moved
+    return None
+
+
+# ── states that keep the symmetry ────────────────────────────────────────────────────────────
+
+
+def unordered(cells: CellEquations) -> Stationary:
+    """The stationary state that is reached from vanishing fields.
+
+    Raises:
+        SolveError: E520.
+    """
+    field_map = FieldMap(cells)
+    x = np.zeros(len(field_map.fields), dtype=complex)
+    found = newton(field_map, x, 0.0, False)
+    if found is None:
+        raise _not_found()
+    _, _, image, error = found
+    return Stationary(cells, image.y, 0.0, _frequency(cells, 0.0), error, "Newton, incoherent")
+
+
+def relaxed(
+    cells: CellEquations,
+    y: np.ndarray,
+    integrated: Callable[[CellEquations, np.ndarray, np.ndarray], np.ndarray],
+) -> Stationary:
+    """The static state that the initial one runs into: evolution, then Newton's method.
+
+    Raises:
+        SolveError: E520 where the state goes on moving.
+    """
+    field_map = FieldMap(cells)
+    span = 10.0
+    for _ in range(9):
+        y = integrated(cells, y, np.array([span]))[-1]
+        x = cells.mean_values(y)[field_map.fields]
+        found = newton(field_map, x, 0.0, False)
+        if found is not None:
+            _, _, image, error = found
+            if np.abs(image.y - y).max() < 0.05:
+                frequency = _frequency(cells, 0.0)
+                return Stationary(cells, image.y, 0.0, frequency, error, "evolution, Newton")
+        span *= 1.6
+    raise _not_found()
+
+
+def _not_found() -> SolveError:
+    return SolveError(
+        Diagnostic(
+            "E520",
+            "no stationary product state was found: it may oscillate",
+            help="solve meanfield(time = T, window = [T1, T]), or start from another initial state",
+        )
+    )
+
+
+def _frequency(cells: CellEquations, nu: float) -> tuple[tuple[float, ...], ...] | None:
+    """The angular velocity of each part of each kind of cell."""
+    charges = cells.problem.charges
+    if charges is None:
+        return None
+    found = []
+    for kind, charge in zip(cells.problem.kinds, charges, strict=True):
+        table = charge.reshape([part.dimension for part in kind.parts])
+        steps = []
+        for axis in range(table.ndim):
+            first = np.take(table, 1, axis=axis) - np.take(table, 0, axis=axis)
+            steps.append(nu * float(first.flat[0]))
+        found.append(tuple(steps))
+    return tuple(found)
+
+
+# ── ordered states ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass
+class Curve:
+    """The strength of the fields along the ordered branch.
+
+    Attributes:
+        scale: Size of the couplings for which it was computed.
+        points: (x, nu, eta), x ascending.
+    """
+
+    field_map: FieldMap
+    scale: float
+    points: list[tuple[float, float, float]] = field(default_factory=list)
+    fold: tuple[float, float, float] | None = None
+
+
+# Curves by everything but the size of the couplings.
+Curves = dict[Any, Curve]
+# Steps of the curve, and how far it is followed.
+_STEP = 1.12
+_SMALLEST = 1e-5
+_LARGEST = 30.0
+
+
+def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
+    """The state of broken U(1) symmetry with the largest amplitude; None if there is none.
+
+    Raises:
+        SolveError: E520 where there is not exactly one complex mean field.
+    """
+    if not len(cells.fields):
+        return None
+    field_map = FieldMap(cells)
+    if len(field_map.fields) != 1 or field_map.real[0]:
+        raise SolveError(
+            Diagnostic(
+                "E523",
+                f"the rotating branch of {len(field_map.fields)} different mean fields is not followed",
+                help="solve meanfield(time = T) from a coherent initial state",
+            )
+        )
+    a, b = field_map.strength_slopes(np.zeros(1, dtype=complex))
+    direction = np.concatenate([a[:, 0], b[:, 0]])
+    size = float(np.linalg.norm(direction))
+    if size == 0:
+        return None
+    static = field_map.strengths(np.zeros(1, dtype=complex))
+    key = (
+        np.round(static, 13).tobytes(),
+        np.round(direction / size, 12).tobytes(),
+        tuple(layout.class_of.tobytes() for layout in cells.layouts),
+    )
+    curve = curves.get(key)
+    if curve is None:
+        if len(curves) > 8:
+            curves.clear()
+        curve = curves[key] = Curve(field_map, size)
+        _trace(curve)
+    ratio = size / curve.scale
+    guess = _crossing(curve, ratio)
+    if guess is None:
+        return None
+    x, nu = guess
+    found = newton(field_map, np.array([x / ratio], dtype=complex), nu, True)
+    if found is None:
+        return None
+    _, nu, image, error = found
+    frequency = _frequency(cells, nu)
+    return Stationary(cells, image.y, nu, frequency, error, "Newton, rotating frame")
+
+
+def _locked(curve: Curve, x: float, nu: float) -> tuple[float, float] | None:
+    """The frequency at which the mean has the phase of the field, near a guess, and eta."""
+    guess = nu
+    for _ in range(25):
+        image = curve.field_map.image(np.array([x], dtype=complex), guess)
+        mean, slope = image.means[0], image.slope[0, 2]
+        # d(arg)/d(nu), not d(Im)/d(nu): the phase is close to linear
+        turn = (slope / mean).imag
+        if mean == 0 or turn == 0:
+            return None
+        step = -np.angle(mean) / turn
+        if abs(np.angle(mean)) < 1e-11:
+            return (guess, x / mean.real) if mean.real > 0 else None
+        guess += step
+        if not np.isfinite(guess):
+            return None
+    return None
+
+
+def _trace(curve: Curve) -> None:
+    """Follow the curve from its strongest point to both sides, and refine its fold."""
+    start = _start(curve)
+    if start is None:
+        return
+    curve.points = [start]
+    _follow(curve, start, 1 / _STEP)
+    curve.points.reverse()
+    _follow(curve, start, _STEP)
+    _refine(curve)
+
+
+def _follow(curve: Curve, start: tuple[float, float, float], factor: float) -> None:
+    """Append points until eta grows away, or the phase condition has no solution."""
+    first = start[0]
+    best = start[2]
+    last, before = start, start
+    while first * _SMALLEST < last[0] * factor < first * _LARGEST:
+        slope = (last[1] - before[1]) / (last[0] - before[0]) if last is not before else 0.0
+        x = last[0] * factor
+        found = _locked(curve, x, last[1] + slope * (x - last[0]))
+        if found is None:
+            return
+        before, last = last, (x, *found)
+        curve.points.append(last)
+        best = min(best, last[2])
+        # towards small fields the curve ends at the threshold of the unordered state
+        flat = factor < 1 and x < 0.02 * first and abs(last[2] / before[2] - 1) < 1e-6
+        if flat or last[2] > 40 * best:
+            return
+
+
+def _start(curve: Curve) -> tuple[float, float, float] | None:
+    """A field as large as the unordered amplitude, and the frequency that goes with it."""
+    field_map = curve.field_map
+    cells = field_map.cells
+    still = field_map.image(np.zeros(1, dtype=complex), 0.0, False)
+    look, column = cells.look_at(int(field_map.fields[0]))
+    kind, operator = cells.operators.looks[look]
+    base = cells.operators.bases[kind]
+    number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
+    counts = cells.layouts[kind].counts if column < 0 else np.ones(1)
+    radius = float(np.sqrt(np.abs(number[0]).mean())) * float(counts.sum())
+    if radius == 0:
+        return None
+    spread = 4 * curve.scale * radius + _fastest(cells)
+    for amplitude in (radius, 0.5 * radius, 2 * radius, 0.2 * radius):
+        grid = spread * np.sinh(np.linspace(-4, 4, 33)) / np.sinh(4)
+        means = np.array(
+            [
+                field_map.image(np.array([amplitude], dtype=complex), w, False).means[0]
+                for w in grid
+            ]
+        )
+        order = np.argsort(-means.real)
+        for k in order[:6]:
+            found = _locked(curve, amplitude, float(grid[k]))
+            if found is not None:
+                return (amplitude, *found)
+    return None
+
+
+def _fastest(cells: CellEquations) -> float:
+    """The largest static rate of change of the lowest coherences."""
+    g = cells.static.at(np.zeros(cells.means, dtype=complex))
+    found = 0.0
+    for (kind, _), first in zip(cells.operators.operators, cells.strength_place, strict=True):
+        mine = np.abs(g[first : first + len(cells.layouts[kind].members)])
+        found += float(np.median(mine))
+    return found
+
+
+def _refine(curve: Curve) -> None:
+    """The place of the fold: the smallest eta inside the curve."""
+    from scipy.optimize import minimize_scalar
+
+    points = curve.points
+    k = int(np.argmin([p[2] for p in points]))
+    if not 0 < k < len(points) - 1:
+        return
+    known: dict[float, tuple[float, float]] = {}
+
+    def eta(x: float) -> float:
+        nearest = min(points, key=lambda p: abs(p[0] - x))
+        found = _locked(curve, float(x), nearest[1])
+        if found is None:
+            return float("inf")
+        known[float(x)] = found
+        return found[1]
+
+    best = minimize_scalar(
+        eta, bounds=(points[k - 1][0], points[k + 1][0]), method="bounded",
+        options={"xatol": 1e-6 * points[k][0]},
+    )  # fmt: skip
+    if best.fun < points[k][2]:
+        nu, strength = known[float(best.x)]
+        points.append((float(best.x), nu, strength))
+        points.sort()
+
+
+def _crossing(curve: Curve, ratio: float) -> tuple[float, float] | None:
+    """The largest x with eta(x) = ratio, and its frequency."""
+    from scipy.optimize import brentq
+
+    points = curve.points
+    for low, high in zip(points[-2::-1], points[:0:-1], strict=True):
+        if not (low[2] - ratio) * (high[2] - ratio) <= 0:
+            continue
+        seen = {low[0]: low[1], high[0]: high[1]}
+
+        def miss(x: float, low: Any = low, high: Any = high, seen: Any = seen) -> float:
+            share = (x - low[0]) / (high[0] - low[0])
+            found = _locked(curve, x, low[1] + share * (high[1] - low[1]))
+            if found is None:
+                return float("nan")
+            seen[x] = found[0]
+            return found[1] - ratio
+
+        x = float(brentq(miss, low[0], high[0], xtol=1e-3 * (high[0] - low[0]), rtol=1e-4))
+        return x, min(seen.items(), key=lambda item: abs(item[0] - x))[1]
+    return None
