@@ -300,13 +300,14 @@ EVERYONE = -1
 
 @dataclass(frozen=True, slots=True)
 class CellTerm:
-    r"""A term of the equations of the cells: $\dot\rho_c \mathrel{+}= g_c \sum_s w_s A_s \rho_c B_s$.
+    r"""A term of the equations of the cells, with strength g.
 
+    $g[A, \rho]$, or $g(A\rho B^\dagger - \tfrac12\{B^\dagger A, \rho\})$;
     $g_c = \sum_n f_n \prod_m \langle O_m\rangle_{c_{nm}}$ over the instances n with target c.
 
     Attributes:
         kind: The cells it acts on.
-        sides: w_s, A_s and B_s, as indices of the matrices of the kind; None is the identity.
+        left, right: A and B as indices of the matrices of the kind; no B for a commutator.
         coefficient: Index of the function f_k; -1 where it differs from instance to instance.
         varying: Row in the coefficients that differ; column n belongs to instance n.
         weight: Number that multiplies all f_n.
@@ -316,10 +317,11 @@ class CellTerm:
     """
 
     kind: int
-    sides: tuple[tuple[complex, int | None, int | None], ...]
+    left: int
+    right: int | None
     coefficient: int
     varying: int
-    weight: float
+    weight: complex
     targets: np.ndarray | None = field(repr=False)
     factors: tuple[tuple[int, int], ...]
     cells: np.ndarray = field(repr=False)

@@ -182,7 +182,8 @@ def _merged(pieces: list[Piece]) -> list[Piece]:
 
 def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]:
     """A piece for every site or edge of its lattice; means of sums of operators one by one."""
-    sides = _sides(cells, piece)
+    left = cells.matrix(piece.target.kind, piece.left)
+    right = None if piece.right is None else cells.matrix(piece.target.kind, piece.right)
     complete = piece.group.edges and piece.group.graph.name == "complete"
     expression = names.oriented(piece.value, 0)
     uniform = complete and not names.differs(expression)
@@ -227,29 +228,15 @@ def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]
         columns = [cell_of(places[k]) for k in kept]
         yield CellTerm(
             kind=piece.target.kind,
-            sides=tuple((w * complex(number), a, b) for w, a, b in sides),
+            left=left,
+            right=right,
             coefficient=index,
             varying=-1 if row is None else row,
-            weight=weight * more,
+            weight=weight * more * complex(number),
             targets=targets,
             factors=tuple(choice[k][1] for k in kept),  # type: ignore[misc]
             cells=np.stack(columns, axis=1) if columns else np.zeros((n, 0), dtype=np.int64),
         )
-
-
-def _sides(
-    cells: Cells, piece: Piece
-) -> tuple[tuple[complex, int | None, int | None], ...]:
-    kind, x, y = piece.target.kind, piece.left, piece.right
-    left = cells.matrix(kind, x)
-    if y is None:
-        return ((1.0, left, None), (-1.0, None, left))
-    loss = cells.matrix(kind, y.dag() * x)
-    return (
-        (1.0, left, cells.matrix(kind, y.dag())),
-        (-0.5, loss, None),
-        (-0.5, None, loss),
-    )
 
 
 def _arrays(group: Group, span: Span, uniform: bool) -> dict[str, np.ndarray]:

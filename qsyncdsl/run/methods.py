@@ -50,9 +50,9 @@ class Method:
     scenes: Callable[[Any, Stage], tuple[Any, ...]]
     times: Callable[[Mapping[str, Any]], np.ndarray | None] = lambda options: None
     build: Callable[[Model, Environment], Any] = build
-    start: Callable[[OperatorEvaluator, Any, Any, bool], np.ndarray | None] = (
-        lambda evaluator, initials, system, needed: initial_state(
-            evaluator, initials, needed
+    start: Callable[[OperatorEvaluator, Any, Any, Mapping[str, Any]], Any] = (
+        lambda evaluator, initials, system, options: initial_state(
+            evaluator, initials, _grid(options) is not None
         )
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
@@ -178,7 +178,10 @@ def _density_scene(result: Any, stage: Stage) -> tuple[DensityScene, ...]:
 
 
 def _field_start(
-    evaluator: OperatorEvaluator, initials: Any, system: Any, needed: bool
+    evaluator: OperatorEvaluator,
+    initials: Any,
+    system: Any,
+    options: Mapping[str, Any],
 ) -> np.ndarray:
     return initial_fields(evaluator, initials, system.count)
 
@@ -249,7 +252,7 @@ fokkerplanck = Method(
     _density_solver,
     _density_scene,
     build=build_fields,
-    start=lambda evaluator, initials, system, needed: None,
+    start=lambda evaluator, initials, system, options: None,
 )
 
 
@@ -282,6 +285,19 @@ def _meanfield_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return MeanFieldSolver(problem)
 
 
+def _product_start(
+    evaluator: OperatorEvaluator,
+    initials: Any,
+    system: Any,
+    options: Mapping[str, Any],
+) -> tuple[np.ndarray, ...] | None:
+    """The factors; none where the branch does not depend on the start."""
+    chosen = options.get("state") == "incoherent" or options.get("branch") == "rotating"
+    if chosen and _grid(options) is None:
+        return None
+    return initial_factors(evaluator, initials)
+
+
 meanfield = Method(
     lower_meanfield,
     _meanfield_solver,
@@ -289,7 +305,5 @@ meanfield = Method(
         result, stage.space, stage.hbar, stage.options
     ),
     build=build_fields,
-    start=lambda evaluator, initials, system, needed: initial_factors(
-        evaluator, initials
-    ),
+    start=_product_start,
 )

@@ -82,7 +82,7 @@ class Session:
             environment, prepared.space, prepared.system.positions
         )
         start = self.method.start(
-            plain, self._initials(case), prepared.system, times is not None
+            plain, self._initials(case), prepared.system, options
         )
         seed = self.plan.options.seed + 1_000_003 * draw
         result = prepared.solver.solve(Point(values, start, times, options, seed))

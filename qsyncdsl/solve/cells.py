@@ -84,10 +84,10 @@ class CellOperators:
         self.look_of: dict[tuple[int, int], tuple[int, bool]] = {}
         known: dict[Any, int] = {}
         for term in problem.terms:
-            key = (term.kind, term.sides)
+            key = (term.kind, term.left, term.right)
             if key not in known:
                 known[key] = len(self.operators)
-                self.operators.append((term.kind, self._complex(term.kind, term.sides)))
+                self.operators.append((term.kind, self._complex(*key)))
             self.operator_of.append(known[key])
             for factor in term.factors:
                 self._look(factor)
@@ -95,17 +95,20 @@ class CellOperators:
             (kind, *self._real(self.bases[kind], matrix)) for kind, matrix in self.operators
         ]
 
-    def _complex(self, kind: int, sides: Any) -> sp.csr_array:
+    def _complex(self, kind: int, left: int, right: int | None) -> sp.csr_array:
+        """The superoperator of a term; the loss is a product of cut matrices, so that the trace stays."""
         matrices, where = self.problem.matrices[kind], self.bases[kind].sector
-        total = None
-        for weight, left, right in sides:
-            a = None if left is None else matrices[left]
-            b = None if right is None else matrices[right]
-            side = superoperator.sector_matrix(
-                superoperator.Side((), weight, a, b), where
-            )
-            total = side if total is None else total + side
-        return sp.csr_array(total)
+        a = matrices[left]
+        sides = [(1.0, a, None), (-1.0, None, a)]
+        if right is not None:
+            back = sp.csr_array(matrices[right].conj().T)
+            loss = sp.csr_array(back @ a)
+            sides = [(1.0, a, back), (-0.5, loss, None), (-0.5, None, loss)]
+        found = [
+            superoperator.sector_matrix(superoperator.Side((), w, x, y), where)
+            for w, x, y in sides
+        ]
+        return sp.csr_array(sum(found[1:], found[0]))
 
     @staticmethod
     def _real(base: Basis, matrix: sp.csr_array) -> tuple[sp.csr_array, sp.csr_array]:

@@ -24,6 +24,8 @@ from qsyncdsl.solve.steadystate import factorize
 
 # Unknowns of a cell up to which its equations are solved densely.
 _DENSE = 260
+# Elements of the matrices of small cells that are kept at a time.
+_CHUNK = 4_000_000
 # Fields up to which their self-consistency is solved by Newton's method.
 _FIELDS = 64
 _TOLERANCE = 1e-11
@@ -115,10 +117,18 @@ class FieldMap:
             n, m = cells.operators.bases[kind].unknowns, len(layout.members)
             own = slice(layout.offset, layout.offset + n * m)
             found, slope = np.empty((n, m)), np.zeros((n, m, 2 * r + 1))
-            for column in range(m):
-                found[:, column], slope[:, column] = self._cell(
-                    kind, column, g, directions, nu, slopes
-                )
+            if n <= _DENSE and m > 1:
+                chunk = max(_CHUNK // n**2, 1)
+                for first in range(0, m, chunk):
+                    some = slice(first, min(first + chunk, m))
+                    found[:, some], slope[:, some] = self._stack(
+                        kind, some, g, directions, nu, slopes
+                    )
+            else:
+                for column in range(m):
+                    found[:, column], slope[:, column] = self._cell(
+                        kind, column, g, directions, nu, slopes
+                    )
             y[own] = found.reshape(-1)
             changes[own] = slope.reshape(n * m, -1)
         means = cells.mean_values(y)[self.fields]
@@ -127,6 +137,46 @@ class FieldMap:
             for k in range(2 * r + 1):
                 slope[:, k] = cells.mean_values(changes[:, k])[self.fields]
         return Image(y, means, slope)
+
+    def _stack(
+        self, kind: int, some: slice, g: np.ndarray, directions: np.ndarray, nu: float, slopes: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Many small classes at once: states, shape (n, m), and changes, shape (n, m, directions)."""
+        cells = self.cells
+        operators = cells.operators
+        base = operators.bases[kind]
+        n, m = base.unknowns, some.stop - some.start
+        count = directions.shape[1] + 1
+        matrices = np.zeros((m, n, n))
+        if self.rotations is not None and nu:
+            matrices += nu * self.rotations[kind].toarray()
+        own = [k for k, (other, _, _) in enumerate(operators.real) if other == kind]
+        for k in own:
+            first = cells.strength_place[k]
+            strength = g[first + some.start : first + some.stop]
+            for values, matrix in ((strength.real, operators.real[k][1]), (-strength.imag, operators.real[k][2])):
+                if values.any() and matrix.nnz:
+                    entries = matrix.tocoo()
+                    rows, columns = entries.coords
+                    matrices[:, rows, columns] += values[:, None] * entries.data
+        matrices[:, 0] = 0.0
+        matrices[:, 0, base.form.populations] = 1.0
+        inverse = np.linalg.inv(matrices)
+        rho = inverse[:, :, 0].T
+        if not slopes:
+            return rho, np.zeros((n, m, count))
+        forces = np.zeros((n, m, count))
+        for k in own:
+            first = cells.strength_place[k]
+            row = directions[first + some.start : first + some.stop]
+            if row.any():
+                _, re, im = operators.real[k]
+                forces[:, :, :-1] -= (re @ rho)[:, :, None] * row.real - (im @ rho)[:, :, None] * row.imag
+        if self.rotations is not None:
+            forces[:, :, -1] = -(self.rotations[kind] @ rho)
+        forces[0] = 0.0
+        changes = inverse @ forces.transpose(1, 0, 2)
+        return rho, changes.transpose(1, 0, 2)
 
     def _cell(
         self, kind: int, column: int, g: np.ndarray, directions: np.ndarray, nu: float, slopes: bool
@@ -243,6 +293,10 @@ def unordered(cells: CellEquations) -> Stationary:
     """
     field_map = FieldMap(cells)
     x = np.zeros(len(field_map.fields), dtype=complex)
+    still = field_map.image(x, 0.0, False)
+    if np.abs(still.means).max(initial=0.0) < _TOLERANCE:
+        frequency = _frequency(cells, 0.0)
+        return Stationary(cells, still.y, 0.0, frequency, 0.0, "incoherent")
     found = newton(field_map, x, 0.0, False)
     if found is None:
         raise _not_found()

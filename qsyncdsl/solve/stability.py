@@ -1,9 +1,8 @@
 r"""Growth of small perturbations of a stationary product state, without evolution in time.
 
 The linearized equations are $J = \bigoplus_c\mathcal{L}_c + \sum_m B_m C_m$: what a change of the field m does
-to the cells, times what the cells do to the field. Rightmost eigenvalues come from shift-invert
-Arnoldi iterations along the imaginary axis; the inverse is that of the cells alone, corrected for the few
-fields (Woodbury).
+to the cells, times what the cells do to the field. With few fields its eigenvalues outside the spectra of the
+cells are the roots of a small determinant, $\det(1 - C(\lambda - L)^{-1}B) = 0$.
 """
 
 from __future__ import annotations
@@ -15,23 +14,29 @@ from typing import Any
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from qsyncdsl.solve.selfconsistent import FieldMap, Stationary
+from qsyncdsl.solve.steadystate import factorize
 
 # Unknowns up to which all eigenvalues are found at once.
 _DENSE = 700
 _SMALL = 120
-_SHIFTS = 9
+_SHIFTS = 5
+# Times that the inverse is applied at each shift.
+_DEPTH = 3
+# Rate at which the trace is made to decay, in units of the largest rate: out of the way.
+_LOST = 3.0
 
 
 def growth(found: Stationary) -> tuple[float, float]:
     r"""The largest $\mathrm{Re}\,\lambda$ of the linearized equations, and $-\mathrm{Im}\,\lambda$ there.
 
-    In the frame of the state; perturbations of the trace are left out.
+    In the frame of the state, over the perturbations that the mean fields respond to.
     """
-    linear = [x for x in _sectors(found) if x.size]
-    values = [linear_growth(x) for x in linear]
+    sectors = [x for x in _sectors(found) if x.size]
+    # cells on their own can only decay: what can grow moves a field
+    coupled = [x for x in sectors if x.force.shape[1]]
+    values = [linear_growth(x) for x in coupled or sectors]
     best = max(values, key=lambda v: v.real)
     return float(best.real), float(-best.imag)
 
@@ -41,14 +46,16 @@ class Linear:
     """J on the perturbations of one charge.
 
     Attributes:
-        blocks: L_c - s rho_c Tr for every class.
+        blocks: L_c - s rho_c Tr: stacks of small dense matrices, shape (m, n, n), or sparse ones.
         force: B, shape (n, r).
         look: C, shape (r, n).
+        paired: Whether eigenvalues come in conjugate pairs.
     """
 
     blocks: list[Any]
     force: np.ndarray
     look: np.ndarray
+    paired: bool
 
     @property
     def size(self) -> int:
@@ -72,90 +79,206 @@ def _sectors(found: Stationary) -> list[Linear]:
         kind, operator = cells.operators.looks[look]
         rows, columns = operator.tocoo().coords
         # Tr(O rho) sees the elements (column, row) of rho
-        steps |= {int(s) for s in np.unique(charges[kind][columns] - charges[kind][rows])}
-    return [_linear(found, field_map, x, step) for step in sorted(steps) if step >= 0]
+        steps |= {int(abs(s)) for s in charges[kind][columns] - charges[kind][rows]}
+    return [_linear(found, field_map, x, step) for step in sorted(steps)]
 
 
 def _linear(found: Stationary, field_map: FieldMap, x: np.ndarray, step: int | None) -> Linear:
     cells = found.cells
     operators = cells.operators
     g = field_map.strengths(x)
-    a, b = field_map.strength_slopes(x)
-    slopes = np.concatenate([a, b], axis=1)
+    slopes = np.concatenate(field_map.strength_slopes(x), axis=1)
     r = len(field_map.fields)
-    blocks, forces, looks = [], [], []
-    places: dict[tuple[int, int], tuple[int, np.ndarray]] = {}
+    blocks: list[Any] = []
+    forces = []
+    places: dict[int, tuple[int, np.ndarray]] = {}
     begin = 0
     for kind, layout in enumerate(cells.layouts):
         where = operators.bases[kind].sector
         if step is None:
-            kept = np.arange(where.size)
+            kept, turns = np.arange(where.size), np.zeros(where.size)
+            if found.nu:
+                charge = cells.problem.charges[kind]  # type: ignore[index]
+                turns = found.nu * (charge[where.rows] - charge[where.columns])
         else:
             charge = cells.problem.charges[kind]  # type: ignore[index]
             kept = np.flatnonzero(charge[where.rows] - charge[where.columns] == step)
+            turns = np.full(len(kept), found.nu * step)
         trace = (where.rows == where.columns)[kept].astype(float)
-        for column in range(len(layout.members)):
-            rho = operators.bases[kind].form.to_complex @ cells.vectors(found.y, kind)[:, column]
-            total = sp.csr_array((len(kept), len(kept)), dtype=complex)
-            force = np.zeros((len(kept), 2 * r), dtype=complex)
-            for k, (other, matrix) in enumerate(operators.operators):
-                if other != kind:
-                    continue
-                place = cells.strength_place[k] + column
-                rows = matrix[kept]
-                if g[place]:
-                    total = total + g[place] * rows[:, kept]
-                if slopes[place].any():
-                    force += np.outer(rows @ rho, slopes[place])
-            if found.nu:
-                charge = cells.problem.charges[kind]  # type: ignore[index]
-                turn = 1j * found.nu * (charge[where.rows] - charge[where.columns])[kept]
-                total = total + sp.diags_array(turn)
-            if trace.any():
-                rate = float(abs(total).sum(axis=0).max())
-                total = total - rate * sp.csr_array(np.outer(rho[kept], trace))
-            blocks.append(total)
-            forces.append(force)
-            places[kind, column] = (begin, kept)
-            begin += len(kept)
-    size = begin
-    look = np.zeros((2 * r, size), dtype=complex)
-    for m, place in enumerate(field_map.fields):
+        n, m = len(kept), len(layout.members)
+        rho = operators.bases[kind].form.to_complex @ cells.vectors(found.y, kind)
+        dense = n <= _SMALL
+        stack: Any = (
+            np.zeros((m, n, n), dtype=complex)
+            if dense
+            else [sp.csr_array((n, n), dtype=complex) for _ in range(m)]
+        )
+        force = np.zeros((m, n, 2 * r), dtype=complex)
+        for k, (other, matrix) in enumerate(operators.operators):
+            if other != kind:
+                continue
+            mine = slice(cells.strength_place[k], cells.strength_place[k] + m)
+            rows = matrix[kept]
+            if slopes[mine].any():
+                force += np.einsum("nm,mr->mnr", rows @ rho, slopes[mine])
+            inner = rows[:, kept]
+            if dense:
+                stack += g[mine][:, None, None] * inner.toarray()
+                continue
+            for c in np.flatnonzero(g[mine]):
+                stack[c] = stack[c] + g[mine][c] * inner
+        for c in range(m):
+            loss = -_LOST * max(np.abs(g).max(), 1.0) * np.outer(rho[kept, c], trace)
+            if dense:
+                stack[c] += np.diag(1j * turns) + loss
+            else:
+                stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
+        blocks += [stack] if dense else stack
+        forces.append(force.reshape(m * n, 2 * r))
+        places[kind] = (begin, kept)
+        begin += m * n
+    look = np.zeros((2 * r, begin), dtype=complex)
+    for f, place in enumerate(field_map.fields):
         number, column = cells.look_at(int(place))
         kind, operator = operators.looks[number]
         dimension = operators.bases[kind].dimension
+        first, kept = places[kind]
+        counts = cells.layouts[kind].counts
+        n = len(kept)
         for star, matrix in enumerate((operator, operator.conj().T)):
             entries = sp.coo_array(matrix)
             row = np.zeros(dimension**2, dtype=complex)
             row[entries.coords[1] * dimension + entries.coords[0]] = entries.data
-            layout = cells.layouts[kind]
-            members = range(len(layout.members)) if column < 0 else (column,)
-            for c in members:
-                first, kept = places[kind, c]
-                weight = layout.counts[c] if column < 0 else 1.0
-                look[m + star * r, first : first + len(kept)] += weight * row[kept]
-    force = np.concatenate(forces) if forces else np.zeros((0, 2 * r), dtype=complex)
+            for c in range(len(counts)) if column < 0 else (column,):
+                weight = counts[c] if column < 0 else 1.0
+                look[f + star * r, first + c * n : first + (c + 1) * n] += weight * row[kept]
+    force = np.concatenate([np.zeros((0, 2 * r), dtype=complex), *forces])
     used = np.flatnonzero(force.any(axis=0) & look.any(axis=1))
-    return Linear(blocks, np.ascontiguousarray(force[:, used]), look[used])
+    paired = step is None or step == 0
+    return Linear(blocks, np.ascontiguousarray(force[:, used]), look[used], paired)
 
 
 def linear_growth(linear: Linear) -> complex:
     """The eigenvalue of J with the largest real part."""
     if linear.size <= _DENSE:
-        dense = scipy.linalg.block_diag(*(b.toarray() for b in linear.blocks))
-        values = np.linalg.eigvals(dense + linear.force @ linear.look)
+        whole = [b for x in linear.blocks for b in (x if _stack(x) else [x.toarray()])]
+        dense = scipy.linalg.block_diag(*whole) + linear.force @ linear.look
+        values = np.linalg.eigvals(dense)
         return complex(values[np.argmax(values.real)])
-    best: complex | None = None
+    if all(_stack(block) for block in linear.blocks):
+        return _by_poles(linear)
+    return _by_projection(linear)
+
+
+# ── many small cells ─────────────────────────────────────────────────────────────────────────
+
+
+def _by_poles(linear: Linear) -> complex:
+    r"""The rightmost root of $\det(1 - C(z - L)^{-1}B) = 0$, the response as a sum over poles.
+
+    Newton's method from a grid of starts over the frequencies at which the fields respond.
+    """
+    poles, residues = _poles(linear)
+    rightmost = complex(poles[np.argmax(poles.real)])
+    total = residues.sum(axis=0)
+    size = float(np.abs(total).max())
+    if size == 0:
+        return rightmost
+    weight = np.abs(residues).sum(axis=(1, 2))
+    order = np.argsort(poles.imag)
+    share = np.cumsum(weight[order]) / weight.sum()
+    low, high = (float(poles.imag[order][np.searchsorted(share, s)]) for s in (0.05, 0.95))
+    frequencies = np.linspace(low - 1.5 * size, high + 1.5 * size, 41)
+    heights = rightmost.real + 1.5 * size * np.linspace(0.02, 1.0, 5)
+    z = (heights[:, None] + 1j * frequencies).reshape(-1)
+    unit = np.eye(len(total))
+    for _ in range(40):
+        inverse = 1 / (z[:, None] - poles)
+        response = np.einsum("zk,kab->zab", inverse, residues)
+        slope = -np.einsum("zk,kab->zab", inverse**2, residues)
+        ratio = -np.einsum("zab,zba->z", np.linalg.pinv(unit - response), slope)
+        step = 1 / np.where(np.abs(ratio) > 1e-300, ratio, 1e-300)
+        longest = 0.5 * size
+        step *= np.minimum(1.0, longest / np.maximum(np.abs(step), 1e-300))
+        z = z - step
+        if np.abs(step).max() < 1e-13 * max(size, 1.0):
+            break
+    settled = z[np.abs(step) < 1e-10 * max(size, 1.0)]
+    right = settled[settled.real > rightmost.real]
+    return complex(right[np.argmax(right.real)]) if len(right) else rightmost
+
+
+def _poles(linear: Linear) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues of the cells alone, shape (n,), and residues of the response, shape (n, r, r)."""
+    poles, residues = [], []
+    begin = 0
+    for block in linear.blocks:
+        m, n = block.shape[:2]
+        values, vectors = np.linalg.eig(block)
+        mine = slice(begin, begin + m * n)
+        force = np.linalg.solve(vectors, linear.force[mine].reshape(m, n, -1))
+        look = linear.look[:, mine].reshape(-1, m, n).transpose(1, 0, 2) @ vectors
+        poles.append(values.reshape(-1))
+        found = np.einsum("man,mnb->mnab", look, force)
+        residues.append(found.reshape(m * n, *found.shape[2:]))
+        begin += m * n
+    return np.concatenate(poles), np.concatenate(residues)
+
+
+# ── large cells ──────────────────────────────────────────────────────────────────────────────
+
+
+def _by_projection(linear: Linear) -> complex:
+    r"""The rightmost eigenvalue of J on the space spanned by responses of the cells.
+
+    Its eigenvectors are $(\lambda - L)^{-1}B$: a few of these vectors at shifts along the imaginary
+    axis span them well (rational Krylov); the best one is refined by Newton's method.
+    """
+    columns = []
     for shift in _shifts(linear):
-        for value in _near(linear, shift, 3):
-            if best is None or value.real > best.real:
-                best = value
-    assert best is not None
-    # the neighborhood of the best one, again: nothing may hide behind it
-    for value in _near(linear, best + 0.02 * max(abs(best), 0.1), 5):
-        if value.real > best.real:
-            best = value
-    return best
+        solve = _inverse(linear.blocks, shift)
+        for b in linear.force.T:
+            vector = b
+            for _ in range(_DEPTH):
+                vector = solve(vector)
+                columns.append(vector / np.linalg.norm(vector))
+    if linear.paired:
+        stack = np.stack(columns, axis=1)
+        stack = np.concatenate([stack.real, stack.imag], axis=1)
+    else:
+        stack = np.stack(columns, axis=1)
+    left, weights, _ = np.linalg.svd(stack, full_matrices=False)
+    space = left[:, weights > 1e-10 * weights[0]]
+    image = np.stack([_apply(linear.blocks, v) for v in space.T], axis=1)
+    image = image + linear.force @ (linear.look @ space)
+    values = np.linalg.eigvals(space.conj().T @ image)
+    for guess in values[np.argsort(-values.real)]:
+        found = _polished(linear, complex(guess))
+        if found is not None:
+            return found
+    return complex(values[np.argmax(values.real)])
+
+
+def _polished(linear: Linear, guess: complex) -> complex | None:
+    r"""The root of $\det(1 - C(z - L)^{-1}B)$ beside a guess; None where there is none."""
+    z = guess
+    unit = np.eye(linear.force.shape[1])
+    for _ in range(8):
+        solve = _inverse(linear.blocks, z)
+        first = np.stack([solve(b) for b in linear.force.T], axis=1)
+        second = np.stack([solve(b) for b in first.T], axis=1)
+        # (z - L)^-1 = -(L - z)^-1
+        inside = unit + linear.look @ first
+        ratio = np.trace(np.linalg.solve(inside, linear.look @ second))
+        if ratio == 0:
+            return None
+        step = 1 / ratio
+        if abs(z - step - guess) > 0.05 * max(abs(guess), 0.1):
+            return None
+        z = z - step
+        if abs(step) < 1e-10 * max(abs(z), 0.1):
+            return complex(z)
+    return None
 
 
 def _shifts(linear: Linear) -> list[complex]:
@@ -170,7 +293,11 @@ def _shifts(linear: Linear) -> list[complex]:
         twice = _apply(linear.blocks, once)
         center = (c @ once) / zero
         width = np.sqrt(abs((c @ twice) / zero - center**2))
-        found += list(center.imag + width * np.linspace(-2, 2, _SHIFTS))
+        # the coupling moves the common frequency by about its own size
+        reach = 2 * width + 1.5 * abs(zero)
+        found += list(center.imag + reach * np.linspace(-1, 1, _SHIFTS))
+    if linear.paired:
+        found = [abs(w) for w in found]
     scale = max(np.ptp(found), 1.0)
     grid: list[float] = []
     for value in sorted(found):
@@ -179,51 +306,43 @@ def _shifts(linear: Linear) -> list[complex]:
     return [0.02 * scale + 1j * value for value in grid]
 
 
+def _stack(block: Any) -> bool:
+    """Whether a block is a stack of small dense matrices."""
+    return isinstance(block, np.ndarray)
+
+
 def _apply(blocks: list[Any], vector: np.ndarray) -> np.ndarray:
     found, begin = [], 0
     for block in blocks:
-        end = begin + block.shape[0]
-        found.append(block @ vector[begin:end])
+        end = begin + (block.shape[0] * block.shape[1] if _stack(block) else block.shape[0])
+        found.append(_times(block, vector[begin:end]))
         begin = end
     return np.concatenate(found)
 
 
-def _near(linear: Linear, shift: complex, count: int) -> np.ndarray:
-    """The eigenvalues of J nearest to a point."""
-    solve = _inverse(linear.blocks, shift)
-    response = np.stack([solve(b) for b in linear.force.T], axis=1)
-    small = np.eye(response.shape[1]) + linear.look @ response
-    factors = scipy.linalg.lu_factor(small)
-
-    def apply(b: np.ndarray) -> np.ndarray:
-        z = solve(b)
-        return np.asarray(z - response @ scipy.linalg.lu_solve(factors, linear.look @ z))
-
-    n = linear.size
-    operator = spla.LinearOperator((n, n), matvec=apply, dtype=complex)
-    start = np.cos(1.0 + 0.7 * np.arange(n)).astype(complex)
-    try:
-        inverse = spla.eigs(operator, k=count, v0=start, return_eigenvectors=False, maxiter=300)
-    except spla.ArpackNoConvergence as partial:
-        inverse = partial.eigenvalues
-    return np.asarray(shift + 1 / inverse) if len(inverse) else np.zeros(0, dtype=complex)
+def _times(block: Any, part: np.ndarray) -> np.ndarray:
+    if not _stack(block):
+        return np.asarray(block @ part)
+    return np.asarray((block @ part.reshape(len(block), -1, 1)).reshape(-1))
 
 
 def _inverse(blocks: list[Any], shift: complex) -> Callable[[np.ndarray], np.ndarray]:
     """(L - shift)^-1 of the cells alone."""
-    same = {block.shape[0] for block in blocks}
-    if len(same) == 1 and max(same) <= _SMALL:
-        n = same.pop()
-        stack = np.array([block.toarray() for block in blocks]) - shift * np.eye(n)
-        inverse = np.linalg.inv(stack)
-        return lambda b: np.asarray(np.matmul(inverse, b.reshape(-1, n, 1)).reshape(-1))
-    factors = [
-        spla.splu(sp.csc_array(block - shift * sp.identity(block.shape[0]))) for block in blocks
-    ]
-    ends = np.cumsum([block.shape[0] for block in blocks])[:-1]
+    solvers: list[Callable[[np.ndarray], np.ndarray]] = []
+    ends = []
+    for block in blocks:
+        if _stack(block):
+            inverse = np.linalg.inv(block - shift * np.eye(block.shape[1]))
+            solvers.append(lambda b, inverse=inverse: _times(inverse, b))
+            ends.append(block.shape[0] * block.shape[1])
+            continue
+        factors = factorize(sp.csc_array(block - shift * sp.identity(block.shape[0])))
+        assert factors is not None
+        solvers.append(factors.solve)
+        ends.append(block.shape[0])
 
     def solve(b: np.ndarray) -> np.ndarray:
-        parts = np.split(b, ends)
-        return np.concatenate([f.solve(p) for f, p in zip(factors, parts, strict=True)])
+        parts = np.split(b, np.cumsum(ends)[:-1])
+        return np.concatenate([f(p) for f, p in zip(solvers, parts, strict=True)])
 
     return solve
