@@ -2,10 +2,9 @@ r"""Stationary product states: mean fields that reproduce themselves.
 
 For given fields x and frequency $\nu$ the cells are linear, $(\mathcal{L}_c(x) + i\nu[Q, \cdot])\rho_c = 0$;
 Newton's method solves $\langle O\rangle(x, \nu) = x$ with derivatives from the same factorization. With a U(1)
-symmetry and one complex field the states that break it lie on a curve: for a real field x the phase
-condition $\mathrm{Im}\langle O\rangle = 0$ gives $\nu(x)$, and the strength $\eta(x) = x/\langle O\rangle$ by which the
-fields have to be multiplied is single valued. Its minima are folds: where no x has $\eta = 1$ there is
-no ordered state.
+symmetry and one complex field the states that break it lie on a curve: for a real mean r the two real
+equations $\langle O\rangle(x, \nu) = r$ give $x(r)$ and $\nu(r)$, and the strength $\eta(r) = x/r$ by which the
+fields have to be multiplied. Its minima are folds: where no r has $\eta = 1$ there is no ordered state.
 """
 
 from __future__ import annotations
@@ -16,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.polynomials import derivative
-from qsyncdsl.solve.steadystate import factorize
 
 # Unknowns of a cell up to which its equations are solved densely.
 _DENSE = 260
@@ -212,8 +212,6 @@ class FieldMap:
 
 def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Solutions of L x = b with a given trace in place of the first population's equation."""
-    import scipy.sparse as sp
-
     n = matrix.shape[0]
     if n <= _DENSE:
         dense = matrix.toarray()
@@ -227,10 +225,22 @@ def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.n
         (np.ones(len(populations)), (np.zeros(len(populations), dtype=int), populations)),
         shape=(n, n),
     )
-    sparse = factorize(sp.csc_array(sp.diags_array(keep) @ matrix + trace))
-    if sparse is None:
-        raise SolveError(Diagnostic("E504", "the stationary state of a cell is not unique"))
-    return lambda b: np.asarray(sparse.solve(b))
+    whole = sp.csc_array(sp.diags_array(keep) @ matrix + trace)
+    # In a fast frame the turning is far larger than the decay: pivots beside the diagonal would fill
+    # the factors. Every unknown decays, so that none are needed; one refinement mends the rounding.
+    options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}
+    try:
+        factors = spla.splu(whole, options={"SymmetricMode": True}, **options)
+    except RuntimeError:
+        raise SolveError(
+            Diagnostic("E504", "the stationary state of a cell is not unique")
+        ) from None
+
+    def solve(b: np.ndarray) -> np.ndarray:
+        first = factors.solve(b)
+        return np.asarray(first + factors.solve(b - whole @ first))
+
+    return solve
 
 
 # ── Newton ───────────────────────────────────────────────────────────────────────────────────
@@ -358,27 +368,42 @@ def _frequency(cells: CellEquations, nu: float) -> tuple[tuple[float, ...], ...]
 # ── ordered states ───────────────────────────────────────────────────────────────────────────
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point of the curve: the mean r, the field x that produces it, the frequency."""
+
+    mean: float
+    x: float
+    nu: float
+
+    @property
+    def strength(self) -> float:
+        """eta."""
+        return self.x / self.mean
+
+
 @dataclass
 class Curve:
-    """The strength of the fields along the ordered branch.
+    """The ordered states for all strengths of the fields, r ascending.
 
     Attributes:
         scale: Size of the couplings for which it was computed.
-        points: (x, nu, eta), x ascending.
     """
 
     field_map: FieldMap
     scale: float
-    points: list[tuple[float, float, float]] = field(default_factory=list)
-    fold: tuple[float, float, float] | None = None
+    marks: list[Mark] = field(default_factory=list)
 
 
 # Curves by everything but the size of the couplings.
 Curves = dict[Any, Curve]
 # Steps of the curve, and how far it is followed.
-_STEP = 1.12
-_SMALLEST = 1e-5
-_LARGEST = 30.0
+_STEP = 1.25
+_FINEST = 1.002
+_SMALLEST = 1e-4
+_LARGEST = 1e3
+# Multiple of the smallest strength at which the curve is left.
+_STRONGEST = 15.0
 
 
 def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
@@ -416,10 +441,10 @@ def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
         curve = curves[key] = Curve(field_map, size)
         _trace(curve)
     ratio = size / curve.scale
-    guess = _crossing(curve, ratio)
-    if guess is None:
+    mark = _crossing(curve, ratio)
+    if mark is None:
         return None
-    x, nu = guess
+    x, nu = mark.x, mark.nu
     found = newton(field_map, np.array([x / ratio], dtype=complex), nu, True)
     if found is None:
         return None
@@ -428,84 +453,109 @@ def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
     return Stationary(cells, image.y, nu, frequency, error, "Newton, rotating frame")
 
 
-def _locked(curve: Curve, x: float, nu: float) -> tuple[float, float] | None:
-    """The frequency at which the mean has the phase of the field, near a guess, and eta."""
-    guess = nu
-    for _ in range(25):
-        image = curve.field_map.image(np.array([x], dtype=complex), guess)
-        mean, slope = image.means[0], image.slope[0, 2]
-        # d(arg)/d(nu), not d(Im)/d(nu): the phase is close to linear
-        turn = (slope / mean).imag
-        if mean == 0 or turn == 0:
+def _locked(curve: Curve, mean: float, x: float, nu: float) -> Mark | None:
+    """The field and frequency that produce a real mean, near a guess (Newton's method)."""
+    before = np.inf
+    for _ in range(12):
+        image = curve.field_map.image(np.array([x], dtype=complex), nu)
+        miss = image.means[0] - mean
+        if abs(miss) < 1e-9 * mean:
+            return Mark(mean, float(x), float(nu))
+        if abs(miss) > 3 * before:
             return None
-        step = -np.angle(mean) / turn
-        if abs(np.angle(mean)) < 1e-11:
-            return (guess, x / mean.real) if mean.real > 0 else None
-        guess += step
-        if not np.isfinite(guess):
+        before = abs(miss)
+        along, turn = image.slope[0, 0], image.slope[0, 2]
+        matrix = np.array([[along.real, turn.real], [along.imag, turn.imag]])
+        if abs(np.linalg.det(matrix)) < 1e-300:
+            return None
+        step = np.linalg.solve(matrix, [-miss.real, -miss.imag])
+        x, nu = x + step[0], nu + step[1]
+        if not (np.isfinite(x) and x > 0):
             return None
     return None
 
 
 def _trace(curve: Curve) -> None:
-    """Follow the curve from its strongest point to both sides, and refine its fold."""
+    """Follow the curve from its start to both sides, and refine its fold."""
     start = _start(curve)
     if start is None:
         return
-    curve.points = [start]
+    curve.marks = [start]
     _follow(curve, start, 1 / _STEP)
-    curve.points.reverse()
+    curve.marks.reverse()
     _follow(curve, start, _STEP)
     _refine(curve)
 
 
-def _follow(curve: Curve, start: tuple[float, float, float], factor: float) -> None:
-    """Append points until eta grows away, or the phase condition has no solution."""
-    first = start[0]
-    best = start[2]
+def _follow(curve: Curve, start: Mark, factor: float) -> None:
+    """Append points until eta grows away or stands still, or there is no solution."""
+    first = start.mean
     last, before = start, start
-    while first * _SMALLEST < last[0] * factor < first * _LARGEST:
-        slope = (last[1] - before[1]) / (last[0] - before[0]) if last is not before else 0.0
-        x = last[0] * factor
-        found = _locked(curve, x, last[1] + slope * (x - last[0]))
+    while first * _SMALLEST < last.mean * factor < first * _LARGEST:
+        guess = _extrapolated(before, last, last.mean * factor)
+        found = _locked(curve, last.mean * factor, *guess)
         if found is None:
-            return
-        before, last = last, (x, *found)
-        curve.points.append(last)
-        best = min(best, last[2])
-        # towards small fields the curve ends at the threshold of the unordered state
-        flat = factor < 1 and x < 0.02 * first and abs(last[2] / before[2] - 1) < 1e-6
-        if flat or last[2] > 40 * best:
+            factor = factor**0.5
+            if abs(np.log(factor)) < np.log(_FINEST):
+                return
+            continue
+        before, last = last, found
+        curve.marks.append(last)
+        best = min(mark.strength for mark in curve.marks)
+        # towards small means the curve ends at the threshold of the unordered state
+        still = abs(last.strength / before.strength - 1) < 1e-7
+        if (factor < 1 and still) or last.strength > _STRONGEST * best:
             return
 
 
-def _start(curve: Curve) -> tuple[float, float, float] | None:
-    """A field as large as the unordered amplitude, and the frequency that goes with it."""
+def _extrapolated(before: Mark, last: Mark, mean: float) -> tuple[float, float]:
+    """Field and frequency at another mean, along the last step."""
+    if before.mean == last.mean:
+        return last.x * mean / last.mean, last.nu
+    share = (mean - last.mean) / (last.mean - before.mean)
+    growth = np.clip(share * np.log(last.x / before.x), -0.7, 0.7)
+    return last.x * float(np.exp(growth)), last.nu + share * (last.nu - before.nu)
+
+
+def _reached(curve: Curve, before: Mark, last: Mark, mean: float, depth: int = 7) -> Mark | None:
+    """The point with a given mean, from a near one in as many steps as it takes."""
+    found = _locked(curve, mean, *_extrapolated(before, last, mean))
+    if found is not None or depth == 0:
+        return found
+    middle = _reached(curve, before, last, (last.mean + mean) / 2, depth - 1)
+    if middle is None:
+        return None
+    return _reached(curve, last, middle, mean, depth - 1)
+
+
+def _start(curve: Curve) -> Mark | None:
+    """A point of the curve, from a scan over frequencies at a drive that unlocks no cell."""
     field_map = curve.field_map
     cells = field_map.cells
     still = field_map.image(np.zeros(1, dtype=complex), 0.0, False)
-    look, column = cells.look_at(int(field_map.fields[0]))
+    look, _ = cells.look_at(int(field_map.fields[0]))
     kind, operator = cells.operators.looks[look]
     base = cells.operators.bases[kind]
     number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
-    counts = cells.layouts[kind].counts if column < 0 else np.ones(1)
-    radius = float(np.sqrt(np.abs(number[0]).mean())) * float(counts.sum())
-    if radius == 0:
-        return None
-    spread = 4 * curve.scale * radius + _fastest(cells)
-    for amplitude in (radius, 0.5 * radius, 2 * radius, 0.2 * radius):
-        grid = spread * np.sinh(np.linspace(-4, 4, 33)) / np.sinh(4)
+    radius = float(np.sqrt(np.abs(number[0]).mean()))
+    rate = _fastest(cells)
+    for factor in (1.0, 3.0, 0.3, 10.0):
+        x = factor * rate * radius / curve.scale
+        grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 41)) / np.sinh(3.5)
         means = np.array(
-            [
-                field_map.image(np.array([amplitude], dtype=complex), w, False).means[0]
-                for w in grid
-            ]
+            [field_map.image(np.array([x], dtype=complex), w, False).means[0] for w in grid]
         )
-        order = np.argsort(-means.real)
-        for k in order[:6]:
-            found = _locked(curve, amplitude, float(grid[k]))
-            if found is not None:
-                return (amplitude, *found)
+        angle = np.angle(means)
+        crosses = (angle[:-1] * angle[1:] <= 0) & (np.abs(angle[:-1] - angle[1:]) < np.pi)
+        found = []
+        for k in np.flatnonzero(crosses):
+            share = angle[k] / (angle[k] - angle[k + 1])
+            size = abs(means[k]) + share * (abs(means[k + 1]) - abs(means[k]))
+            mark = _locked(curve, float(size), x, grid[k] + share * (grid[k + 1] - grid[k]))
+            if mark is not None:
+                found.append(mark)
+        if found:
+            return max(found, key=lambda mark: mark.mean)
     return None
 
 
@@ -523,48 +573,53 @@ def _refine(curve: Curve) -> None:
     """The place of the fold: the smallest eta inside the curve."""
     from scipy.optimize import minimize_scalar
 
-    points = curve.points
-    k = int(np.argmin([p[2] for p in points]))
-    if not 0 < k < len(points) - 1:
+    marks = curve.marks
+    k = int(np.argmin([mark.strength for mark in marks]))
+    if not 0 < k < len(marks) - 1:
         return
-    known: dict[float, tuple[float, float]] = {}
+    known = []
 
-    def eta(x: float) -> float:
-        nearest = min(points, key=lambda p: abs(p[0] - x))
-        found = _locked(curve, float(x), nearest[1])
+    def strength(mean: float) -> float:
+        guess = _extrapolated(marks[k - 1], marks[k], float(mean))
+        found = _locked(curve, float(mean), *guess)
         if found is None:
             return float("inf")
-        known[float(x)] = found
-        return found[1]
+        known.append(found)
+        return found.strength
 
-    best = minimize_scalar(
-        eta, bounds=(points[k - 1][0], points[k + 1][0]), method="bounded",
-        options={"xatol": 1e-6 * points[k][0]},
+    minimize_scalar(
+        strength, bounds=(marks[k - 1].mean, marks[k + 1].mean), method="bounded",
+        options={"xatol": 1e-5 * marks[k].mean},
     )  # fmt: skip
-    if best.fun < points[k][2]:
-        nu, strength = known[float(best.x)]
-        points.append((float(best.x), nu, strength))
-        points.sort()
+    marks += known
+    marks.sort(key=lambda mark: mark.mean)
 
 
-def _crossing(curve: Curve, ratio: float) -> tuple[float, float] | None:
-    """The largest x with eta(x) = ratio, and its frequency."""
+def _crossing(curve: Curve, ratio: float) -> Mark | None:
+    """The state with the largest mean at which eta is the given ratio."""
     from scipy.optimize import brentq
 
-    points = curve.points
-    for low, high in zip(points[-2::-1], points[:0:-1], strict=True):
-        if not (low[2] - ratio) * (high[2] - ratio) <= 0:
+    marks = curve.marks
+    for low, high in zip(marks[-2::-1], marks[:0:-1], strict=True):
+        if (low.strength - ratio) * (high.strength - ratio) > 0:
             continue
-        seen = {low[0]: low[1], high[0]: high[1]}
+        seen = [low, high]
 
-        def miss(x: float, low: Any = low, high: Any = high, seen: Any = seen) -> float:
-            share = (x - low[0]) / (high[0] - low[0])
-            found = _locked(curve, x, low[1] + share * (high[1] - low[1]))
+        def miss(mean: float, low: Any = low, high: Any = high, seen: Any = seen) -> float:
+            near = sorted(seen, key=lambda mark: abs(mark.mean - mean))
+            if near[0].mean == mean:
+                return near[0].strength - ratio
+            found = _reached(curve, near[1], near[0], mean)
             if found is None:
-                return float("nan")
-            seen[x] = found[0]
-            return found[1] - ratio
+                raise _not_found()
+            seen.append(found)
+            return found.strength - ratio
 
-        x = float(brentq(miss, low[0], high[0], xtol=1e-3 * (high[0] - low[0]), rtol=1e-4))
-        return x, min(seen.items(), key=lambda item: abs(item[0] - x))[1]
+        width = high.mean - low.mean
+        if width > 0:
+            brentq(miss, low.mean, high.mean, xtol=3e-3 * width, rtol=1e-5)
+        # a search goes on near by: what it found is kept
+        known = {mark.mean: mark for mark in (*marks, *seen)}
+        curve.marks = [known[mean] for mean in sorted(known)]
+        return min(seen, key=lambda mark: abs(mark.strength - ratio))
     return None
