@@ -6,6 +6,7 @@ Single-mode states are vectors where they are pure and matrices where they are m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from math import lgamma
 from typing import Any
 
@@ -170,12 +171,13 @@ def initial_fields(
 def _chosen(
     evaluator: OperatorEvaluator, initials: Iterable[types.Initial], make: Any
 ) -> dict[int, Any]:
-    """What `initial` statements give to each mode; the last one holds."""
-    return {
+    """What `initial` statements give to each mode; the last one holds, the others are not made."""
+    chosen = {
         position: state
         for statement in initials
         for position, state in _assignments(evaluator, statement, make)
     }
+    return {position: state() for position, state in chosen.items()}
 
 
 def _disc(
@@ -214,7 +216,7 @@ def product(factors: list[np.ndarray]) -> np.ndarray:
 def _assignments(
     evaluator: OperatorEvaluator, statement: types.Initial, make: Any
 ) -> Iterable[tuple[int, Any]]:
-    """The modes of a statement with their states."""
+    """The modes of a statement with what makes their states."""
     for instance in evaluator.environment.sites(statement.replicas):
         for place in statement.places:
             names = place.names if isinstance(place, tree.Group) else (place.name,)
@@ -239,7 +241,7 @@ def _one(
     if not value.missing:
         yield (
             evaluator.position_of(value),
-            make(evaluator, value, statement.value, statement.scope, frame),
+            partial(make, evaluator, value, statement.value, statement.scope, frame),
         )
         return
     for site in evaluator.environment.sites(value.mode.index, value.site):
@@ -248,7 +250,7 @@ def _one(
         if inner is not None:
             yield (
                 evaluator.position_of(mode),
-                make(evaluator, mode, statement.value, statement.scope, inner),
+                partial(make, evaluator, mode, statement.value, statement.scope, inner),
             )
 
 
