@@ -360,6 +360,39 @@ class MeanFieldProblem:
         return sum(kind.count for kind in self.kinds)
 
 
+@dataclass(frozen=True, slots=True)
+class CumulantProblem:
+    r"""Closed equations of moments, $\dot m_k = \sum_n c_n \prod m_j^{q} (m_j^*)^{p}$.
+
+    Attributes:
+        moments: Factors (mode, word) of each moment; of a pair of adjoint ones only the first.
+        order: Largest number of operators in a moment.
+        factorized: Moments that are replaced by products of means.
+        drift: The right sides, shape (M,).
+        symmetry, modes: Charges of the moments that are followed are zero.
+        system: Where the equations come from; regression derives those of two times from it.
+    """
+
+    moments: tuple[Any, ...]
+    order: int
+    factorized: tuple[Any, ...]
+    drift: Terms
+    coefficients: Coefficients
+    equations: tuple[tuple[str, str], ...]
+    latex: str
+    symmetry: Any
+    modes: tuple[int, ...]
+    system: Any = field(repr=False, default=None)
+    title: str = ""
+    varying: tuple[Varying, ...] = ()
+    noisy: bool = False
+
+    @property
+    def count(self) -> int:
+        """Number of moments M."""
+        return len(self.moments)
+
+
 # A polynomial in one field: (p, q, index of the coefficient) for alpha*^p alpha^q.
 OneField = tuple[tuple[int, int, int], ...]
 

@@ -156,6 +156,25 @@ class GaussianResult:
 
 
 @dataclass(frozen=True, slots=True)
+class MomentResult:
+    """Moments at times, or stationary ones.
+
+    Attributes:
+        problem: Which moments these are.
+        times: Shape (T,); None for a stationary state.
+        values: Shape (T, M).
+        point: Values of the parameters, for equations of two times.
+    """
+
+    problem: Any
+    times: np.ndarray | None
+    values: np.ndarray = field(repr=False)
+    trust: Trust
+    series: bool = False
+    regression: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CellStates:
     """Density matrices of the inequivalent cells of one kind at all times.
 

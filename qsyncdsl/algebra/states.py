@@ -6,8 +6,9 @@ Single-mode states are vectors where they are pure and matrices where they are m
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
-from math import lgamma
+from math import factorial, lgamma, perm
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,85 @@ def initial_factors(
             default[mode.kind.name, mode.dimension] = vacuum(mode)
         found.append(chosen[k] if k in chosen else default[mode.kind.name, mode.dimension])
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The initial state of one mode, as far as moments need it.
+
+    Attributes:
+        name: `coherent`, `thermal` or `fock` for bosons; empty for finitely many levels.
+        value: The amplitude, the mean number, or the level.
+        rho: Density matrix of a mode with finitely many levels.
+    """
+
+    name: str
+    value: complex = 0.0
+    rho: np.ndarray | None = None
+
+    def moment(self, word: Any) -> complex:
+        """Mean of a word of the mode."""
+        if self.rho is not None:
+            if word == ("Z",):
+                return complex(self.rho[1, 1] - self.rho[0, 0])
+            return complex(self.rho[word[2], word[1]])
+        _, p, q = word
+        if self.name == "coherent":
+            return complex(np.conj(self.value) ** p * self.value**q)
+        if p != q:
+            return 0j
+        n = float(np.real(self.value))
+        if self.name == "thermal":
+            return complex(factorial(p) * n**p)
+        return complex(perm(round(n), p))
+
+
+def initial_laws(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial], order: int
+) -> tuple[Law, ...]:
+    """The initial state of every mode that moments are written in: ensembles as their atoms.
+
+    Raises:
+        ModelError: E340 for a state without moments.
+    """
+    chosen = _chosen(evaluator, initials, _law)
+    plain, atoms = [], []
+    for position, mode in enumerate(evaluator.space.modes):
+        if mode.kind.name == "ensemble":
+            lowest = Law("", rho=np.diag([1.0, 0.0]).astype(complex))
+            atoms += [chosen.get(position, lowest)] * (2 * order + 4)
+        elif mode.ensemble is None:
+            ground = (
+                Law("coherent")
+                if mode.kind.name == "boson"
+                else Law("", rho=_matrix(vacuum(mode)))
+            )
+            plain.append(chosen.get(position, ground))
+    return (*plain, *atoms)
+
+
+def _law(
+    evaluator: OperatorEvaluator,
+    value: ModeValue,
+    node: tree.Expr,
+    scope: types.Scope,
+    frame: Frame,
+) -> Law:
+    mode = evaluator.space.modes[evaluator.position_of(value)]
+    name, numbers = _named(evaluator, node, scope, frame)
+    if mode.kind.name == "boson" and name in ("vacuum", "coherent", "thermal", "fock"):
+        value_of = numbers.get("alpha", numbers.get("n", 0.0))
+        return Law("coherent" if name == "vacuum" else name, value_of)
+    if mode.kind.name == "ensemble" and name in ("up", "down", "vacuum"):
+        top = name == "up"
+        return Law("", rho=np.diag([1.0 - top, 0.0 + top]).astype(complex))
+    if mode.kind.name in ("boson", "ensemble"):
+        fail("E340", node, f"'{name}' gives no moments of this mode")
+    return Law("", rho=_matrix(single(evaluator, value, node, scope, frame)))
+
+
+def _matrix(state: np.ndarray) -> np.ndarray:
+    return state if state.ndim == 2 else np.outer(state, state.conj())
 
 
 def initial_fields(

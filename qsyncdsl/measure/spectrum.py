@@ -9,6 +9,7 @@ import numpy as np
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.moments import momental
 from qsyncdsl.measure.paths import frequency, power_spectrum, turning_rate
 from qsyncdsl.measure.product import factorized
 from qsyncdsl.measure.scene import Scene
@@ -182,6 +183,8 @@ def _at(scene: Scene) -> Any:
 
 def _lines(scene: Scene, a: Polynomial, b: Polynomial) -> tuple[np.ndarray, np.ndarray]:
     """All poles and weights of a correlation."""
+    if momental(scene):
+        return scene.lines(a, b)
     parts = _at(scene).correlation(scene.state.rho, scene.matrix(a), scene.matrix(b))
     if any(part.poles is None for part in parts):
         raise SolveError(

@@ -261,9 +261,10 @@ methods = Registry(
         ),
         word(
             "cumulants",
-            f"order: integer = 2, factorize: list = 0, {_TIME}",
+            f"order: integer = 2, factorize: operators = 0, {_TIME}",
             "moments",
             "closed moment equations",
+            "qsyncdsl.run.methods:cumulants",
         ),
     ),
 )

@@ -12,8 +12,14 @@ from qsyncdsl.algebra.build import build
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
-from qsyncdsl.algebra.states import initial_factors, initial_fields, initial_state
+from qsyncdsl.algebra.states import (
+    initial_factors,
+    initial_fields,
+    initial_laws,
+    initial_state,
+)
 from qsyncdsl.algebra.system import System
+from qsyncdsl.lower.cumulants import cumulants as lower_cumulants
 from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
 from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
 from qsyncdsl.lower.langevin import classical as lower_classical
@@ -24,6 +30,7 @@ from qsyncdsl.lower.meanfield import meanfield as lower_meanfield
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
+from qsyncdsl.measure.moments import scenes as moment_scenes
 from qsyncdsl.measure.product import scenes as product_scenes
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.model.environment import Environment
@@ -306,4 +313,25 @@ meanfield = Method(
     ),
     build=build_fields,
     start=_product_start,
+)
+
+
+# ── closed moments ───────────────────────────────────────────────────────────────────────────
+
+
+def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.cumulants import CumulantSolver
+
+    return CumulantSolver(problem)
+
+
+cumulants = Method(
+    lower_cumulants,
+    _cumulant_solver,
+    lambda result, stage: moment_scenes(
+        result, stage.space, stage.hbar, stage.options
+    ),
+    start=lambda evaluator, initials, system, options: initial_laws(
+        evaluator, initials, int(options.get("order", 2))
+    ),
 )

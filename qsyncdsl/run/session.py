@@ -126,9 +126,19 @@ class Session:
             assert not isinstance(node, tuple)
             if kinds[name] == "word":
                 found[name] = getattr(node, "key", "")
+            elif kinds[name] == "operators":
+                found[name] = self._operators(environment, node)
             else:
                 found[name] = environment.numbers.evaluate(node, self.plan.model.scope)
         return found
+
+    def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:
+        """A list of operators, in numbers."""
+        space, positions = space_of(self.plan.model, environment, NUMERIC)
+        evaluator = OperatorEvaluator(environment, space, positions)
+        value = evaluator.evaluate(node, self.plan.model.scope)
+        listed = value if isinstance(value, tuple | list) else (value,)
+        return tuple(evaluator.operand(x, node) for x in listed)
 
     def _initials(self, case: str | None) -> tuple[Any, ...]:
         model = self.plan.model

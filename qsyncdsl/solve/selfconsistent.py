@@ -539,12 +539,15 @@ def _start(curve: Curve) -> Mark | None:
     number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
     radius = float(np.sqrt(np.abs(number[0]).mean()))
     rate = _fastest(cells)
-    for factor in (1.0, 3.0, 0.3, 10.0):
+    for factor in (0.5, 1.5, 0.2, 4.0):
         x = factor * rate * radius / curve.scale
         grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 41)) / np.sinh(3.5)
-        means = np.array(
-            [field_map.image(np.array([x], dtype=complex), w, False).means[0] for w in grid]
-        )
+
+        def mean(w: float, x: float = x) -> complex:
+            return complex(field_map.image(np.array([x], dtype=complex), w, False).means[0])
+
+        means = np.array([mean(w) for w in grid])
+        grid, means = _peaks(mean, grid, means)
         angle = np.angle(means)
         crosses = (angle[:-1] * angle[1:] <= 0) & (np.abs(angle[:-1] - angle[1:]) < np.pi)
         found = []
@@ -557,6 +560,30 @@ def _start(curve: Curve) -> Mark | None:
         if found:
             return max(found, key=lambda mark: mark.mean)
     return None
+
+
+def _peaks(
+    mean: Callable[[float], complex], grid: np.ndarray, means: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The grid with the places added where the phase comes closest to zero between its points."""
+    from scipy.optimize import minimize_scalar
+
+    angle = np.abs(np.angle(means))
+    places, values = list(grid), list(means)
+    for k in range(1, len(grid) - 1):
+        if angle[k] > 0.5 or angle[k] > min(angle[k - 1], angle[k + 1]):
+            continue
+        sign = np.sign(np.angle(means[k]))
+        best = minimize_scalar(
+            lambda w, sign=sign: sign * np.angle(mean(float(w))),
+            bounds=(float(grid[k - 1]), float(grid[k + 1])),
+            method="bounded",
+            options={"maxiter": 14},
+        )
+        places.append(float(best.x))
+        values.append(mean(float(best.x)))
+    order = np.argsort(places)
+    return np.array(places)[order], np.array(values)[order]
 
 
 def _fastest(cells: CellEquations) -> float:
