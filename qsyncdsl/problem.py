@@ -130,7 +130,9 @@ class Point:
     """
 
     values: tuple[Any, ...]
-    initial: np.ndarray | tuple[np.ndarray, ...] | None = field(default=None, repr=False)
+    initial: np.ndarray | tuple[np.ndarray, ...] | None = field(
+        default=None, repr=False
+    )
     times: np.ndarray | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -367,22 +369,20 @@ class CumulantProblem:
     Attributes:
         moments: Factors (mode, word) of each moment; of a pair of adjoint ones only the first.
         order: Largest number of operators in a moment.
-        factorized: Moments that are replaced by products of means.
         drift: The right sides, shape (M,).
-        symmetry, modes: Charges of the moments that are followed are zero.
-        system: Where the equations come from; regression derives those of two times from it.
+        system: Where the equations come from (a `MomentSystem`); regression derives those of two
+            times from it.
+        factors: The functions f_k that are the factors of its coefficients.
     """
 
     moments: tuple[Any, ...]
     order: int
-    factorized: tuple[Any, ...]
     drift: Terms
     coefficients: Coefficients
     equations: tuple[tuple[str, str], ...]
     latex: str
-    symmetry: Any
-    modes: tuple[int, ...]
-    system: Any = field(repr=False, default=None)
+    system: Any = field(repr=False)
+    factors: tuple[int, ...]
     title: str = ""
     varying: tuple[Varying, ...] = ()
     noisy: bool = False

@@ -40,7 +40,9 @@ class Coefficient:
 
     def __mul__(self, other: Any) -> Coefficient:
         if not isinstance(other, Coefficient):
-            return Coefficient({k: v * other for k, v in self.terms.items()} if other else {})
+            return Coefficient(
+                {k: v * other for k, v in self.terms.items()} if other else {}
+            )
         total: dict[tuple[int, ...], complex] = {}
         for a, c in self.terms.items():
             for b, d in other.terms.items():
@@ -92,9 +94,9 @@ class Factors:
         """Complex conjugate."""
         return Coefficient(
             {
-                tuple(sorted(self._factor(sympy.conjugate(self.table[k])) for k in key)): (
-                    complex(v).conjugate() if isinstance(v, complex) else v
-                )
+                tuple(
+                    sorted(self._factor(sympy.conjugate(self.table[k])) for k in key)
+                ): (complex(v).conjugate() if isinstance(v, complex) else v)
                 for key, v in value.terms.items()
             }
         )
@@ -152,5 +154,7 @@ class Factors:
 def _exact(value: complex) -> Any:
     """A number without needless decimals."""
     number = complex(value)
-    real, imaginary = (sympy.Rational(repr(float(x))) for x in (number.real, number.imag))
+    real, imaginary = (
+        sympy.Rational(repr(float(x))) for x in (number.real, number.imag)
+    )
     return real + sympy.I * imaginary

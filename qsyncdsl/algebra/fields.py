@@ -17,6 +17,7 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
 from qsyncdsl.algebra.operators import Polynomial, Space, SystemMode
 from qsyncdsl.algebra.rings import SYMBOLIC
 from qsyncdsl.algebra.system import ParameterKey
+from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import types
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.lattices import Graph
@@ -283,7 +284,17 @@ def _patterns(term: types.Term, evaluator: _PatternEvaluator) -> Iterator[Patter
             binders_as_each(term.binders), term.scope, frame
         ):
             if any(isinstance(v, Atoms) for v in inner.bindings.values()):
-                raise NotUniform
+                raise ModelError(
+                    [
+                        Diagnostic(
+                            "E401",
+                            "channels of single atoms of an ensemble are no fields",
+                            term.span,
+                            "one channel for each atom",
+                            help="solve by 'cumulants', or put qubits on a lattice",
+                        )
+                    ]
+                )
             pattern = _pattern(term, evaluator, inner)
             if weight == 1:
                 yield pattern

@@ -15,7 +15,13 @@ from itertools import product
 from math import factorial
 from typing import Any
 
-from qsyncdsl.algebra.operators import ONE, Factor, Monomial, Polynomial, Space, SystemMode
+from qsyncdsl.algebra.operators import (
+    Factor,
+    Monomial,
+    Polynomial,
+    Space,
+    SystemMode,
+)
 from qsyncdsl.algebra.rings import Ring
 from qsyncdsl.registry import modes as mode_words
 
@@ -79,7 +85,8 @@ class Moments:
                 count = 2 * self.order + 4
                 atoms[position] = tuple(range(len(found), len(found) + count))
                 found += [
-                    SystemMode(f"{mode.label}[{k + 1}]", qubit, 2, position) for k in range(count)
+                    SystemMode(f"{mode.label}[{k + 1}]", qubit, 2, position)
+                    for k in range(count)
                 ]
         return Space(tuple(found), self.outer.ring), plain, atoms
 
@@ -94,7 +101,9 @@ class Moments:
 
     @cached_property
     def _qubits(self) -> frozenset[int]:
-        return frozenset(k for k, m in enumerate(self.space.modes) if m.kind.name == "qubit")
+        return frozenset(
+            k for k, m in enumerate(self.space.modes) if m.kind.name == "qubit"
+        )
 
     # ── operators on atoms ───────────────────────────────────────────────────────────────────
 
@@ -129,7 +138,9 @@ class Moments:
                 collective += [(key, letter) for letter in letters]
             elif mode.ensemble is not None:
                 number = key - min(
-                    j for j, m in enumerate(self.outer.modes) if m.ensemble == mode.ensemble
+                    j
+                    for j, m in enumerate(self.outer.modes)
+                    if m.ensemble == mode.ensemble
                 )
                 plainly.append((atoms[mode.ensemble][number], word))
             else:
@@ -220,7 +231,10 @@ class Moments:
     # ── motion ───────────────────────────────────────────────────────────────────────────────
 
     def motion(
-        self, operator: Polynomial, hamiltonian: Mapping[int, Polynomial], channels: list[Channel]
+        self,
+        operator: Polynomial,
+        hamiltonian: Mapping[int, Polynomial],
+        channels: list[Channel],
     ) -> Polynomial:
         r"""$\mathcal{L}^\dagger[O]$ for an operator on atoms and modes.
 
@@ -236,10 +250,12 @@ class Moments:
 
         imaginary = self.ring.imaginary
         seen: set[Monomial] = set()
-        for position in self._outer_modes(support):
+        for position in sorted({self._outer[k] for k in support}):
             terms = {
                 m: c
-                for m, c in hamiltonian.get(position, self.outer.scalar(0)).terms.items()
+                for m, c in hamiltonian.get(
+                    position, self.outer.scalar(0)
+                ).terms.items()
                 if m not in seen
             }
             seen.update(terms)
@@ -250,7 +266,9 @@ class Moments:
             for jump in self._jumps(channel, support):
                 inside = operator.commutator(jump)
                 if inside:
-                    back = self._adjoint_of(channel, jump, support | frozenset(jump.modes()))
+                    back = self._adjoint_of(
+                        channel, jump, support | frozenset(jump.modes())
+                    )
                     add(back * inside * (channel.rate * half))
                 outside = jump.dag().commutator(operator)
                 if outside:
@@ -259,17 +277,21 @@ class Moments:
                     add(outside * forth * (channel.rate * half))
         return Polynomial(self.space, {m: self.ring.add(v) for m, v in total.items()})
 
-    def _outer_modes(self, support: frozenset[int]) -> list[int]:
-        """The positions in the system of the modes that an operator acts on."""
-        _, plain, _ = self._layout
-        back = {place: position for position, place in plain.items()}
-        return sorted({self._ensemble_of.get(k, back.get(k, -1)) for k in support})
+    @cached_property
+    def _outer(self) -> dict[int, int]:
+        return self._ensemble_of | {place: k for k, place in self._layout[1].items()}
+
+    def outer_position(self, mode: int) -> int:
+        """The position in the system of a mode, or of the ensemble of an atom."""
+        return self._outer[mode]
 
     def _jumps(self, channel: Channel, support: frozenset[int]) -> Iterator[Polynomial]:
         """The parts of a jump that act on the support, one for each atom where atoms have their own."""
         if channel.per_atom is None:
             whole = self.expanded(channel.jump, support)
-            kept = {m: c for m, c in whole.terms.items() if any(k in support for k, _ in m)}
+            kept = {
+                m: c for m, c in whole.terms.items() if any(k in support for k, _ in m)
+            }
             if kept:
                 yield Polynomial(self.space, kept)
             return
@@ -280,12 +302,14 @@ class Moments:
     def _own(self, channel: Channel, atom: int) -> Polynomial:
         """The jump of one atom."""
         plain = self._layout[1]
-        terms = {
-            tuple(
-                sorted((atom if self.outer.modes[k].ensemble is not None else plain[k], w) for k, w in m)  # type: ignore[index]
-            ): c
-            for m, c in channel.jump.terms.items()
-        }
+        terms: dict[Monomial, Any] = {}
+        for monomial, value in channel.jump.terms.items():
+            factors: list[Factor] = []
+            for key, word in monomial:
+                assert isinstance(key, int)
+                own = self.outer.modes[key].ensemble is not None
+                factors.append((atom if own else plain[key], word))
+            terms[tuple(sorted(factors))] = value
         return Polynomial(self.space, terms)
 
     def _adjoint_of(
@@ -325,7 +349,7 @@ class Moments:
     def closed(self, moment: Moment) -> MomentSum:
         r"""A moment by moments of at most `order` operators: joint cumulants beyond it vanish.
 
-        $\langle A_1\cdots A_n\rangle = \sum_{|\pi|>1}(-1)^{|\pi|}(|\pi| - 1)!\prod_B\langle B\rangle$ over the partitions.
+        $\langle A_1\cdots A_n\rangle = \sum_{|\pi|>1}(-1)^{|\pi|}(|\pi| - 1)!\prod_B\langle B\rangle$, over partitions.
 
         References:
             R. Kubo, J. Phys. Soc. Jpn. 17, 1100 (1962); D. Plankensteiner et al., Quantum 6, 617 (2022).
@@ -384,8 +408,3 @@ def _partitions(n: int) -> Iterator[list[list[int]]]:
         for k in range(len(partition)):
             yield [*partition[:k], [*partition[k], n - 1], *partition[k + 1 :]]
         yield [*partition, [n - 1]]
-
-
-def one_of(moment: Moment) -> bool:
-    """Whether it is the mean of the identity."""
-    return moment == ONE

@@ -148,7 +148,9 @@ def initial_factors(
     for k, mode in enumerate(evaluator.space.modes):
         if k not in chosen and (mode.kind.name, mode.dimension) not in default:
             default[mode.kind.name, mode.dimension] = vacuum(mode)
-        found.append(chosen[k] if k in chosen else default[mode.kind.name, mode.dimension])
+        found.append(
+            chosen[k] if k in chosen else default[mode.kind.name, mode.dimension]
+        )
     return tuple(found)
 
 

@@ -114,9 +114,7 @@ class Cells:
         found = []
         for kind, cell in enumerate(self.kinds):
             dims = [part.dimension for part in cell.parts]
-            operators = (
-                self._polynomials[kind] if kind < len(self._polynomials) else []
-            )
+            operators = self._polynomials[kind] if kind < len(self._polynomials) else []
             try:
                 found.append(tuple(polynomial_matrix(o, dims) for o in operators))
             except ValueError as reason:

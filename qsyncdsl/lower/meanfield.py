@@ -17,7 +17,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import sympy
 
 from qsyncdsl.algebra.fields import FieldSystem, Pattern
 from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial
@@ -107,9 +106,7 @@ def _pieces(cells: Cells, pattern: Pattern) -> Iterator[Piece]:
                 )
                 number = -SYMBOLIC.imaginary * value / hbar
                 operator = cells.operator(target.kind, own)
-                yield Piece(
-                    group, target, operator, None, others, number, pattern.span
-                )
+                yield Piece(group, target, operator, None, others, number, pattern.span)
         return
     targets = sorted({p for f in split.values() for p in f}, key=str)
     for (u, c), (v, d) in product(pattern.operator.terms.items(), repeat=2):
@@ -183,7 +180,9 @@ def _merged(pieces: list[Piece]) -> list[Piece]:
 def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]:
     """A piece for every site or edge of its lattice; means of sums of operators one by one."""
     left = cells.matrix(piece.target.kind, piece.left)
-    right = None if piece.right is None else cells.matrix(piece.target.kind, piece.right)
+    right = (
+        None if piece.right is None else cells.matrix(piece.target.kind, piece.right)
+    )
     complete = piece.group.edges and piece.group.graph.name == "complete"
     expression = names.oriented(piece.value, 0)
     uniform = complete and not names.differs(expression)
@@ -205,12 +204,20 @@ def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]
             return np.full(n, EVERYONE)
         return second if place.slot else first
 
-    targets = None if uniform and piece.target.slot is not None else cell_of(piece.target)
+    targets = (
+        None if uniform and piece.target.slot is not None else cell_of(piece.target)
+    )
     choices = []
     for place, operator in piece.factors:
         choices.append(
             [
-                (complex(c), (place.kind, cells.matrix(place.kind, cells.operator(place.kind, m))))
+                (
+                    complex(c),
+                    (
+                        place.kind,
+                        cells.matrix(place.kind, cells.operator(place.kind, m)),
+                    ),
+                )
                 if m != ONE
                 else (complex(c), None)
                 for m, c in operator.terms.items()
@@ -223,7 +230,9 @@ def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]
         more = 1.0
         if uniform:
             # the mean of the identity on the other sites, once for each of them
-            lost = sum(places[k].slot is not None for k in range(len(choice)) if k not in kept)
+            lost = sum(
+                places[k].slot is not None for k in range(len(choice)) if k not in kept
+            )
             more = float(sites_of(piece.group.graph)) ** lost
         columns = [cell_of(places[k]) for k in kept]
         yield CellTerm(
@@ -235,7 +244,9 @@ def _terms(cells: Cells, names: KernelNames, piece: Piece) -> Iterator[CellTerm]
             weight=weight * more * complex(number),
             targets=targets,
             factors=tuple(choice[k][1] for k in kept),  # type: ignore[misc]
-            cells=np.stack(columns, axis=1) if columns else np.zeros((n, 0), dtype=np.int64),
+            cells=np.stack(columns, axis=1)
+            if columns
+            else np.zeros((n, 0), dtype=np.int64),
         )
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from qsyncdsl.lower.meanfield import Piece
 
 
-def meanfield_texts(cells: Cells, pieces: Iterable[Piece]) -> tuple[tuple[str, str], ...]:
+def meanfield_texts(
+    cells: Cells, pieces: Iterable[Piece]
+) -> tuple[tuple[str, str], ...]:
     """H and the dissipators of one cell of each kind, in Unicode."""
     return tuple(_equations(cells, list(pieces), str, _UNICODE))
 
@@ -44,7 +46,9 @@ _LATEX = {
 }
 
 
-def _equations(cells: Cells, pieces: list[Piece], number: Any, words: dict[str, str]) -> Any:
+def _equations(
+    cells: Cells, pieces: list[Piece], number: Any, words: dict[str, str]
+) -> Any:
     for kind in range(len(cells.kinds)):
         mine = [p for p in pieces if p.target.kind == kind and p.target.slot != 1]
         label = ", ".join(part.label for part in cells.kinds[kind].parts)
@@ -76,7 +80,12 @@ def _sum(texts: list[str]) -> str:
 
 
 def _product(
-    cells: Cells, piece: Piece, value: Any, body: str, number: Any, words: dict[str, str]
+    cells: Cells,
+    piece: Piece,
+    value: Any,
+    body: str,
+    number: Any,
+    words: dict[str, str],
 ) -> str:
     """coefficient · sum over neighbors · means · operator."""
     # the other orientation of an edge doubles what each site sees: a sum over all neighbors k
@@ -102,7 +111,9 @@ def _operator(cells: Cells, operator: Polynomial, place: Place) -> str:
     """An operator on a cell, with the index of its site."""
     kind = cells.kinds[place.kind]
     found = []
-    for monomial, value in sorted(operator.terms.items(), key=lambda item: str(item[0])):
+    for monomial, value in sorted(
+        operator.terms.items(), key=lambda item: str(item[0])
+    ):
         parts = []
         for key, word in monomial:
             first = key if isinstance(key, int) else key[0]
@@ -110,11 +121,17 @@ def _operator(cells: Cells, operator: Polynomial, place: Place) -> str:
             label = mode.label
             if kind.count > 1:
                 name = label.split("[")[0]
-                index = place.cell + 1 if place.cell is not None else "jk"[place.slot or 0]
+                index = (
+                    place.cell + 1 if place.cell is not None else "jk"[place.slot or 0]
+                )
                 label = f"{name}[{index}]"
-            parts.append(mode.kind.text(word, label) if isinstance(key, int) else str(word))
+            parts.append(
+                mode.kind.text(word, label) if isinstance(key, int) else str(word)
+            )
         text = " ".join(parts) or "1"
         c = complex(value)
-        found.append(text if c == 1 else f"{c.real:g} {text}" if c.imag == 0 else f"({c}) {text}")
+        found.append(
+            text if c == 1 else f"{c.real:g} {text}" if c.imag == 0 else f"({c}) {text}"
+        )
     text = " + ".join(found).replace("+ -", "- ")
     return text if len(found) == 1 else f"({text})"

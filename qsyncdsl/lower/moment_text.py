@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import sympy
@@ -25,7 +24,6 @@ def moment_texts(
     moments: list[Moment],
     drifts: list[MomentSum],
     ring: Factors,
-    sizes: Mapping[Any, Any],
 ) -> tuple[tuple[str, str], ...]:
     """d<m>/dt of the first moments, in Unicode."""
     return tuple(
@@ -39,7 +37,6 @@ def moment_latex(
     moments: list[Moment],
     drifts: list[MomentSum],
     ring: Factors,
-    sizes: Mapping[Any, Any],
 ) -> str:
     """The same in LaTeX, with the size of the closure."""
     lines = [
@@ -55,7 +52,9 @@ def _mean(algebra: Moments, moment: Moment) -> str:
     parts = []
     for key, word in moment:
         mode = algebra.space.modes[key]  # type: ignore[index]
-        text = f"σᶻ({mode.label})" if word == SIGMA_Z else mode.kind.text(word, mode.label)
+        text = (
+            f"σᶻ({mode.label})" if word == SIGMA_Z else mode.kind.text(word, mode.label)
+        )
         parts.append(re.sub(r"(σ[⁺⁻ᶻ])\(([^)]*)\)", r"\1_\2", text))
     return f"⟨{' '.join(parts)}⟩"
 
@@ -78,4 +77,3 @@ def _latex(text: str) -> str:
     for old, new in _LATEX_WORDS:
         text = text.replace(old, new)
     return re.sub(r"_([A-Za-z]+\[\d+\])", r"_{\1}", text)
-

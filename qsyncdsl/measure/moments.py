@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
-from qsyncdsl.algebra.moments import NoMoments
+from qsyncdsl.algebra.moments import Moments, NoMoments
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
@@ -49,19 +49,42 @@ class MomentScene:
         Raises:
             SolveError: E610 for functions of operators.
         """
-        from qsyncdsl.solve.cumulants import mean_of
-
-        sizes = {
-            k: float(m.size) for k, m in enumerate(self.space.modes) if m.kind.name == "ensemble"
-        }
         values = self.given.values
         chosen = values if self.at is None else values[self.at : self.at + 1]
         try:
-            found = mean_of(self.given.problem, chosen, operator, sizes)
+            found = self._mean(chosen, operator)
         except NoMoments as reason:
             message = f"this is no polynomial of moments: {reason}"
             raise SolveError(Diagnostic("E610", message)) from None
         return complex(found.mean())
+
+    @cached_property
+    def _algebra(self) -> Moments:
+        """The moments, coefficients in numbers."""
+        sizes = {
+            k: float(m.size)
+            for k, m in enumerate(self.space.modes)
+            if m.kind.name == "ensemble"
+        }
+        known = self.given.problem.system.algebra
+        return Moments(self.space, sizes, known.order, known.factorized)
+
+    def _mean(self, values: np.ndarray, operator: Polynomial) -> np.ndarray:
+        """<O> from the moments at times, shape (T,)."""
+        algebra = self._algebra
+        place = {m: k for k, m in enumerate(self.given.problem.moments)}
+        total = np.zeros(len(values), dtype=complex)
+        for moment, c in algebra.mean(algebra.expanded(operator, frozenset())).items():
+            for product, factor in algebra.closed(moment).items():
+                term = np.full(len(values), complex(c) * complex(factor))
+                for m in product:
+                    if m in place:
+                        term = term * values[:, place[m]]
+                        continue
+                    other = place.get(algebra.adjoint(m))
+                    term = term * (0.0 if other is None else values[:, other].conj())
+                total += term
+        return total
 
     def lines(self, A: Polynomial, B: Polynomial) -> tuple[np.ndarray, np.ndarray]:
         r"""Poles and weights of $\langle A(\tau)\delta B(0)\rangle$ by regression.
@@ -71,7 +94,9 @@ class MomentScene:
         """
         if self.given.regression is None:
             message = "this measure needs a stationary state"
-            raise SolveError(Diagnostic("E613", message, help="solve cumulants without times"))
+            raise SolveError(
+                Diagnostic("E613", message, help="solve cumulants without times")
+            )
         found: tuple[np.ndarray, np.ndarray] = self.given.regression.lines(A, B)
         return found
 
@@ -85,7 +110,9 @@ class MomentScene:
         if kind not in ("boson", "qubit", "ensemble"):
             message = f"{word} needs a boson, a qubit or an ensemble, not a {kind}"
             raise SolveError(Diagnostic("E601", message))
-        return self.letter(part, {"boson": "a", "qubit": "minus", "ensemble": "Jminus"}[kind])
+        return self.letter(
+            part, {"boson": "a", "qubit": "minus", "ensemble": "Jminus"}[kind]
+        )
 
     def reduced(self, parts: tuple[int, ...]) -> NoReturn:
         """There is no density matrix here.
@@ -114,4 +141,6 @@ def scenes(
     given = {"window": options.get("window")}
     if not result.series or result.times is None:
         return (MomentScene(space, result, None, hbar, given),)
-    return tuple(MomentScene(space, result, k, hbar, given) for k in range(len(result.times)))
+    return tuple(
+        MomentScene(space, result, k, hbar, given) for k in range(len(result.times))
+    )

@@ -50,13 +50,18 @@ class ProductScene:
         """The modes."""
         modes = [m for m in self.space.modes if m.ensemble is None]
         return FieldParts(
-            tuple(Part(m.label, m.kind.name, m.dimension, m.kind.first(m.size)) for m in modes)
+            tuple(
+                Part(m.label, m.kind.name, m.dimension, m.kind.first(m.size))
+                for m in modes
+            )
         )
 
     def one_by_one(self) -> tuple[ProductScene, ...]:
         """A scene for each time."""
         assert self.given.times is not None
-        return tuple(replace(self, at=k, known={}) for k in range(len(self.given.times)))
+        return tuple(
+            replace(self, at=k, known={}) for k in range(len(self.given.times))
+        )
 
     # ── cells ────────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +107,9 @@ class ProductScene:
             factors: dict[tuple[int, int], list[Any]] = {}
             for key, word in monomial:
                 if not isinstance(key, int) or word[0] in ("f", "product"):
-                    message = "functions of operators have no mean in a product state here"
+                    message = (
+                        "functions of operators have no mean in a product state here"
+                    )
                     raise SolveError(Diagnostic("E610", message))
                 kind, number, part = self._places[key]
                 factors.setdefault((kind, number), []).append((part, word))
@@ -129,12 +136,16 @@ class ProductScene:
         factors, order = [], []
         for (kind, number), own in groups.items():
             dims = [p.dimension for p in self.given.kinds[kind].parts]
-            factors.append((_traced(self.cell(kind, number), dims, own), [dims[k] for k in own]))
+            factors.append(
+                (_traced(self.cell(kind, number), dims, own), [dims[k] for k in own])
+            )
             offsets = self.given.kinds[kind].offsets
             order += [offsets[k] + number for k in own]
         dims = [d for _, own in factors for d in own]
         if np.prod(dims) > _DIMENSION:
-            message = f"a density matrix of dimension {np.prod(dims):.0f} is not put together"
+            message = (
+                f"a density matrix of dimension {np.prod(dims):.0f} is not put together"
+            )
             raise SolveError(Diagnostic("E611", message, help="name fewer modes"))
         total = factors[0][0]
         for factor, _ in factors[1:]:
@@ -179,7 +190,9 @@ class ProductScene:
         if self.given.times is not None:
             return None
         kind, _, inner = self._places[part]
-        return 0.0 if self.given.frequency is None else self.given.frequency[kind][inner]
+        return (
+            0.0 if self.given.frequency is None else self.given.frequency[kind][inner]
+        )
 
     @property
     def turning(self) -> bool:
@@ -188,7 +201,9 @@ class ProductScene:
 
     def family(self, position: int) -> Any:
         """The declared mode of a field."""
-        return next(f for f in self.given.families if f.offset <= position < f.offset + f.size)
+        return next(
+            f for f in self.given.families if f.offset <= position < f.offset + f.size
+        )
 
 
 def factorized(scene: Any) -> TypeGuard[ProductScene]:
@@ -212,7 +227,9 @@ def _traced(rho: np.ndarray, dims: list[int], kept: list[int]) -> np.ndarray:
     order = [*kept, *rest, *(n + k for k in kept), *(n + k for k in rest)]
     d = int(np.prod([dims[k] for k in kept]))
     others = int(np.prod([dims[k] for k in rest])) if rest else 1
-    tensor = tensor.transpose([0, *(1 + k for k in order)]).reshape(-1, d, others, d, others)
+    tensor = tensor.transpose([0, *(1 + k for k in order)]).reshape(
+        -1, d, others, d, others
+    )
     return np.asarray(np.einsum("taibi->tab", tensor))
 
 

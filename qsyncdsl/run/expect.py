@@ -264,7 +264,18 @@ class Expectations:
 
 def refusal(fault: Diagnostic) -> bool:
     """Whether a method says that it is not for this model."""
-    return fault.code in ("E401", "E404", "E410", "E411", "E412", "E415", "E416", "E417", "E418", "E419")
+    return fault.code in (
+        "E401",
+        "E404",
+        "E410",
+        "E411",
+        "E412",
+        "E415",
+        "E416",
+        "E417",
+        "E418",
+        "E419",
+    )
 
 
 def _name(setting: tree.Setting) -> str:

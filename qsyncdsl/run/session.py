@@ -81,9 +81,7 @@ class Session:
         plain = OperatorEvaluator(
             environment, prepared.space, prepared.system.positions
         )
-        start = self.method.start(
-            plain, self._initials(case), prepared.system, options
-        )
+        start = self.method.start(plain, self._initials(case), prepared.system, options)
         seed = self.plan.options.seed + 1_000_003 * draw
         result = prepared.solver.solve(Point(values, start, times, options, seed))
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from qsyncdsl.problem import EVERYONE, MeanFieldProblem, Point
 from qsyncdsl.solve import cell_right_side, right_sides, superoperator
 from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import integrator_source
-from qsyncdsl.solve.polynomials import Sum, derivative
+from qsyncdsl.solve.polynomials import Sum
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,10 @@ class Basis:
         entries = operator.tocoo()
         rows, columns = entries.coords
         flat = sp.csr_array(
-            (entries.data, (np.zeros(len(rows), dtype=int), columns * self.dimension + rows)),
+            (
+                entries.data,
+                (np.zeros(len(rows), dtype=int), columns * self.dimension + rows),
+            ),
             shape=(1, self.dimension**2),
         )
         return sp.csr_array(flat @ self.form.to_complex)
@@ -92,7 +95,8 @@ class CellOperators:
             for factor in term.factors:
                 self._look(factor)
         self.real = [
-            (kind, *self._real(self.bases[kind], matrix)) for kind, matrix in self.operators
+            (kind, *self._real(self.bases[kind], matrix))
+            for kind, matrix in self.operators
         ]
 
     def _complex(self, kind: int, left: int, right: int | None) -> sp.csr_array:
@@ -124,7 +128,10 @@ class CellOperators:
         kind, index = factor
         matrix = self.problem.matrices[kind][index]
         for k, (other, seen) in enumerate(self.looks):
-            if other == kind and abs(seen.conj().T - matrix).sum() < 1e-14 * abs(matrix).sum():
+            if (
+                other == kind
+                and abs(seen.conj().T - matrix).sum() < 1e-14 * abs(matrix).sum()
+            ):
                 self.look_of[factor] = (k, True)
                 return
         self.look_of[factor] = (len(self.looks), False)
@@ -145,7 +152,9 @@ class CellOperators:
 
 
 def classes(
-    operators: CellOperators, coefficients: list[np.ndarray], start: Mapping[int, list[bytes]]
+    operators: CellOperators,
+    coefficients: list[np.ndarray],
+    start: Mapping[int, list[bytes]],
 ) -> list[np.ndarray]:
     """The class of every cell of every kind: equal terms, equal start, equal surroundings.
 
@@ -156,8 +165,14 @@ def classes(
     for kind, cell in enumerate(problem.kinds):
         known: dict[bytes, int] = {}
         given = start.get(kind)
-        tokens = [known.setdefault(b, len(known)) for b in given] if given else [0] * cell.count
-        colors.append(_mix(np.array(tokens, dtype=np.uint64) + np.uint64(977 * (kind + 1))))
+        tokens = (
+            [known.setdefault(b, len(known)) for b in given]
+            if given
+            else [0] * cell.count
+        )
+        colors.append(
+            _mix(np.array(tokens, dtype=np.uint64) + np.uint64(977 * (kind + 1)))
+        )
     count = 0
     while True:
         found = sum(len(np.unique(c)) for c in colors)
@@ -165,7 +180,9 @@ def classes(
             return [np.unique(c, return_inverse=True)[1] for c in colors]
         count = found
         totals = [c.copy() for c in colors]
-        for number, (term, values) in enumerate(zip(problem.terms, coefficients, strict=True)):
+        for number, (term, values) in enumerate(
+            zip(problem.terms, coefficients, strict=True)
+        ):
             if term.targets is None:
                 continue
             scale = np.abs(values).max() or 1.0
@@ -228,7 +245,9 @@ class CellEquations:
         self.layouts: list[Layout] = []
         offset = tally = 0
         for kind, class_of in enumerate(found):
-            _, members, counts = np.unique(class_of, return_index=True, return_counts=True)
+            _, members, counts = np.unique(
+                class_of, return_index=True, return_counts=True
+            )
             self.layouts.append(Layout(offset, class_of, members, counts, tally))
             offset += operators.bases[kind].unknowns * len(members)
             tally += len(members)
@@ -241,7 +260,9 @@ class CellEquations:
             rates = self.values.c[index : index + 1] if row < 0 else self.values.w[row]
             bad = rates[(np.abs(rates.imag) > 1e-12 * np.abs(rates)) | (rates.real < 0)]
             if len(bad):
-                message = f"the rate of the dissipator {label} is {bad[0].real:.6g} here"
+                message = (
+                    f"the rate of the dissipator {label} is {bad[0].real:.6g} here"
+                )
                 raise SolveError(
                     Diagnostic("E503", message, help="a rate is real and not negative")
                 )
@@ -255,7 +276,11 @@ class CellEquations:
         found = []
         for term in self.problem.terms:
             n = len(term.cells)
-            values = self.values.w[term.varying, :n] if term.varying >= 0 else np.full(n, c[term.coefficient])
+            values = (
+                self.values.w[term.varying, :n]
+                if term.varying >= 0
+                else np.full(n, c[term.coefficient])
+            )
             found.append(term.weight * values)
         return found
 
@@ -291,16 +316,25 @@ class CellEquations:
                 look, star = self.operators.look_of[factor]
                 cells = term.cells[chosen, m]
                 kind = factor[0]
-                own = self.look_place[look] + self.layouts[kind].class_of[np.maximum(cells, 0)]
-                columns.append(np.where(cells == EVERYONE, self.sum_place.get(look, -1), own))
+                own = (
+                    self.look_place[look]
+                    + self.layouts[kind].class_of[np.maximum(cells, 0)]
+                )
+                columns.append(
+                    np.where(cells == EVERYONE, self.sum_place.get(look, -1), own)
+                )
                 stars.append(np.full(len(cells), star))
             n = len(rows)
             target.append(rows)
             coefficient.append(coefficients[number][chosen])
             self._sources.append((number, chosen))
             lengths.append(np.full(n, len(columns)))
-            fields.append(np.stack(columns, axis=1).reshape(-1) if columns else np.zeros(0, int))
-            conjugated.append(np.stack(stars, axis=1).reshape(-1) if stars else np.zeros(0, bool))
+            fields.append(
+                np.stack(columns, axis=1).reshape(-1) if columns else np.zeros(0, int)
+            )
+            conjugated.append(
+                np.stack(stars, axis=1).reshape(-1) if stars else np.zeros(0, bool)
+            )
         empty = np.zeros(0, dtype=np.int64)
         self._target = np.concatenate([empty, *target]).astype(np.int64)
         self._coefficient = np.concatenate([np.zeros(0, complex), *coefficient])
@@ -325,9 +359,18 @@ class CellEquations:
         coefficient = self._coefficient
         if time is not None and self.values.moving:
             now = self._coefficients(self.values.at(time))
-            coefficient = np.concatenate([now[k][chosen] for k, chosen in self._sources])
+            coefficient = np.concatenate(
+                [now[k][chosen] for k, chosen in self._sources]
+            )
         start = np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64)
-        arrays = (self._target, coefficient, start, self._fields, self._star, 1 - self._star)
+        arrays = (
+            self._target,
+            coefficient,
+            start,
+            self._fields,
+            self._star,
+            1 - self._star,
+        )
         return Sum(arrays, (self.strengths,))
 
     @cached_property
@@ -403,14 +446,6 @@ class CellEquations:
 
     # ── compiled right side ──────────────────────────────────────────────────────────────────
 
-    def source(self) -> str:
-        """The module with `integrate`; the same for all models."""
-        text = [
-            inspect.getsource(f)
-            for f in (right_sides.add_terms, cell_right_side.means_of, cell_right_side.right)
-        ]
-        return integrator_source(text)
-
     def data(self, time: float | None = None) -> tuple[Any, ...]:
         """The arrays that the compiled right side takes."""
         if not self.values.moving:
@@ -450,7 +485,9 @@ class CellEquations:
             values.append(matrix.data.astype(float))
             rows += len(matrix.indptr)
             entries += matrix.nnz
-        polynomial = self._moving_terms() if not self.values.moving else self.polynomial(0.0)
+        polynomial = (
+            self._moving_terms() if not self.values.moving else self.polynomial(0.0)
+        )
         return (
             blocks,
             np.array(looks, dtype=np.int64).reshape(-1, 4),
@@ -479,7 +516,9 @@ class CellEquations:
 
     def _moving_terms(self) -> Sum:
         """The terms whose strength is not part of the constant matrices."""
-        operator_of = np.searchsorted(self.strength_place, self._target, side="right") - 1
+        operator_of = (
+            np.searchsorted(self.strength_place, self._target, side="right") - 1
+        )
         return self._chosen(~(self._uniform[operator_of] & (self._lengths == 0)))
 
     def _parts(self) -> tuple[list[tuple[int, int, int]], list[sp.csr_array]]:
@@ -505,3 +544,17 @@ class CellEquations:
             parts.append((kind, -1, 0))
             matrices.append(sp.csr_array(total))
         return parts, matrices
+
+
+@lru_cache(maxsize=1)
+def integrator() -> str:
+    """The module with `integrate`; the same for all models."""
+    text = [
+        inspect.getsource(f)
+        for f in (
+            right_sides.add_terms,
+            cell_right_side.means_of,
+            cell_right_side.right,
+        )
+    ]
+    return integrator_source(text)

@@ -16,8 +16,8 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import GaussianProblem, Point
 from qsyncdsl.result import GaussianResult, Trust
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
-from qsyncdsl.solve.kernels import integrator_source, run_integrator
-from qsyncdsl.solve.polynomials import Sum, derivative, pieces, with_numbers
+from qsyncdsl.solve.kernels import run_integrator
+from qsyncdsl.solve.polynomials import Sum, derivative, integrator, with_numbers
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
 # Bytes of covariance matrices that are kept.
@@ -108,7 +108,7 @@ class _Flow:
             self._at(time)
             return self._data(sums)
 
-        source, moving = integrator_source(pieces(name)), self.values.moving
+        source, moving = integrator(name), self.values.moving
         tolerance = (_RELATIVE, _ABSOLUTE)
         return run_integrator(
             source, first, times, data, moving, tolerance, start, name

@@ -10,11 +10,16 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import MeanFieldProblem, Point
 from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
-from qsyncdsl.solve.cells import CellEquations, CellOperators
+from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.fields import protocol_warnings, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
-from qsyncdsl.solve.selfconsistent import Curves, Stationary, ordered, relaxed, unordered
+from qsyncdsl.solve.selfconsistent import (
+    Curves,
+    ordered,
+    relaxed,
+    unordered,
+)
 from qsyncdsl.solve.stability import growth
 
 _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
@@ -75,7 +80,9 @@ class MeanFieldSolver:
             flat = (base.form.to_complex @ real.transpose(1, 0, 2).reshape(n, -1)).T
             states = flat.reshape(len(y), m, base.dimension, base.dimension)
             found.append(CellStates(states, layout.class_of))
-        trust = self._trust(found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point)
+        trust = self._trust(
+            found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point
+        )
         return ProductResult(
             self.problem.families, times, self.problem.kinds, tuple(found), series, trust,
             frequency, growth_of,
@@ -180,7 +187,7 @@ def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
 def integrated(cells: CellEquations, y: np.ndarray, times: np.ndarray) -> np.ndarray:
     """The unknowns at times from 0 on, shape (T, n)."""
     return run_integrator(
-        cells.source(),
+        integrator(),
         y,
         times,
         cells.data if cells.values.moving else lambda _: cells.data(),

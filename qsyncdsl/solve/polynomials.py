@@ -75,6 +75,12 @@ def _add_terms() -> Any:
     return compiled(integrator_source(pieces("means_right")), "add_terms")
 
 
+@lru_cache(maxsize=8)
+def integrator(right: str) -> str:
+    """The module that integrates a right side of `right_sides`."""
+    return integrator_source(pieces(right))
+
+
 def pieces(right: str) -> list[str]:
     """Source of a right side of `right_sides` under the name `right`, with what it needs."""
     names = ["add_terms", "means_right", *([right] if right != "means_right" else [])]

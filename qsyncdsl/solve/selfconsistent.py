@@ -83,10 +83,14 @@ class FieldMap:
             [cells.operators.hermitian(cells.look_at(int(p))[0]) for p in self.fields]
         )
         self._strengths = cells.polynomial()
-        self._slopes = [derivative(self._strengths, cells.means, star) for star in (False, True)]
+        self._slopes = [
+            derivative(self._strengths, cells.means, star) for star in (False, True)
+        ]
         rotating = cells.problem.charges is not None
         kinds = range(len(cells.layouts))
-        self.rotations = [cells.operators.rotation(k) for k in kinds] if rotating else None
+        self.rotations = (
+            [cells.operators.rotation(k) for k in kinds] if rotating else None
+        )
 
     def strengths(self, x: np.ndarray) -> np.ndarray:
         """g for given fields."""
@@ -139,7 +143,13 @@ class FieldMap:
         return Image(y, means, slope)
 
     def _stack(
-        self, kind: int, some: slice, g: np.ndarray, directions: np.ndarray, nu: float, slopes: bool
+        self,
+        kind: int,
+        some: slice,
+        g: np.ndarray,
+        directions: np.ndarray,
+        nu: float,
+        slopes: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Many small classes at once: states, shape (n, m), and changes, shape (n, m, directions)."""
         cells = self.cells
@@ -154,7 +164,10 @@ class FieldMap:
         for k in own:
             first = cells.strength_place[k]
             strength = g[first + some.start : first + some.stop]
-            for values, matrix in ((strength.real, operators.real[k][1]), (-strength.imag, operators.real[k][2])):
+            for values, matrix in (
+                (strength.real, operators.real[k][1]),
+                (-strength.imag, operators.real[k][2]),
+            ):
                 if values.any() and matrix.nnz:
                     entries = matrix.tocoo()
                     rows, columns = entries.coords
@@ -171,7 +184,9 @@ class FieldMap:
             row = directions[first + some.start : first + some.stop]
             if row.any():
                 _, re, im = operators.real[k]
-                forces[:, :, :-1] -= (re @ rho)[:, :, None] * row.real - (im @ rho)[:, :, None] * row.imag
+                forces[:, :, :-1] -= (re @ rho)[:, :, None] * row.real - (im @ rho)[
+                    :, :, None
+                ] * row.imag
         if self.rotations is not None:
             forces[:, :, -1] = -(self.rotations[kind] @ rho)
         forces[0] = 0.0
@@ -179,7 +194,13 @@ class FieldMap:
         return rho, changes.transpose(1, 0, 2)
 
     def _cell(
-        self, kind: int, column: int, g: np.ndarray, directions: np.ndarray, nu: float, slopes: bool
+        self,
+        kind: int,
+        column: int,
+        g: np.ndarray,
+        directions: np.ndarray,
+        nu: float,
+        slopes: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """One class: its state, and its change along each direction."""
         cells = self.cells
@@ -196,10 +217,14 @@ class FieldMap:
             return rho, np.zeros((n, directions.shape[1] + 1))
         forces = np.zeros((n, directions.shape[1] + 1))
         for k, (other, re, im) in enumerate(operators.real):
-            row = directions[cells.strength_place[k] + column] if other == kind else None
+            row = (
+                directions[cells.strength_place[k] + column] if other == kind else None
+            )
             if row is None or not row.any():
                 continue
-            forces[:, :-1] -= np.outer(re @ rho, row.real) - np.outer(im @ rho, row.imag)
+            forces[:, :-1] -= np.outer(re @ rho, row.real) - np.outer(
+                im @ rho, row.imag
+            )
         if self.rotations is not None:
             forces[:, -1] = -(self.rotations[kind] @ rho)
         forces[0] = 0.0
@@ -218,11 +243,16 @@ def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.n
         dense[0] = 0.0
         dense[0, populations] = 1.0
         factors = scipy.linalg.lu_factor(dense, check_finite=False)
-        return lambda b: np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
+        return lambda b: np.asarray(
+            scipy.linalg.lu_solve(factors, b, check_finite=False)
+        )
     keep = np.ones(n)
     keep[0] = 0.0
     trace = sp.csr_array(
-        (np.ones(len(populations)), (np.zeros(len(populations), dtype=int), populations)),
+        (
+            np.ones(len(populations)),
+            (np.zeros(len(populations), dtype=int), populations),
+        ),
         shape=(n, n),
     )
     whole = sp.csc_array(sp.diags_array(keep) @ matrix + trace)
@@ -272,7 +302,10 @@ def newton(
         if turning:
             gauge = np.zeros(len(columns))
             unit = x[main] / abs(x[main])
-            gauge[columns.index(main)], gauge[columns.index(r + main)] = -unit.imag, unit.real
+            gauge[columns.index(main)], gauge[columns.index(r + main)] = (
+                -unit.imag,
+                unit.real,
+            )
             matrix, right = np.vstack([matrix, gauge]), np.append(right, 0.0)
         step = np.linalg.lstsq(matrix, right, rcond=None)[0]
         full = np.zeros(2 * r + 1)
@@ -311,7 +344,9 @@ def unordered(cells: CellEquations) -> Stationary:
     if found is None:
         raise _not_found()
     _, _, image, error = found
-    return Stationary(cells, image.y, 0.0, _frequency(cells, 0.0), error, "Newton, incoherent")
+    return Stationary(
+        cells, image.y, 0.0, _frequency(cells, 0.0), error, "Newton, incoherent"
+    )
 
 
 def relaxed(
@@ -334,7 +369,9 @@ def relaxed(
             _, _, image, error = found
             if np.abs(image.y - y).max() < 0.05:
                 frequency = _frequency(cells, 0.0)
-                return Stationary(cells, image.y, 0.0, frequency, error, "evolution, Newton")
+                return Stationary(
+                    cells, image.y, 0.0, frequency, error, "evolution, Newton"
+                )
         span *= 1.6
     raise _not_found()
 
@@ -517,7 +554,9 @@ def _extrapolated(before: Mark, last: Mark, mean: float) -> tuple[float, float]:
     return last.x * float(np.exp(growth)), last.nu + share * (last.nu - before.nu)
 
 
-def _reached(curve: Curve, before: Mark, last: Mark, mean: float, depth: int = 7) -> Mark | None:
+def _reached(
+    curve: Curve, before: Mark, last: Mark, mean: float, depth: int = 7
+) -> Mark | None:
     """The point with a given mean, from a near one in as many steps as it takes."""
     found = _locked(curve, mean, *_extrapolated(before, last, mean))
     if found is not None or depth == 0:
@@ -544,17 +583,23 @@ def _start(curve: Curve) -> Mark | None:
         grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 41)) / np.sinh(3.5)
 
         def mean(w: float, x: float = x) -> complex:
-            return complex(field_map.image(np.array([x], dtype=complex), w, False).means[0])
+            return complex(
+                field_map.image(np.array([x], dtype=complex), w, False).means[0]
+            )
 
         means = np.array([mean(w) for w in grid])
         grid, means = _peaks(mean, grid, means)
         angle = np.angle(means)
-        crosses = (angle[:-1] * angle[1:] <= 0) & (np.abs(angle[:-1] - angle[1:]) < np.pi)
+        crosses = (angle[:-1] * angle[1:] <= 0) & (
+            np.abs(angle[:-1] - angle[1:]) < np.pi
+        )
         found = []
         for k in np.flatnonzero(crosses):
             share = angle[k] / (angle[k] - angle[k + 1])
             size = abs(means[k]) + share * (abs(means[k + 1]) - abs(means[k]))
-            mark = _locked(curve, float(size), x, grid[k] + share * (grid[k + 1] - grid[k]))
+            mark = _locked(
+                curve, float(size), x, grid[k] + share * (grid[k + 1] - grid[k])
+            )
             if mark is not None:
                 found.append(mark)
         if found:
@@ -590,7 +635,9 @@ def _fastest(cells: CellEquations) -> float:
     """The largest static rate of change of the lowest coherences."""
     g = cells.static.at(np.zeros(cells.means, dtype=complex))
     found = 0.0
-    for (kind, _), first in zip(cells.operators.operators, cells.strength_place, strict=True):
+    for (kind, _), first in zip(
+        cells.operators.operators, cells.strength_place, strict=True
+    ):
         mine = np.abs(g[first : first + len(cells.layouts[kind].members)])
         found += float(np.median(mine))
     return found
@@ -632,8 +679,10 @@ def _crossing(curve: Curve, ratio: float) -> Mark | None:
             continue
         seen = [low, high]
 
-        def miss(mean: float, low: Any = low, high: Any = high, seen: Any = seen) -> float:
-            near = sorted(seen, key=lambda mark: abs(mark.mean - mean))
+        def miss(
+            mean: float, low: Any = low, high: Any = high, seen: Any = seen
+        ) -> float:
+            near = sorted(seen, key=lambda other: abs(other.mean - mean))
             if near[0].mean == mean:
                 return near[0].strength - ratio
             found = _reached(curve, near[1], near[0], mean)

@@ -83,7 +83,9 @@ def _sectors(found: Stationary) -> list[Linear]:
     return [_linear(found, field_map, x, step) for step in sorted(steps)]
 
 
-def _linear(found: Stationary, field_map: FieldMap, x: np.ndarray, step: int | None) -> Linear:
+def _linear(
+    found: Stationary, field_map: FieldMap, x: np.ndarray, step: int | None
+) -> Linear:
     cells = found.cells
     operators = cells.operators
     g = field_map.strengths(x)
@@ -151,7 +153,9 @@ def _linear(found: Stationary, field_map: FieldMap, x: np.ndarray, step: int | N
             row[entries.coords[1] * dimension + entries.coords[0]] = entries.data
             for c in range(len(counts)) if column < 0 else (column,):
                 weight = counts[c] if column < 0 else 1.0
-                look[f + star * r, first + c * n : first + (c + 1) * n] += weight * row[kept]
+                look[f + star * r, first + c * n : first + (c + 1) * n] += (
+                    weight * row[kept]
+                )
     force = np.concatenate([np.zeros((0, 2 * r), dtype=complex), *forces])
     used = np.flatnonzero(force.any(axis=0) & look.any(axis=1))
     paired = step is None or step == 0
@@ -187,7 +191,9 @@ def _by_poles(linear: Linear) -> complex:
     weight = np.abs(residues).sum(axis=(1, 2))
     order = np.argsort(poles.imag)
     share = np.cumsum(weight[order]) / weight.sum()
-    low, high = (float(poles.imag[order][np.searchsorted(share, s)]) for s in (0.05, 0.95))
+    low, high = (
+        float(poles.imag[order][np.searchsorted(share, s)]) for s in (0.05, 0.95)
+    )
     frequencies = np.linspace(low - 1.5 * size, high + 1.5 * size, 41)
     heights = rightmost.real + 1.5 * size * np.linspace(0.02, 1.0, 5)
     z = (heights[:, None] + 1j * frequencies).reshape(-1)
@@ -314,7 +320,9 @@ def _stack(block: Any) -> bool:
 def _apply(blocks: list[Any], vector: np.ndarray) -> np.ndarray:
     found, begin = [], 0
     for block in blocks:
-        end = begin + (block.shape[0] * block.shape[1] if _stack(block) else block.shape[0])
+        end = begin + (
+            block.shape[0] * block.shape[1] if _stack(block) else block.shape[0]
+        )
         found.append(_times(block, vector[begin:end]))
         begin = end
     return np.concatenate(found)

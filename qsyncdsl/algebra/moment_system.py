@@ -1,0 +1,126 @@
+"""A system as the algebra of its moments: H and channels with coefficients as polynomials of factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from qsyncdsl.algebra.coefficients import Factors
+from qsyncdsl.algebra.moments import SIGMA_Z, Channel, Moment, Moments
+from qsyncdsl.algebra.operators import Polynomial, Space
+from qsyncdsl.algebra.symmetry import Symmetry, operator_shifts, weak_symmetry
+from qsyncdsl.algebra.system import System
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+
+
+@dataclass(frozen=True)
+class MomentSystem:
+    """What equations of moments are derived from.
+
+    Attributes:
+        algebra: The moments, closed at an order.
+        hamiltonian: For each mode of the system the terms of H/hbar that act on it.
+        channels: The dissipators.
+        sizes: The values of the symbols for numbers of atoms.
+        symmetry: Moments with a charge vanish.
+        kept: The modes that charges count, by their position in the system.
+    """
+
+    algebra: Moments
+    hamiltonian: Mapping[int, Polynomial]
+    channels: tuple[Channel, ...]
+    sizes: Mapping[Any, Any]
+    symmetry: Symmetry
+    kept: tuple[int, ...]
+
+    @property
+    def ring(self) -> Factors:
+        """Of the coefficients."""
+        ring = self.algebra.ring
+        assert isinstance(ring, Factors)
+        return ring
+
+    def motion(self, moment: Moment) -> dict[Moment, Any]:
+        """d<m>/dt as a sum of moments, before the closure."""
+        operator = self.algebra.operator(moment)
+        right = self.algebra.motion(operator, self.hamiltonian, list(self.channels))
+        return self.algebra.mean(right)
+
+    def charges(self, moment: Moment) -> tuple[int, ...]:
+        """The charges of a moment; all zero for one that need not vanish."""
+        shift = dict.fromkeys(self.kept, 0)
+        for key, word in moment:
+            assert isinstance(key, int)
+            if word != SIGMA_Z:
+                shift[self.algebra.outer_position(key)] += word[1] - word[2]
+        return self.symmetry.classify([shift[k] for k in self.kept])
+
+    def moved(self, operator: Polynomial) -> Polynomial:
+        """An operator of the system with coefficients of this ring."""
+        ring = self.ring
+        terms = {m: ring.of(sympy.sympify(c)) for m, c in operator.terms.items()}
+        return Polynomial(self.algebra.outer, terms)
+
+
+def moment_system(system: System, order: int, factorize: Any = ()) -> MomentSystem:
+    """The algebra of a system's moments.
+
+    Args:
+        factorize: Operators, products over modes, whose means become products of means.
+
+    Raises:
+        ModelError: E420 for an order below 1.
+    """
+    if order < 1:
+        raise ModelError([Diagnostic("E420", "the order of a closure is at least 1")])
+    ring = Factors()
+    space = Space(system.space.modes, ring)
+    ensembles = [
+        k for k, mode in enumerate(space.modes) if mode.kind.name == "ensemble"
+    ]
+    alike = len({space.modes[k].size for k in ensembles}) == 1
+    sizes, numbers = {}, {}
+    for position in ensembles:
+        mode = space.modes[position]
+        symbol = sympy.Symbol("N" if alike else f"N_{mode.label}", positive=True)
+        sizes[position], numbers[symbol] = ring.of(symbol), sympy.Integer(mode.size)
+    kept = tuple(k for k, mode in enumerate(space.modes) if mode.ensemble is None)
+    shifts = operator_shifts(system, kept)
+    symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
+    found = MomentSystem(Moments(space, sizes, order), {}, (), numbers, symmetry, kept)
+    hamiltonian: dict[int, dict[Any, Any]] = {}
+    for term in system.hamiltonian:
+        for monomial, value in found.moved(term.operator / system.hbar).terms.items():
+            touched = {
+                one if space.modes[one].ensemble is None else space.modes[one].ensemble
+                for key, _ in monomial
+                for one in ((key,) if isinstance(key, int) else key)
+            }
+            for position in touched:
+                mine = hamiltonian.setdefault(position, {})  # type: ignore[arg-type]
+                mine[monomial] = mine[monomial] + value if monomial in mine else value
+    channels = tuple(
+        Channel(ring.of(sympy.sympify(j.rate)), found.moved(j.operator), j.per_atom)
+        for j in system.jumps
+    )
+    algebra = Moments(space, sizes, order, _factorized(found, factorize))
+    split = {k: Polynomial(space, terms) for k, terms in hamiltonian.items()}
+    return MomentSystem(algebra, split, channels, numbers, symmetry, kept)
+
+
+def _factorized(system: MomentSystem, given: Any) -> frozenset[Moment]:
+    """The longest moments of some products."""
+    found = set()
+    algebra = system.algebra
+    for operator in given if isinstance(given, tuple | list) else (given,):
+        if not isinstance(operator, Polynomial):
+            continue
+        mean = algebra.mean(algebra.expanded(system.moved(operator), frozenset()))
+        longest = max((len(m) for m in mean), default=0)
+        for moment in mean:
+            if len(moment) == longest > 1:
+                found |= {moment, algebra.adjoint(moment)}
+    return frozenset(found)
