@@ -123,16 +123,14 @@ class Point:
         values: Values of `Coefficients.parameters`, in order.
         initial: Density matrix or state vector at the start, where the method needs one.
             For fields means and variances, shape (2, F); for product states the factors of
-            all modes.
+            all modes; for moments the `Law` of each mode.
         times: Grid of times, where the method needs one.
         options: The options of the solve line at this point.
         seed: Of everything random at this point.
     """
 
     values: tuple[Any, ...]
-    initial: np.ndarray | tuple[np.ndarray, ...] | None = field(
-        default=None, repr=False
-    )
+    initial: Any = field(default=None, repr=False)
     times: np.ndarray | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0

@@ -95,12 +95,13 @@ def moment_system(system: System, order: int, factorize: Any = ()) -> MomentSyst
     for term in system.hamiltonian:
         for monomial, value in found.moved(term.operator / system.hbar).terms.items():
             touched = {
-                one if space.modes[one].ensemble is None else space.modes[one].ensemble
+                one
                 for key, _ in monomial
                 for one in ((key,) if isinstance(key, int) else key)
             }
-            for position in touched:
-                mine = hamiltonian.setdefault(position, {})  # type: ignore[arg-type]
+            for place in touched:
+                own = space.modes[place].ensemble
+                mine = hamiltonian.setdefault(place if own is None else own, {})
                 mine[monomial] = mine[monomial] + value if monomial in mine else value
     channels = tuple(
         Channel(ring.of(sympy.sympify(j.rate)), found.moved(j.operator), j.per_atom)

@@ -89,7 +89,7 @@ def observed_frequency(scene: Scene, a: int) -> float:
         if known is not None:
             return known
         amplitude = scene.amplitudes((a,), "observed_frequency")[0]
-        return turning_rate(amplitude, scene.given.times)
+        return turning_rate(amplitude, np.asarray(scene.given.times))
     lower = scene.boson(a, "observed_frequency")
     return -peak(scene, lower.dag(), lower)
 

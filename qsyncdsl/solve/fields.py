@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import FieldProblem, GaussianProblem, Point
+from qsyncdsl.problem import (
+    CumulantProblem,
+    FieldProblem,
+    GaussianProblem,
+    MeanFieldProblem,
+    Point,
+)
 from qsyncdsl.solve.coefficients import compiled
+
+# Problems whose coefficients are numbers f_k, some of them different from site to site.
+Sited = FieldProblem | GaussianProblem | MeanFieldProblem | CumulantProblem
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Numbers:
         baths: Factors of the covariance of the shared noises, each (2m, 2m).
     """
 
-    problem: FieldProblem | GaussianProblem
+    problem: Sited
     values: tuple[Any, ...]
     c: np.ndarray
     w: np.ndarray
@@ -39,7 +48,7 @@ class Numbers:
         return _scalars(self.problem, self.values, time)
 
 
-def numbers(problem: FieldProblem | GaussianProblem, point: Point) -> Numbers:
+def numbers(problem: Sited, point: Point) -> Numbers:
     """Evaluate everything that depends on parameters.
 
     Raises:
@@ -58,9 +67,7 @@ def numbers(problem: FieldProblem | GaussianProblem, point: Point) -> Numbers:
     return Numbers(problem, point.values, c, w, baths)
 
 
-def _scalars(
-    problem: FieldProblem | GaussianProblem, values: tuple[Any, ...], time: float
-) -> np.ndarray:
+def _scalars(problem: Sited, values: tuple[Any, ...], time: float) -> np.ndarray:
     """f_k(p, t); those with parameters of sites are left at the first site."""
     first = tuple(v[0] if isinstance(v, np.ndarray) else v for v in values)
     found = compiled(problem.coefficients.source)(first, time)
@@ -68,7 +75,7 @@ def _scalars(
 
 
 def _varying(
-    problem: FieldProblem | GaussianProblem,
+    problem: Sited,
     values: tuple[Any, ...],
     index: int,
     gather: Mapping[str, np.ndarray],

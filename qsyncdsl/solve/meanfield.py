@@ -68,7 +68,7 @@ class MeanFieldSolver:
         series: bool,
         facts: dict[str, str],
         point: Point,
-        frequency: float | None = None,
+        frequency: tuple[tuple[float, ...], ...] | None = None,
         numbers: Mapping[str, float] | None = None,
         growth_of: Callable[[], tuple[float, float]] | None = None,
     ) -> ProductResult:

@@ -230,8 +230,8 @@ class FieldMap:
         forces[0] = 0.0
         used = np.flatnonzero(forces.any(axis=0))
         found = np.zeros_like(forces)
-        for k in used:
-            found[:, k] = solve(forces[:, k])
+        for one in used:
+            found[:, one] = solve(forces[:, one])
         return rho, found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,64 +87,96 @@ def _sectors(found: Stationary) -> list[Linear]:
 def _linear(
     found: Stationary, field_map: FieldMap, x: np.ndarray, step: int | None
 ) -> Linear:
+    """J on the elements whose charge is `step`, or on all."""
     cells = found.cells
-    operators = cells.operators
     g = field_map.strengths(x)
     slopes = np.concatenate(field_map.strength_slopes(x), axis=1)
-    r = len(field_map.fields)
     blocks: list[Any] = []
-    forces = []
-    places: dict[int, tuple[int, np.ndarray]] = {}
+    forces = [np.zeros((0, slopes.shape[1]), dtype=complex)]
+    places: list[tuple[int, np.ndarray]] = []
     begin = 0
     for kind, layout in enumerate(cells.layouts):
-        where = operators.bases[kind].sector
-        if step is None:
-            kept, turns = np.arange(where.size), np.zeros(where.size)
-            if found.nu:
-                charge = cells.problem.charges[kind]  # type: ignore[index]
-                turns = found.nu * (charge[where.rows] - charge[where.columns])
+        kept, turns = _elements(found, kind, step)
+        own, force = _blocks(found, kind, kept, turns, g, slopes)
+        blocks += own
+        forces.append(force)
+        places.append((begin, kept))
+        begin += len(layout.members) * len(kept)
+    look = _looks(field_map, places, begin)
+    force = np.concatenate(forces)
+    used = np.flatnonzero(force.any(axis=0) & look.any(axis=1))
+    paired = step is None or step == 0
+    return Linear(blocks, np.ascontiguousarray(force[:, used]), look[used], paired)
+
+
+def _elements(
+    found: Stationary, kind: int, step: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The elements of a cell with one charge, and the frequencies at which the frame turns them."""
+    cells = found.cells
+    where = cells.operators.bases[kind].sector
+    charges = cells.problem.charges
+    if charges is None:
+        return np.arange(where.size), np.zeros(where.size)
+    charge = charges[kind][where.rows] - charges[kind][where.columns]
+    kept = np.arange(where.size) if step is None else np.flatnonzero(charge == step)
+    return kept, found.nu * charge[kept]
+
+
+def _blocks(
+    found: Stationary,
+    kind: int,
+    kept: np.ndarray,
+    turns: np.ndarray,
+    g: np.ndarray,
+    slopes: np.ndarray,
+) -> tuple[list[Any], np.ndarray]:
+    """L of the cells of one kind, and what a change of each field does to them."""
+    cells = found.cells
+    base = cells.operators.bases[kind]
+    n, m = len(kept), len(cells.layouts[kind].members)
+    rho = base.form.to_complex @ cells.vectors(found.y, kind)
+    dense = n <= _SMALL
+    stack: Any = (
+        np.zeros((m, n, n), dtype=complex)
+        if dense
+        else [sp.csr_array((n, n), dtype=complex) for _ in range(m)]
+    )
+    force = np.zeros((m, n, slopes.shape[1]), dtype=complex)
+    for k, (other, matrix) in enumerate(cells.operators.operators):
+        if other != kind:
+            continue
+        mine = slice(cells.strength_place[k], cells.strength_place[k] + m)
+        rows = matrix[kept]
+        if slopes[mine].any():
+            force += np.einsum("nm,mr->mnr", rows @ rho, slopes[mine])
+        inner = rows[:, kept]
+        if dense:
+            stack += g[mine][:, None, None] * inner.toarray()
+            continue
+        for one in np.flatnonzero(g[mine]):
+            stack[one] = stack[one] + g[mine][one] * inner
+    trace = (base.sector.rows == base.sector.columns)[kept].astype(float)
+    rate = _LOST * max(np.abs(g).max(), 1.0)
+    for c in range(m):
+        loss = -rate * np.outer(rho[kept, c], trace)
+        if dense:
+            stack[c] += np.diag(1j * turns) + loss
         else:
-            charge = cells.problem.charges[kind]  # type: ignore[index]
-            kept = np.flatnonzero(charge[where.rows] - charge[where.columns] == step)
-            turns = np.full(len(kept), found.nu * step)
-        trace = (where.rows == where.columns)[kept].astype(float)
-        n, m = len(kept), len(layout.members)
-        rho = operators.bases[kind].form.to_complex @ cells.vectors(found.y, kind)
-        dense = n <= _SMALL
-        stack: Any = (
-            np.zeros((m, n, n), dtype=complex)
-            if dense
-            else [sp.csr_array((n, n), dtype=complex) for _ in range(m)]
-        )
-        force = np.zeros((m, n, 2 * r), dtype=complex)
-        for k, (other, matrix) in enumerate(operators.operators):
-            if other != kind:
-                continue
-            mine = slice(cells.strength_place[k], cells.strength_place[k] + m)
-            rows = matrix[kept]
-            if slopes[mine].any():
-                force += np.einsum("nm,mr->mnr", rows @ rho, slopes[mine])
-            inner = rows[:, kept]
-            if dense:
-                stack += g[mine][:, None, None] * inner.toarray()
-                continue
-            for c in np.flatnonzero(g[mine]):
-                stack[c] = stack[c] + g[mine][c] * inner
-        for c in range(m):
-            loss = -_LOST * max(np.abs(g).max(), 1.0) * np.outer(rho[kept, c], trace)
-            if dense:
-                stack[c] += np.diag(1j * turns) + loss
-            else:
-                stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
-        blocks += [stack] if dense else stack
-        forces.append(force.reshape(m * n, 2 * r))
-        places[kind] = (begin, kept)
-        begin += m * n
-    look = np.zeros((2 * r, begin), dtype=complex)
+            stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
+    return [stack] if dense else stack, force.reshape(m * n, -1)
+
+
+def _looks(
+    field_map: FieldMap, places: list[tuple[int, np.ndarray]], size: int
+) -> np.ndarray:
+    """The fields and their conjugates as functionals of the elements, shape (2r, size)."""
+    cells, r = field_map.cells, len(field_map.fields)
+    look = np.zeros((2 * r, size), dtype=complex)
     for f, place in enumerate(field_map.fields):
         number, column = cells.look_at(int(place))
-        kind, operator = operators.looks[number]
-        dimension = operators.bases[kind].dimension
+        kind, operator = cells.operators.looks[number]
+        dimension = cells.operators.bases[kind].dimension
         first, kept = places[kind]
         counts = cells.layouts[kind].counts
         n = len(kept)
@@ -153,13 +186,9 @@ def _linear(
             row[entries.coords[1] * dimension + entries.coords[0]] = entries.data
             for c in range(len(counts)) if column < 0 else (column,):
                 weight = counts[c] if column < 0 else 1.0
-                look[f + star * r, first + c * n : first + (c + 1) * n] += (
-                    weight * row[kept]
-                )
-    force = np.concatenate([np.zeros((0, 2 * r), dtype=complex), *forces])
-    used = np.flatnonzero(force.any(axis=0) & look.any(axis=1))
-    paired = step is None or step == 0
-    return Linear(blocks, np.ascontiguousarray(force[:, used]), look[used], paired)
+                mine = slice(first + c * n, first + (c + 1) * n)
+                look[f + star * r, mine] += weight * row[kept]
+    return look
 
 
 def linear_growth(linear: Linear) -> complex:
@@ -341,7 +370,7 @@ def _inverse(blocks: list[Any], shift: complex) -> Callable[[np.ndarray], np.nda
     for block in blocks:
         if _stack(block):
             inverse = np.linalg.inv(block - shift * np.eye(block.shape[1]))
-            solvers.append(lambda b, inverse=inverse: _times(inverse, b))
+            solvers.append(partial(_times, inverse))
             ends.append(block.shape[0] * block.shape[1])
             continue
         factors = factorize(sp.csc_array(block - shift * sp.identity(block.shape[0])))
