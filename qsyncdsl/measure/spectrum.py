@@ -88,6 +88,9 @@ def observed_frequency(scene: Scene, a: int) -> float:
         known = scene.frequency(a)
         if known is not None:
             return known
+        if scene.result is not None:
+            message = "a frequency is measured over a run, not at single times"
+            raise SolveError(Diagnostic("E613", message, help="ask for time = T"))
         amplitude = scene.amplitudes((a,), "observed_frequency")[0]
         return turning_rate(amplitude, np.asarray(scene.given.times))
     lower = scene.boson(a, "observed_frequency")

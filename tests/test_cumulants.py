@@ -1,0 +1,216 @@
+"""Closed moments: derived equations as text, exact models, references, other methods."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsyncdsl import pipeline
+from qsyncdsl.resources import bundled_models
+from tests.conftest import run_text, values
+
+GOLDEN = Path(__file__).parent / "golden" / "cumulants"
+
+
+def _model(name):
+    text = Path(bundled_models()[name]).read_text(encoding="utf-8")
+    return text.split("experiment")[0]
+
+
+@pytest.mark.parametrize("name", ["atomic_ensembles", "atomic_ensembles_cavity"])
+def test_equations_of_a_bundled_model(name):
+    """The equations of the specification, term by term."""
+    text = pipeline.describe(name, pipeline.Request(), solve="cumulants")
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("QSYNCDSL_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def _specified(n, gc, w, delta, z, a, c, p, q):
+    """Right sides of the specification of atomic_ensembles, section 2."""
+    inside = (n - 2) * a + n * c.real
+    return [
+        w * (1 - z) - gc * (1 + z) - 2 * gc * ((n - 1) * a + n * c.real),
+        -(w + gc) * a + gc / 2 * (z + p) + gc * z * inside,
+        (1j * delta - w - gc) * c + gc / 2 * (z + q) + gc * z * (n - 1) * (a + c),
+        2 * w * (z - p) - 2 * gc * (z + p) + 4 * gc * a - 4 * gc * z * inside,
+        2 * w * (z - q)
+        - 2 * gc * (z + q)
+        + 4 * gc * c.real
+        - 4 * gc * z * (n - 1) * (a + c.real),
+    ]
+
+
+@pytest.mark.parametrize("closure", ["", ", factorize = paper"])
+def test_derived_right_sides_are_those_of_the_specification(closure):
+    """A stationary state of the derived equations is one of the specified ones."""
+    found = run_text(
+        _model("atomic_ensembles")
+        + f"""
+experiment e {{
+  set N = 30, x = 0.7, w = 11
+  solve cumulants(order = 2{closure})
+  measure z = <A[1].z>
+  measure a = <A[1].plus*A[2].minus>
+  measure c = <A[1].plus*B[1].minus>
+  measure p = <A[1].z*A[2].z>
+  measure q = <A[1].z*B[1].z>
+}}
+"""
+    )["e"]
+    z, a, c, p, q = (complex(values(found, k, "cumulants")) for k in "zacpq")
+    rates = _specified(30, 1.0, 11.0, 21.0, z, a, c, p, q)
+    assert np.abs(rates[:3]).max() < 1e-8
+    if closure:
+        assert p == pytest.approx(z * z)
+        assert q == pytest.approx(z * z)
+    else:
+        assert np.abs(rates).max() < 1e-8
+
+
+@pytest.mark.parametrize(
+    ("n", "w", "delta", "closure", "name", "expected", "error"),
+    [
+        (1e6, "N/2", 0.6, ", factorize = paper", "D", 0.3316725512499635, 1e-9),
+        (1e6, "N/2", 1.0, ", factorize = paper", "D", 0.8660264622539555, 1e-9),
+        (1e4, "N/2", 0.1, ", factorize = paper", "G", 1.628362599367098, 1e-6),
+        (1e4, "N/2", 0.8, ", factorize = paper", "G", 4.0996348350589225, 1e-6),
+        (10, "N/2", 0.3, "", "z", 0.24938859658793647, 1e-10),
+        (10, "N/2", 0.3, ", factorize = paper", "z", 0.2558422104, 1e-9),
+        (4, "N/2", 0.3, ", factorize = paper", "G", 2.53259209, 1e-7),
+    ],
+)
+def test_reference_values(n, w, delta, closure, name, expected, error):
+    found = run_text(
+        _model("atomic_ensembles")
+        + f"""
+experiment e {{
+  set N = {n}, w = {w}, x = {delta}
+  solve cumulants(order = 2{closure})
+  measure z = <A[1].z>
+  measure lines = poles(A.Jplus + B.Jplus, A.Jminus + B.Jminus)
+  measure D = 2*max(imag(lines))/N
+  measure G = linewidth(A.Jplus + B.Jplus, A.Jminus + B.Jminus)
+}}
+"""
+    )["e"]
+    assert float(values(found, name, "cumulants")) == pytest.approx(expected, abs=error)
+
+
+def test_the_physical_one_of_three_roots():
+    found = run_text(
+        _model("atomic_ensembles")
+        + """
+experiment e {
+  set N = 100, w = 50, delta = 60
+  solve cumulants(order = 2, factorize = paper)
+  measure z = <A[1].z>
+}
+"""
+    )["e"]
+    assert float(values(found, "z", "cumulants")) == pytest.approx(0.456616, abs=1e-6)
+
+
+def test_a_linear_model_is_exact_at_second_order():
+    found = run_text(
+        """
+parameter s = 0.3, kappa = 1, nb = 0.2
+mode a : boson(levels = 24)
+hamiltonian 0.7*a'*a + i*s*(a^2 - a'^2)/2 + 0.2*(a + a')
+dissipator kappa*(nb + 1) : a
+dissipator kappa*nb : a'
+experiment e {
+  solve evolve(times = [0.5, 1, 2])
+  solve cumulants(order = 2, times = [0.5, 1, 2])
+  measure n = <a'*a>
+  measure m = <a>
+  measure sq = <a^2>
+}
+"""
+    )["e"]
+    for name in ("n", "m", "sq"):
+        exact, closed = values(found, name, "evolve"), values(found, name, "cumulants")
+        assert np.allclose(exact, closed, rtol=2e-5, atol=2e-5), name
+
+
+def test_few_spins_are_exact_at_their_number():
+    """Three spins have no cumulants of four: order 3 is the master equation."""
+    found = run_text(
+        """
+lattice c = ring(3)
+mode s[c] : qubit
+hamiltonian 0.4*s[j].x + 0.1*s[j].z for j in c
+coupling 0.5*s[j].z*s[k].z for (j, k) in c.edges
+dissipator 0.3 : s[j].minus for j in c
+experiment e {
+  solve steadystate
+  solve cumulants(order = 3)
+  measure z = <s[1].z>
+  measure zz = <s[1].z*s[2].z>
+  measure xyz = <s[1].x*s[2].y*s[3].z>
+}
+"""
+    )["e"]
+    for name in ("z", "zz", "xyz"):
+        one, other = (values(found, name, m) for m in ("steadystate", "cumulants"))
+        assert np.allclose(one, other, atol=1e-8), name
+    # 63 means, complex ones with their conjugates
+    assert "35 moments" in found.trust["cumulants"]["closure"]
+
+
+def test_first_order_is_the_classical_equation():
+    found = run_text(
+        """
+lattice r = ring(4)
+mode a[r] : boson(levels = 8)
+hamiltonian -0.3*a[j]'*a[j] + 0.05*a[j]'^2*a[j]^2 + 0.6*(a[j] + a[j]') for j in r
+coupling -0.4*(a[j]'*a[k] + h.c.) for (j, k) in r.edges
+dissipator 1 : a[j] for j in r
+experiment e {
+  solve cumulants(order = 1, times = [0, 1, 5])
+  solve classical(times = [0, 1, 5])
+  measure m = <a[2]>
+}
+"""
+    )["e"]
+    one, other = (values(found, "m", m) for m in ("cumulants", "classical"))
+    assert np.allclose(one, other, atol=1e-7)
+
+
+def test_the_line_of_a_damped_oscillator():
+    found = run_text(
+        """
+parameter kappa = 0.6, nb = 0.5
+mode a : boson(levels = 20)
+hamiltonian 1.3*a'*a
+dissipator kappa*(nb + 1) : a
+dissipator kappa*nb : a'
+experiment e {
+  solve cumulants(order = 2)
+  solve steadystate
+  measure lines = poles(a', a)
+  measure G = linewidth(a', a)
+}
+"""
+    )["e"]
+    for method in ("cumulants", "steadystate"):
+        assert float(values(found, "G", method)) == pytest.approx(0.6, abs=1e-5)
+        line = complex(np.ravel(values(found, "lines", method))[0])
+        assert line == pytest.approx(-0.3 + 1.3j, abs=1e-5)
+
+
+def test_a_start_that_breaks_the_symmetry_is_refused():
+    found = run_text(
+        """
+mode a : boson(levels = 20)
+hamiltonian 1.3*a'*a
+dissipator 1 : a
+initial a = coherent(1)
+experiment e { solve cumulants(order = 2, times = [1]); measure n = <a'*a> }
+"""
+    )["e"]
+    assert found.trust["cumulants"]["failures"][0]["code"] == "E524"

@@ -1,0 +1,288 @@
+"""Product states: against references, full density matrices, and other methods; as text."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qsyncdsl import pipeline
+from qsyncdsl.resources import bundled_models
+from tests.conftest import run_text, values
+
+GOLDEN = Path(__file__).parent / "golden" / "meanfield"
+
+PAIRS = """
+parameter N = 400, V = 1.8, g2 = 0.15, w = 0.3
+lattice all = complete(N)
+mode a[all] : boson(levels = 24)
+hamiltonian w*a[j]'*a[j] for j in all
+coupling V/N*(a[j]'*a[k] + h.c.) for (j, k) in all.edges
+dissipator 2 : a[j]' for j in all
+dissipator 2*g2 : a[j]^2 for j in all
+"""
+
+
+@pytest.mark.parametrize(
+    "name", ["vdp_global", "vdp_ensemble_disordered", "optomech_array"]
+)
+def test_equations_of_a_bundled_model(name):
+    text = pipeline.describe(name, pipeline.Request(), solve="meanfield")
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("QSYNCDSL_WRITE_GOLDEN"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_rotating_state_is_one_of_the_evolution():
+    found = run_text(
+        PAIRS
+        + """
+experiment e {
+  set V = 3, g2 = 0.03, levels = 46
+  initial a[all] = coherent(3.6)
+  solve meanfield as still
+  solve meanfield(times = [0, 25, 25.2]) as moving
+  measure r = abs(<a[1]>)
+  measure n = <a[1]'*a[1]>
+  measure phase = <a[1]>
+  measure nu = observed_frequency(a[1])
+}
+"""
+    )["e"]
+    r = float(values(found, "r", "still")[0])
+    assert r == pytest.approx(3.66, abs=0.02)
+    assert values(found, "r", "moving")[1:] == pytest.approx([r, r], abs=1e-4)
+    assert float(values(found, "n", "still")[0]) == pytest.approx(
+        values(found, "n", "moving")[-1], abs=1e-3
+    )
+    turned = values(found, "phase", "moving")
+    nu = -np.angle(turned[2] / turned[1]) / 0.2
+    assert float(np.ravel(values(found, "nu", "still"))[0]) == pytest.approx(
+        nu, abs=1e-4
+    )
+
+
+def test_below_the_threshold_nothing_is_ordered_and_perturbations_decay():
+    found = run_text(
+        PAIRS
+        + """
+experiment e {
+  set V = 0.2
+  solve meanfield
+  measure r = collective_amplitude(a[all])
+  measure rate = growth_rate
+  measure n = <a[3]'*a[3]>
+}
+experiment one { solve steadystate; set N = 1; measure n = <a[1]'*a[1]> }
+"""
+    )
+    assert float(values(found["e"], "r", "meanfield")) == 0
+    assert float(values(found["e"], "rate", "meanfield")) < 0
+    assert values(found["e"], "n", "meanfield") == pytest.approx(
+        values(found["one"], "n", "steadystate"), abs=1e-9
+    )
+
+
+RING = """
+parameter J = 0.4, F = 0.6
+lattice r = ring(6)
+mode a[r] : boson(levels = 9)
+hamiltonian -0.3*a[j]'*a[j] + 0.2*a[j]'^2*a[j]^2 + F*(a[j] + a[j]') for j in r
+coupling -J*(a[j]'*a[k] + h.c.) for (j, k) in r.edges
+dissipator 1 : a[j] for j in r
+"""
+
+
+def test_a_driven_ring_is_one_cell_and_its_state_self_consistent():
+    found = run_text(
+        RING
+        + """
+experiment e {
+  solve meanfield as still
+  solve meanfield(times = [0, 60]) as moving
+  measure m = <a[2]>
+  measure n = <a[4]'*a[4]>
+  measure far = <a[1]'*a[4]>
+}
+"""
+    )["e"]
+    for name in ("m", "n", "far"):
+        still, moving = values(found, name, "still"), values(found, name, "moving")
+        assert np.allclose(still, moving[-1], atol=1e-6), name
+    m = complex(np.ravel(values(found, "m", "still"))[0])
+    assert complex(np.ravel(values(found, "far", "still"))[0]) == pytest.approx(
+        abs(m) ** 2, abs=1e-9
+    )
+
+
+def test_a_frozen_mean_field_is_the_drive_of_one_cell():
+    ring = run_text(
+        RING
+        + "experiment e { solve meanfield; measure m = <a[1]>; measure n = <a[1]'*a[1]> }"
+    )["e"]
+    m = complex(values(ring, "m", "meanfield"))
+    alone = run_text(
+        f"""
+parameter F = 0.6, re = {m.real!r}, im = {m.imag!r}
+mode a : boson(levels = 9)
+hamiltonian -0.3*a'*a + 0.2*a'^2*a^2 + F*(a + a') - 0.8*((re + i*im)*a' + (re - i*im)*a)
+dissipator 1 : a
+experiment e {{ solve steadystate; measure m = <a>; measure n = <a'*a> }}
+"""
+    )["e"]
+    assert complex(values(alone, "m", "steadystate")) == pytest.approx(m, abs=1e-8)
+    assert values(alone, "n", "steadystate") == pytest.approx(
+        values(ring, "n", "meanfield"), abs=1e-8
+    )
+
+
+def test_disordered_sites_each_have_their_own_state():
+    found = run_text(
+        """
+lattice c = chain(4)
+parameter w[j in c] = 0.1*j^2
+mode s[c] : qubit
+hamiltonian w[j]*s[j].n + 0.3*s[j].x for j in c
+coupling 0.2*(s[j].plus*s[k].minus + h.c.) for (j, k) in c.edges
+dissipator 1 : s[j].minus for j in c
+experiment e {
+  solve meanfield(times = [0, 1, 30]) as moving
+  solve meanfield as still
+  measure z[j in 1..4] = <s[j].z>
+}
+"""
+    )["e"]
+    still = found.dataset["z"].sel({"method": "still"}).isel(time=0).values
+    assert len(set(np.round(still, 6))) == 4
+    last = found.dataset["z"].sel({"method": "moving"}).isel(time=-1).values
+    assert np.allclose(last, still, atol=1e-6)
+
+
+def test_a_cavity_with_disordered_spins_agrees_with_cumulants_of_first_order():
+    found = run_text(
+        """
+parameter kappa = 1, F = 0.5
+lattice atoms = chain(3)
+parameter g[j in atoms] = 0.3 + 0.1*j
+parameter d[j in atoms] = 0.2*j - 0.4
+mode c : boson(levels = 12)
+mode s[atoms] : qubit
+hamiltonian F*(c + c') + 0.1*c'*c
+hamiltonian d[j]*s[j].n + g[j]*(c'*s[j].minus + h.c.) for j in atoms
+dissipator kappa : c
+dissipator 0.4 : s[j].minus for j in atoms
+experiment e {
+  solve meanfield
+  solve cumulants(order = 1)
+  measure alpha = <c>
+  measure z[j in 1..3] = <s[j].z>
+}
+"""
+    )["e"]
+    for name in ("alpha", "z"):
+        one, other = (values(found, name, m) for m in ("meanfield", "cumulants"))
+        assert np.allclose(one, other, atol=1e-6), name
+
+
+def test_the_collective_jump_of_a_pair_gives_drive_and_loss():
+    """D[a1 - a2] in a product state: V D[a] and the drive V(A a' - A* a), as in the specification."""
+    text = pipeline.describe(
+        "vdp_ensemble_disordered", pipeline.Request(), solve="meanfield"
+    )
+    assert "i*V/N ⟨a[k]⟩ a[j]†" in text
+    assert "2*V/N D[a[j]]ρ" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "rate"),
+    [
+        ("V = 2, gamma = 0.13, levels = 9", -0.4242297),
+        ("V = 3.1932427, gamma = 0", 0.0),
+    ],
+)
+def test_growth_rates_of_the_incoherent_state(settings, rate):
+    model = Path(bundled_models()["vdp_ensemble_disordered"]).read_text(
+        encoding="utf-8"
+    )
+    found = run_text(
+        model.split("experiment")[0]
+        + f"experiment e {{ set {settings}, kappa2 = 1; measure rate = growth_rate\n"
+        "solve meanfield(state = incoherent) with N = 400 }"
+    )["e"]
+    assert float(values(found, "rate", "meanfield")) == pytest.approx(rate, abs=1e-5)
+
+
+def test_the_instability_of_the_optomechanical_array_and_its_frequency():
+    model = Path(bundled_models()["optomech_array"]).read_text(encoding="utf-8")
+    found = run_text(
+        model.split("experiment")[0]
+        + """
+experiment e {
+  set Delta = 0.3, K = 0.2055, levels_a = 5, levels_b = 10
+  solve meanfield(state = incoherent)
+  measure rate = growth_rate
+  measure frequency = growth_frequency
+}
+"""
+    )["e"]
+    assert abs(float(values(found, "rate", "meanfield"))) < 2e-4
+    assert float(values(found, "frequency", "meanfield")) == pytest.approx(
+        0.753, abs=2e-3
+    )
+
+
+def test_an_ensemble_is_refused_with_a_way_out():
+    found = run_text(
+        "mode a : ensemble(4)\nmode c : boson(levels = 3)\nhamiltonian a.Jz\n"
+        "experiment e { solve meanfield; measure x = <c> }"
+    )["e"]
+    assert "ensemble" in found.plan.skipped["meanfield"]
+
+
+@pytest.mark.parametrize("start", ["vacuum", "coherent(0.7)"])
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10_000))
+def test_states_stay_states_and_relabelling_sites_changes_nothing(start, seed):
+    draws = np.random.default_rng(seed).uniform(-1, 1, 3)
+    order = np.random.default_rng(seed + 1).permutation(3)
+
+    def solved(w):
+        return run_text(
+            f"""
+lattice c = complete(3)
+parameter w[j in c] = {" + ".join(f"({w[k]!r})*{_is(k + 1)}" for k in range(3))}
+mode a[c] : boson(levels = 6)
+hamiltonian w[j]*a[j]'*a[j] + 0.1*(a[j] + a[j]') for j in c
+coupling 0.3*(a[j]'*a[k] + h.c.) for (j, k) in c.edges
+dissipator 1 : a[j] - 0.5*a[k] for (j, k) in c.edges
+initial a[c] = {start}
+experiment e {{
+  solve meanfield(times = [0, 0.7, 1.5])
+  measure n1 = <a[1]'*a[1]>
+  measure n2 = <a[2]'*a[2]>
+  measure n3 = <a[3]'*a[3]>
+}}
+"""
+        )["e"]
+
+    one = solved([float(x) for x in draws])
+    other = solved([float(draws[k]) for k in order])
+    for place, k in enumerate(order):
+        first = values(one, f"n{k + 1}", "meanfield")
+        assert np.allclose(
+            first, values(other, f"n{place + 1}", "meanfield"), atol=1e-6
+        )
+    trust = one.trust["meanfield"]
+    assert trust["trace_error"] < 1e-8
+    assert trust["smallest_eigenvalue"] > -1e-7
+
+
+def _is(k):
+    """1 on site k and 0 elsewhere, as a polynomial of j over three sites."""
+    others = [m for m in (1, 2, 3) if m != k]
+    return "*".join(f"(j - {m})/({k - m})" for m in others)
