@@ -578,9 +578,9 @@ def _start(curve: Curve) -> Mark | None:
     number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
     radius = float(np.sqrt(np.abs(number[0]).mean()))
     rate = _fastest(cells)
-    for factor in (0.5, 1.5, 0.2, 4.0):
+    for factor in (0.7, 1.0, 0.5, 1.4, 2.0, 0.35, 2.8):
         x = factor * rate * radius / curve.scale
-        grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 41)) / np.sinh(3.5)
+        grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 33)) / np.sinh(3.5)
 
         def mean(w: float, x: float = x) -> complex:
             return complex(
@@ -657,7 +657,7 @@ def _refine(curve: Curve) -> None:
         guess = _extrapolated(marks[k - 1], marks[k], float(mean))
         found = _locked(curve, float(mean), *guess)
         if found is None:
-            return float("inf")
+            return 1e30
         known.append(found)
         return found.strength
 
