@@ -93,6 +93,42 @@ class LindbladProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class PermutationTerm:
+    """A term of a Liouvillian that is the same for all atoms of an ensemble.
+
+    Attributes:
+        kind: `hamiltonian` (-i[u, rho]), `jump` (u rho v' - {v'u, rho}/2) or `atom`, the same for
+            each atom, summed.
+        coefficient: Index of the function f_k.
+        words: The monomials u, v.
+        part: The ensemble of an `atom` term.
+    """
+
+    kind: str
+    coefficient: int
+    words: tuple[Any, ...]
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PermutationProblem:
+    """A master equation on permutation-symmetric density matrices.
+
+    Attributes:
+        parts: The modes; the dimension of an ensemble is its number of atoms.
+        kept: Their positions in the space.
+    """
+
+    parts: tuple[Part, ...]
+    kept: tuple[int, ...]
+    space: Any = field(repr=False)
+    terms: tuple[PermutationTerm, ...]
+    coefficients: Coefficients
+    symmetry: Any
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LevelGroup:
     """Parts that H couples with one another and with no others; H/hbar on their own space."""
 

@@ -156,6 +156,16 @@ class GaussianResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PermutationResult:
+    """A stationary permutation-symmetric state; `answer` finds means and lines."""
+
+    problem: Any
+    answer: Any = field(repr=False)
+    trust: Trust
+    times: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MomentResult:
     """Moments at times, or stationary ones.
 

@@ -13,6 +13,7 @@ from qsyncdsl.measure.moments import momental
 from qsyncdsl.measure.paths import frequency, power_spectrum, turning_rate
 from qsyncdsl.measure.product import factorized
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.measure.values import Distribution, argmax
 
 _POINTS = 801
@@ -186,7 +187,7 @@ def _at(scene: Scene) -> Any:
 
 def _lines(scene: Scene, a: Polynomial, b: Polynomial) -> tuple[np.ndarray, np.ndarray]:
     """All poles and weights of a correlation."""
-    if momental(scene):
+    if momental(scene) or isinstance(scene, SymmetricScene):
         return scene.lines(a, b)
     parts = _at(scene).correlation(scene.state.rho, scene.matrix(a), scene.matrix(b))
     if any(part.poles is None for part in parts):

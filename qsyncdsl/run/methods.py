@@ -27,15 +27,23 @@ from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.lower.meanfield import meanfield as lower_meanfield
+from qsyncdsl.lower.permutation import steadystate as lower_steadystate
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.measure.moments import scenes as moment_scenes
 from qsyncdsl.measure.product import scenes as product_scenes
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
-from qsyncdsl.result import EvolutionResult, FieldResult, QuantumState
+from qsyncdsl.problem import PermutationProblem
+from qsyncdsl.result import (
+    EvolutionResult,
+    FieldResult,
+    PermutationResult,
+    QuantumState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,10 @@ class Replicas:
 def _steadystate_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     from qsyncdsl.solve.steadystate import SteadyStateSolver
 
+    if isinstance(problem, PermutationProblem):
+        from qsyncdsl.solve.permutation import PermutationSolver
+
+        return PermutationSolver(problem)
     return SteadyStateSolver(
         problem, options.get("solver", "automatic"), options.get("backend", "own")
     )
@@ -112,8 +124,10 @@ def _eigen_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return EigenSolver(problem, int(options.get("count", 0)))
 
 
-def _one_state(result: Any, stage: Stage) -> tuple[Scene, ...]:
+def _one_state(result: Any, stage: Stage) -> tuple[Any, ...]:
     """A single state, with what the solver knows."""
+    if isinstance(result, PermutationResult):
+        return (SymmetricScene(stage.space, result, stage.hbar),)
     return (Scene(result.state, stage.space, result, stage.matrices, stage.hbar),)
 
 
@@ -236,7 +250,16 @@ def _plain(lower: Callable[[System, str], Lowered]) -> Any:
     return lambda system, title, options: lower(system, title)
 
 
-steadystate = Method(_plain(lindblad), _steadystate_solver, _one_state)
+steadystate = Method(
+    lower_steadystate,
+    _steadystate_solver,
+    _one_state,
+    start=lambda evaluator, initials, system, options: (
+        None
+        if any(jump.per_atom is not None for jump in system.jumps)
+        else initial_state(evaluator, initials, False)
+    ),
+)
 evolve = Method(_plain(lindblad), _evolution_solver, _evolved_states, _grid)
 eigen = Method(_plain(levels), _eigen_solver, _one_state)
 langevin = Method(
