@@ -64,8 +64,8 @@ def _permutation(system: System, title: str) -> Lowered:
                 if any(len(m) != 1 for m in (u, v)):
                     message = "a channel of single atoms may not act on other modes too"
                     raise ModelError([Diagnostic("E421", message, jump.span)])
-                atoms = (kept.index(jump.per_atom),)
-                terms.append(PermutationTerm("atom", index(value), (u, v), atoms[0]))
+                part = kept.index(jump.per_atom)
+                terms.append(PermutationTerm("atom", index(value), (u, v), part))
     shifts = operator_shifts(system, kept)
     symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
     coefficients, keys = coefficient_source(expressions, system.symbols)

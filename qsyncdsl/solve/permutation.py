@@ -51,12 +51,12 @@ class PermutationSolver:
             SolveError: E501 where it does not fit, E503 for a rate below zero, E504 where it is not unique.
         """
         f = coefficients.evaluate(self.problem.coefficients, point.values, 0.0)
-        for k, term in enumerate(self.problem.terms):
-            if term.kind != "hamiltonian" and term.words[0] == term.words[-1]:
-                if f[k].real < 0 or abs(f[k].imag) > 1e-12 * abs(f[k]):
-                    message = f"a rate is {f[k].real:.6g} here"
-                    help_ = "a rate is real and not negative"
-                    raise SolveError(Diagnostic("E503", message, help=help_))
+        for value, term in zip(f, self.problem.terms, strict=True):
+            own = term.kind != "hamiltonian" and term.words[0] == term.words[-1]
+            if own and (value.real < 0 or abs(value.imag) > 1e-12 * abs(value)):
+                message = f"a rate is {value.real:.6g} here"
+                help_ = "a rate is real and not negative"
+                raise SolveError(Diagnostic("E503", message, help=help_))
         charge = (0,) * len(self.problem.symmetry.moduli)
         inside = self.basis.sector(charge)
         if len(inside) > _MOST:
@@ -229,7 +229,7 @@ class Symmetric:
         u, v = term.words
         if term.kind == "atom":
             return self._on(
-                term.part, _summed_key(u, v, self.problem.parts[term.part].dimension)
+                term.part, _atom(u, v, self.problem.parts[term.part].dimension)
             )
         space = Space(self.problem.space.modes)
         back = Polynomial(space, {v: 1.0}).dag()
@@ -353,7 +353,7 @@ def _distinct(matrices: list[np.ndarray], n: int, left: bool) -> sp.csr_array:
     return sp.csr_array(total)
 
 
-def _summed_key(u: Monomial, v: Monomial, n: int) -> sp.csr_array:
+def _atom(u: Monomial, v: Monomial, n: int) -> sp.csr_array:
     """sum_j of u rho v' - {v' u, rho}/2 on single atoms."""
     a, b = np.zeros((2, 2)), np.zeros((2, 2))
     a[u[0][1][1], u[0][1][2]] = 1.0

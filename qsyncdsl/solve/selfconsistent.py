@@ -174,10 +174,12 @@ class FieldMap:
                     matrices[:, rows, columns] += values[:, None] * entries.data
         matrices[:, 0] = 0.0
         matrices[:, 0, base.form.populations] = 1.0
+        if not slopes:
+            right = np.zeros((m, n, 1))
+            right[:, 0] = 1.0
+            return np.linalg.solve(matrices, right)[:, :, 0].T, np.zeros((n, m, count))
         inverse = np.linalg.inv(matrices)
         rho = inverse[:, :, 0].T
-        if not slopes:
-            return rho, np.zeros((n, m, count))
         forces = np.zeros((n, m, count))
         for k in own:
             first = cells.strength_place[k]

@@ -1,0 +1,125 @@
+"""Ensembles by permutation symmetry: against qubits, references, and the closures that approximate them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from qsyncdsl.resources import bundled_models
+from tests.conftest import run_text, values
+
+QUBITS = """
+mode c : boson(levels = 5)
+mode s1, s2, s3 : qubit
+hamiltonian 0.4*c'*c + 0.3*(s1.z + s2.z + s3.z)/2
+hamiltonian 0.7*(c'*(s1.minus + s2.minus + s3.minus) + h.c.)
+dissipator 1 : c
+dissipator 0.6 : s1.minus + s2.minus + s3.minus
+dissipator 0.9 : s1.plus, s2.plus, s3.plus
+experiment e {
+  solve steadystate
+  measure n = <c'*c>
+  measure z = <s1.z>
+  measure zz = <s1.z*s2.z>
+  measure pair = <s1.plus*s2.minus>
+  measure triple = <s1.plus*s2.z*s3.minus>
+  measure field = <c'*s1.minus>
+  measure JJ = <(s1.plus + s2.plus + s3.plus)*(s1.minus + s2.minus + s3.minus)>
+  measure G = linewidth(c', c)
+}
+"""
+ENSEMBLE = """
+mode c : boson(levels = 5)
+mode A : ensemble(3)
+hamiltonian 0.4*c'*c + 0.3*A.Jz
+hamiltonian 0.7*(c'*A.Jminus + h.c.)
+dissipator 1 : c
+dissipator 0.6 : A.Jminus
+dissipator 0.9 : A[m].plus for m in A
+experiment e {
+  solve steadystate
+  measure n = <c'*c>
+  measure z = <A[1].z>
+  measure zz = <A[1].z*A[2].z>
+  measure pair = <A[1].plus*A[2].minus>
+  measure triple = <A[1].plus*A[2].z*A[3].minus>
+  measure field = <c'*A[1].minus>
+  measure JJ = <A.Jplus*A.Jminus>
+  measure G = linewidth(c', c)
+}
+"""
+
+
+def test_an_ensemble_is_as_many_qubits():
+    one, other = run_text(QUBITS)["e"], run_text(ENSEMBLE)["e"]
+    for name in ("n", "z", "zz", "pair", "triple", "field", "JJ", "G"):
+        assert np.allclose(values(one, name), values(other, name), atol=1e-8), name
+
+
+def _model():
+    text = Path(bundled_models()["atomic_ensembles"]).read_text(encoding="utf-8")
+    return text.split("experiment")[0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "expected"),
+    [
+        ("N = 2, w = 1.6, delta = 0.6", "z", 0.14073197155545614),
+        ("N = 4, x = 0.3", "z", 0.15047846007696486),
+        ("N = 6, x = 0.3", "z", 0.21277828627347437),
+        ("N = 10, x = 0", "z", 0.24001382769872306),
+        ("N = 10, x = 0", "JJ", 37.99930862),
+        ("N = 4, x = 0.3", "G", 3.304840966864598),
+        ("N = 4, x = 1.2", "D", 1.3446702918419842),
+    ],
+)
+def test_reference_values(settings, name, expected):
+    line = {
+        "z": "z = <A[1].z>",
+        "JJ": "JJ = <(A.Jplus + B.Jplus)*(A.Jminus + B.Jminus)>",
+        "G": "G = linewidth(A.Jplus + B.Jplus, A.Jminus + B.Jminus)",
+        "D": "D = 2*abs(imag(poles(A.Jplus + B.Jplus, A.Jminus + B.Jminus)[1]))/N",
+    }[name]
+    found = run_text(
+        _model()
+        + f"experiment e {{ set {settings}; solve steadystate; measure {line} }}"
+    )["e"]
+    assert float(values(found, name)) == pytest.approx(expected, abs=2e-8)
+
+
+@pytest.mark.parametrize(
+    ("n", "paper", "full"),
+    [(4, 0.0354, -0.0391), (6, -0.0091, -0.0564), (10, -0.0526, -0.0765)],
+)
+def test_the_error_of_cumulants_is_known(n, paper, full):
+    """Relative errors of the inversion at w = N/2, delta = 0.3 N: the closures are off by some percent."""
+    found = run_text(
+        _model()
+        + f"""
+experiment e {{
+  set N = {n}, x = 0.3
+  solve steadystate
+  solve cumulants(order = 2, factorize = paper) as paper
+  solve cumulants(order = 2) as full
+  measure z = <A[1].z>
+}}
+"""
+    )["e"]
+    exact = float(values(found, "z"))
+    assert float(values(found, "z", "paper")) / exact - 1 == pytest.approx(
+        paper, abs=2e-3
+    )
+    assert float(values(found, "z", "full")) / exact - 1 == pytest.approx(
+        full, abs=2e-3
+    )
+
+
+def test_an_operator_of_one_atom_breaks_the_symmetry():
+    text = """
+mode A : ensemble(3)
+hamiltonian A.Jz + A[1].x
+dissipator 1 : A[m].minus for m in A
+experiment e { solve steadystate; measure z = <A[1].z> }
+"""
+    failures = run_text(text)["e"].trust["steadystate"]["failures"]
+    assert failures[0]["code"] == "E421"
