@@ -20,7 +20,7 @@ from qsyncdsl.model.types import Model
 from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
-from qsyncdsl.run.methods import Method, Replicas, Stage
+from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 
 

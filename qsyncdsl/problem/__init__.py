@@ -1,0 +1,54 @@
+"""The corridor from derivation to numerics: problems as pure data, never functions.
+
+A problem is compiled once per structure of a model (its parts, sizes and cutoffs) and serves
+every point of a sweep: what changes from point to point are the numbers `f_k(p)`.
+"""
+
+from qsyncdsl.problem.common import Coefficients, Point, Varying
+from qsyncdsl.problem.fields import (
+    DensityProblem,
+    FieldFamily,
+    FieldProblem,
+    GaussianProblem,
+    NoiseChannel,
+    OneField,
+    Terms,
+)
+from qsyncdsl.problem.lindblad import (
+    Channel,
+    Combination,
+    EigenProblem,
+    Kick,
+    LevelGroup,
+    LindbladProblem,
+    PermutationProblem,
+    PermutationTerm,
+)
+from qsyncdsl.problem.moments import CumulantProblem
+from qsyncdsl.problem.product import EVERYONE, CellKind, CellTerm, MeanFieldProblem
+
+__all__ = [
+    "EVERYONE",
+    "CellKind",
+    "CellTerm",
+    "Channel",
+    "Coefficients",
+    "Combination",
+    "CumulantProblem",
+    "DensityProblem",
+    "EigenProblem",
+    "FieldFamily",
+    "FieldProblem",
+    "GaussianProblem",
+    "Kick",
+    "LevelGroup",
+    "LindbladProblem",
+    "MeanFieldProblem",
+    "NoiseChannel",
+    "OneField",
+    "PermutationProblem",
+    "PermutationTerm",
+    "Point",
+    "Terms",
+    "Varying",
+]

@@ -1,0 +1,62 @@
+"""What every problem has: coefficients as functions of the parameters, and points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    r"""The functions $f_k(p, t)$ as readable source text.
+
+    Attributes:
+        parameters: Names of the parameters, in the order of the argument `p`.
+        source: `def coefficients(p, t): ... return (f_0, f_1, ...)`; plain Python on `math`
+            and `cmath` names, fit to be printed, hashed and sent to a worker.
+        count: Number of functions.
+        time_dependent: Indices of those in which `t` occurs.
+    """
+
+    parameters: tuple[str, ...]
+    source: str
+    count: int
+    time_dependent: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """A coefficient that differs from site to site.
+
+    Attributes:
+        coefficient: Index of its function f_k.
+        gather: For each parameter of f_k that is an array, the position in it for each instance.
+    """
+
+    coefficient: int
+    gather: Mapping[str, np.ndarray] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of parameter space at which a problem is solved.
+
+    Attributes:
+        values: Values of `Coefficients.parameters`, in order.
+        initial: Density matrix or state vector at the start, where the method needs one.
+            For fields means and variances, shape (2, F); for product states the factors of
+            all modes; for moments the `Law` of each mode.
+        times: Grid of times, where the method needs one.
+        options: The options of the solve line at this point.
+        seed: Of everything random at this point.
+    """
+
+    values: tuple[Any, ...]
+    initial: Any = field(default=None, repr=False)
+    times: np.ndarray | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0

@@ -1,0 +1,89 @@
+"""What a method of the language consists of: lowering, solver, and what is measured of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.build import build
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.operators import Space
+from qsyncdsl.algebra.states import initial_state
+from qsyncdsl.algebra.system import System
+from qsyncdsl.lower.lindblad import Lowered
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of the language.
+
+    Attributes:
+        lower: From a system and the options to a problem.
+        solver: From a problem and the options to an object with `solve(point)`.
+        scenes: What is measured: one scene, or one for each time.
+        times: The grid of times that the options ask for, or None.
+        build: From a model to the system that `lower` takes.
+        start: The initial state; None where none is given and none is needed.
+        replicas: Parts of the result to find errors of measures from.
+    """
+
+    lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
+    solver: Callable[[Any, Mapping[str, Any]], Any]
+    scenes: Callable[[Any, Stage], tuple[Any, ...]]
+    times: Callable[[Mapping[str, Any]], np.ndarray | None] = lambda options: None
+    build: Callable[[Model, Environment], Any] = build
+    start: Callable[[OperatorEvaluator, Any, Any, Mapping[str, Any]], Any] = (
+        lambda evaluator, initials, system, options: initial_state(
+            evaluator, initials, grid(options) is not None
+        )
+    )
+    replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What scenes share at one point."""
+
+    space: Space
+    matrices: dict[Any, Any]
+    hbar: float
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Scenes to find errors from.
+
+    Attributes:
+        blocks: The result without one part after the other, for the jackknife; made one by one,
+            since each is nearly as large as the result.
+        fine, coarse: The same realizations with the step and with twice the step.
+    """
+
+    blocks: Iterable[tuple[Any, ...]] = ()
+    fine: tuple[Any, ...] = ()
+    coarse: tuple[Any, ...] = ()
+
+
+# Number of times between the start and `time`, where only the end of the run is asked for.
+_STEPS = 400
+
+
+def grid(options: Mapping[str, Any]) -> np.ndarray | None:
+    """`times = grid`, or a grid up to `time = T`."""
+    if "times" in options:
+        grid = options["times"]
+        return np.atleast_1d(np.asarray(grid, dtype=float))
+    if "time" in options:
+        return np.linspace(0.0, float(options["time"]), _STEPS + 1)
+    return None
+
+
+def plain(lower: Callable[[System, str], Lowered]) -> Any:
+    """A lowering without choices."""
+    return lambda system, title, options: lower(system, title)

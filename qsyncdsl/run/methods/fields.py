@@ -1,0 +1,132 @@
+"""Methods on complex fields: `langevin`, `classical`, `fokkerplanck`, `gaussian`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.fields import build_fields
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.states import initial_fields
+from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
+from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
+from qsyncdsl.lower.langevin import classical as lower_classical
+from qsyncdsl.lower.langevin import langevin as lower_langevin
+from qsyncdsl.measure.density import DensityScene
+from qsyncdsl.measure.ensemble import FieldScene
+from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
+from qsyncdsl.result import FieldResult
+from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+
+
+def _langevin_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.sde import LangevinSolver
+
+    return LangevinSolver(problem)
+
+
+def _classical_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.ode import ClassicalSolver
+
+    return ClassicalSolver(problem)
+
+
+def _density_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.fokkerplanck import FokkerPlanckSolver
+
+    return FokkerPlanckSolver(problem)
+
+
+def _density_scene(result: Any, stage: Stage) -> tuple[DensityScene, ...]:
+    """A stationary density."""
+    return (DensityScene(result.state, stage.space, None, {}, stage.hbar),)
+
+
+def _field_start(
+    evaluator: OperatorEvaluator,
+    initials: Any,
+    system: Any,
+    options: Mapping[str, Any],
+) -> np.ndarray:
+    return initial_fields(evaluator, initials, system.count)
+
+
+def _field_scenes(result: FieldResult, stage: Stage) -> tuple[FieldScene, ...]:
+    """One scene with all samples, or one for each time that was asked for."""
+    return _scenes_of(result, result.samples, stage)
+
+
+def _scenes_of(
+    result: FieldResult, samples: np.ndarray, stage: Stage
+) -> tuple[FieldScene, ...]:
+    whole = FieldScene(samples, stage.space, result, stage.hbar)
+    return whole.one_by_one() if result.series else (whole,)
+
+
+# Parts that are left out one after the other.
+_BLOCKS = 10
+
+
+def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
+    """Blocks of realizations, or of time where there are few; and the run with twice the step."""
+    samples = result.samples
+    realizations = samples.shape[1]
+    axis = 1 if realizations >= _BLOCKS or result.series else 2
+    parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
+    blocks: Iterable[tuple[Any, ...]] = ()
+    if result.symmetric and samples.shape[axis] >= _BLOCKS:
+        blocks = (
+            _scenes_of(result, np.delete(samples, part, axis=axis), stage)
+            for part in parts
+        )
+    if result.coarse is None:
+        return Replicas(blocks)
+    first = samples[:, : result.coarse.shape[1]]
+    return Replicas(
+        blocks,
+        _scenes_of(result, first, stage),
+        _scenes_of(result, result.coarse, stage),
+    )
+
+
+langevin = Method(
+    lower_langevin,
+    _langevin_solver,
+    _field_scenes,
+    build=build_fields,
+    start=_field_start,
+    replicas=_field_replicas,
+)
+classical = Method(
+    lower_classical,
+    _classical_solver,
+    _field_scenes,
+    build=build_fields,
+    start=_field_start,
+)
+fokkerplanck = Method(
+    lower_fokkerplanck,
+    _density_solver,
+    _density_scene,
+    build=build_fields,
+    start=lambda evaluator, initials, system, options: None,
+)
+
+
+def _gaussian_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.gaussian import GaussianSolver
+
+    return GaussianSolver(problem)
+
+
+gaussian = Method(
+    lower_gaussian,
+    _gaussian_solver,
+    lambda result, stage: gaussian_scenes(
+        result, stage.space, stage.hbar, stage.options
+    ),
+    build=build_fields,
+    start=_field_start,
+)

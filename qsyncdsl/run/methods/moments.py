@@ -1,0 +1,27 @@
+"""The method on closed equations of moments: `cumulants`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qsyncdsl.algebra.states import initial_laws
+from qsyncdsl.lower.cumulants import cumulants as lower_cumulants
+from qsyncdsl.measure.moments import scenes as moment_scenes
+from qsyncdsl.run.methods.entry import Method
+
+
+def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.cumulants import CumulantSolver
+
+    return CumulantSolver(problem)
+
+
+cumulants = Method(
+    lower_cumulants,
+    _cumulant_solver,
+    lambda result, stage: moment_scenes(result, stage.space, stage.hbar, stage.options),
+    start=lambda evaluator, initials, system, options: initial_laws(
+        evaluator, initials, int(options.get("order", 2))
+    ),
+)

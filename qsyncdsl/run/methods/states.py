@@ -1,0 +1,92 @@
+"""Methods that give states of the full quantum model: `steadystate`, `evolve`, `eigen`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.states import initial_state
+from qsyncdsl.lower.levels import levels
+from qsyncdsl.lower.lindblad import lindblad
+from qsyncdsl.lower.permutation import steadystate as lower_steadystate
+from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.symmetric import SymmetricScene
+from qsyncdsl.problem import PermutationProblem
+from qsyncdsl.result import EvolutionResult, PermutationResult, QuantumState
+from qsyncdsl.run.methods.entry import Method, Stage, grid, plain
+
+
+def _steadystate_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.steadystate import SteadyStateSolver
+
+    if isinstance(problem, PermutationProblem):
+        from qsyncdsl.solve.permutation import PermutationSolver
+
+        return PermutationSolver(problem)
+    return SteadyStateSolver(
+        problem, options.get("solver", "automatic"), options.get("backend", "own")
+    )
+
+
+def _evolution_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.evolve import EvolutionSolver
+
+    return EvolutionSolver(
+        problem, options.get("backend", "own"), float(options.get("accuracy", 0))
+    )
+
+
+def _eigen_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.eigen import EigenSolver
+
+    return EigenSolver(problem, int(options.get("count", 0)))
+
+
+def _one_state(result: Any, stage: Stage) -> tuple[Any, ...]:
+    """A single state, with what the solver knows."""
+    if isinstance(result, PermutationResult):
+        return (SymmetricScene(stage.space, result, stage.hbar),)
+    return (Scene(result.state, stage.space, result, stage.matrices, stage.hbar),)
+
+
+def _evolved_states(result: EvolutionResult, stage: Stage) -> tuple[Scene, ...]:
+    """The states at all times, or with `time = T` their mean over the window."""
+    options = stage.options
+    averaged = "time" in options and "times" not in options
+    states = (_mean_state(result, options),) if averaged else result.states
+    given = result if len(states) > 1 else None
+    shared = {"window": options.get("window")}
+    return tuple(
+        Scene(state, stage.space, given, stage.matrices, stage.hbar, shared)
+        for state in states
+    )
+
+
+def _mean_state(result: EvolutionResult, options: Mapping[str, Any]) -> QuantumState:
+    times = result.times
+    low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
+    keep = np.flatnonzero(
+        (times >= float(low) - 1e-12) & (times <= float(high) + 1e-12)
+    )
+    if len(keep) < 2:
+        return result.states[-1]
+    stack = np.array([result.states[k].rho for k in keep])
+    inside = times[keep]
+    mean = np.trapezoid(stack, inside, axis=0) / (inside[-1] - inside[0])
+    return QuantumState(result.states[0].parts, mean)
+
+
+steadystate = Method(
+    lower_steadystate,
+    _steadystate_solver,
+    _one_state,
+    start=lambda evaluator, initials, system, options: (
+        None
+        if any(jump.per_atom is not None for jump in system.jumps)
+        else initial_state(evaluator, initials, False)
+    ),
+)
+evolve = Method(plain(lindblad), _evolution_solver, _evolved_states, grid)
+eigen = Method(plain(levels), _eigen_solver, _one_state)
