@@ -19,7 +19,7 @@ import scipy.sparse.linalg as spla
 from qsyncdsl.solve.checks import combine
 
 if TYPE_CHECKING:
-    from qsyncdsl.solve.steadystate import Generator
+    from qsyncdsl.solve.generator import Generator
 
 # Condition number of the eigenvectors of K above which its Schur form is used.
 _WORST_BASIS = 1e8

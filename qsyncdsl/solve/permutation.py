@@ -24,7 +24,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import PermutationProblem, Point
 from qsyncdsl.result import PermutationResult, Trust
 from qsyncdsl.solve import coefficients
-from qsyncdsl.solve.steadystate import factorize
+from qsyncdsl.solve.direct import factorize
 
 _LETTERS = {
     "plus": np.array([[0.0, 0.0], [1.0, 0.0]]),

@@ -17,7 +17,7 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from qsyncdsl.solve.selfconsistent import FieldMap, Stationary
-from qsyncdsl.solve.steadystate import factorize
+from qsyncdsl.solve.direct import factorize
 
 # Unknowns up to which all eigenvalues are found at once.
 _DENSE = 700

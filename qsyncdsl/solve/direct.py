@@ -1,0 +1,149 @@
+r"""Stationary vectors by sparse LU of the real form of the Liouvillian."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+
+from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
+from qsyncdsl.problem import Point
+from qsyncdsl.solve.generator import At, Generator, available_memory
+
+# A kernel of more than one dimension shows as a solution of this size for a unit right side.
+_SINGULAR = 1e11
+
+
+def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...]]:
+    """The density matrix, shape (D, D), and warnings.
+
+    Raises:
+        SolveError: E501 (memory), E504 (not unique and no initial state).
+    """
+    generator = at.generator
+    refuse_fill(generator)
+    matrix = generator.real.at(at.real_strengths).real
+    x, singular = null_vector(matrix, generator.form.populations)
+    warnings: tuple[Diagnostic, ...] = ()
+    if singular:
+        x, warning = degenerate(at, matrix, point)
+        warnings = (warning,)
+    return generator.sector.to_matrix(generator.form.to_complex @ x), warnings
+
+
+def refuse_fill(generator: Generator) -> None:
+    """E501: an LU whose fill does not fit; some unknowns^1.6 entries were seen."""
+    needed = 16.0 * 6.0 * generator.unknowns**1.6
+    room = available_memory()
+    if needed > room:
+        raise SolveError(
+            Diagnostic(
+                "E501",
+                f"the LU factors of {generator.unknowns} unknowns need about {needed / 1e9:.3g} GB, "
+                f"{room / 1e9:.3g} GB are free",
+                help="use solve steadystate(solver = iterative), or fewer levels",
+            )
+        )
+
+
+def null_vector(
+    matrix: sp.csc_array, populations: np.ndarray
+) -> tuple[np.ndarray, bool]:
+    """The stationary vector with unit trace, and whether there are several.
+
+    One population is pinned to 1 and its equation dropped (the sum of the equations of the
+    populations is zero), so that no dense trace row fills the factors.
+    """
+    pin = int(populations[0])
+    for _ in range(2):
+        x, singular = _pinned(matrix, pin)
+        if x is not None and not singular:
+            break
+        best = (
+            int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
+        )
+        if best in (pin, -1):
+            best = int(populations[len(populations) // 2])
+        pin = best
+    if x is None:
+        return np.zeros(matrix.shape[0]), True
+    trace = x[populations].sum()
+    return x / trace, singular
+
+
+def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
+    """Solve with one unknown fixed to 1; the second value tells of a second solution."""
+    size = matrix.shape[0]
+    if size == 1:
+        return np.ones(1), False
+    keep = np.delete(np.arange(size), pin)
+    reduced = sp.csc_matrix(matrix[:, keep][keep, :])
+    right = -matrix[:, [pin]].toarray()[keep, 0]
+    factors = factorize(reduced)
+    if factors is None:
+        return None, True
+    x = factors.solve(right)
+    x += factors.solve(right - reduced @ x)
+    probe = factors.solve(np.cos(1.0 + np.arange(size - 1) * 0.7))
+    scale = np.abs(matrix.data).max()
+    growth = np.abs(probe).max() * scale / max(1.0, np.abs(x).max())
+    full = np.insert(x, pin, 1.0)
+    bad = not np.isfinite(full).all() or np.abs(full).max() > 1e9
+    return (None if not np.isfinite(full).all() else full), bad or growth > _SINGULAR
+
+
+def factorize(matrix: sp.csc_matrix) -> Any | None:
+    """Sparse LU: symmetric mode first, full pivoting where that fails."""
+    for options in (
+        {
+            "permc_spec": "MMD_AT_PLUS_A",
+            "diag_pivot_thresh": 0.01,
+            "options": {"SymmetricMode": True},
+        },
+        {"permc_spec": "COLAMD"},
+    ):
+        try:
+            return spla.splu(matrix, **options)
+        except RuntimeError:
+            continue
+    return None
+
+
+def degenerate(
+    at: At, matrix: sp.csc_array, point: Point
+) -> tuple[np.ndarray, Diagnostic]:
+    """Several stationary states: the one reached from the initial state, or E504.
+
+    The state reached is the projection on the kernel along the image of L, by the left and right
+    null vectors.
+    """
+    dense = matrix.toarray() if matrix.shape[0] <= 4000 else None
+    count = "several"
+    kernel = None
+    if dense is not None:
+        left, values, right = np.linalg.svd(dense)
+        small = values < 1e-10 * max(values[0], 1e-300)
+        count = str(int(small.sum()))
+        kernel = (left[:, small], right[small].T)
+    if point.initial is None or kernel is None:
+        raise SolveError(
+            Diagnostic(
+                "E504",
+                f"the stationary state is not unique: {count} independent ones",
+                help="give an initial state ('initial a = vacuum'), or solve by 'evolve'",
+            )
+        )
+    start = point.initial
+    rho = start if start.ndim == 2 else np.outer(start, start.conj())
+    where = at.generator.sector
+    x0 = (at.generator.form.to_real @ rho[where.rows, where.columns]).real
+    left, right = kernel
+    x = right @ np.linalg.solve(left.T @ right, left.T @ x0)
+    warning = Diagnostic(
+        "W501",
+        f"the stationary state is not unique: {count} independent ones",
+        notes=(Note("this is the one that is reached from the initial state"),),
+    )
+    return x, warning

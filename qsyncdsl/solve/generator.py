@@ -1,0 +1,152 @@
+r"""The Liouvillian of one set of present terms, and its numbers at one point."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from qsyncdsl.algebra.symmetry import Symmetry
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import LindbladProblem
+from qsyncdsl.solve import spectrum, superoperator
+
+
+@dataclass(frozen=True)
+class Generator:
+    """The Liouvillian of one set of present terms: symmetry, sector, affine matrix.
+
+    Whatever grows with the number of density-matrix elements is made on first use.
+    """
+
+    problem: LindbladProblem
+    sides: list[superoperator.Side]
+    symmetry: Symmetry
+    labels: np.ndarray
+    _sectors: dict[tuple[int, ...], Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    @cached_property
+    def unknowns(self) -> int:
+        """Number of real unknowns of the invariant sector."""
+        return superoperator.element_count(self.labels)
+
+    @cached_property
+    def sector(self) -> superoperator.Sector:
+        """The invariant sector.
+
+        Raises:
+            SolveError: E501 if it cannot fit in memory.
+        """
+        refuse_memory(self.problem, self.unknowns)
+        charge = (0,) * len(self.symmetry.moduli)
+        return superoperator.sector(self.labels, self.symmetry, charge)
+
+    @cached_property
+    def form(self) -> superoperator.RealForm:
+        """Hermitian matrices of the invariant sector as real vectors."""
+        return superoperator.real_form(self.sector)
+
+    @cached_property
+    def real(self) -> superoperator.AffineMatrix:
+        """The Liouvillian on real unknowns; its strengths are `At.real_strengths`."""
+        return superoperator.real_generator(self.sides, self.sector, self.form)
+
+    def other_sector(
+        self, charge: tuple[int, ...]
+    ) -> tuple[superoperator.Sector, superoperator.AffineMatrix]:
+        """The elements of another charge and the Liouvillian on them."""
+        if charge not in self._sectors:
+            where = superoperator.sector(self.labels, self.symmetry, charge)
+            matrix = superoperator.complex_generator(self.sides, where)
+            self._sectors[charge] = (where, matrix)
+        return self._sectors[charge]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class At:
+    """A generator at one point: the numbers f_k and g_k."""
+
+    generator: Generator
+    f: np.ndarray
+    g: np.ndarray
+
+    @property
+    def real_strengths(self) -> np.ndarray:
+        """Strengths of the real form."""
+        return np.concatenate([self.g.real, -self.g.imag])
+
+    def apply(self, rho: np.ndarray) -> np.ndarray:
+        """L rho for any density matrix, shape (D, D)."""
+        total = np.zeros_like(rho)
+        for side, strength in zip(self.generator.sides, self.g, strict=True):
+            term = rho if side.left is None else side.left @ rho
+            term = term if side.right is None else (side.right.T @ term.T).T
+            total += strength * side.weight * term
+        return total
+
+    def spectrum(self, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> Any:
+        """See `solve.spectrum.spectrum`."""
+        return spectrum.spectrum(self, rho, a, b)
+
+    def correlation(self, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> Any:
+        """See `solve.spectrum.halves`: the fluctuating part of <A(t)B(0)>."""
+        mean = complex(np.trace(b @ rho))
+        return spectrum.halves(self, a, b @ rho - mean * rho)
+
+    def decay_rates(self, count: int) -> np.ndarray:
+        """See `solve.spectrum.decay_rates`."""
+        return spectrum.decay_rates(self, count)
+
+
+def prepare(problem: LindbladProblem, on: frozenset[int]) -> Generator:
+    """Symmetry and summands of the terms that are present."""
+    symmetry = superoperator.find_symmetry(problem, on)
+    labels = superoperator.class_labels(problem, symmetry)
+    return Generator(problem, superoperator.sides(problem, on), symmetry, labels)
+
+
+def available_memory() -> float:
+    """Bytes that can still be taken."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable"):
+                    return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return 8e9
+
+
+def refuse_memory(problem: LindbladProblem, elements: int) -> None:
+    """E501: a sector that does not fit."""
+    # The elements with their real form, pattern and factors: some 2 kB each; and the table of places.
+    needed = (
+        elements * 2000.0 + 4.0 * problem.dimension**2 + 48.0 * problem.dimension**2
+    )
+    room = available_memory()
+    if needed <= room:
+        return
+    shrink = (room / needed) ** (1 / (2 * max(1, len(problem.parts))))
+    bosons = [part for part in problem.parts if part.kind == "boson"]
+    fits = ", ".join(
+        f"levels_{p.label} = {max(2, int(p.dimension * shrink))}" for p in bosons
+    )
+    raise SolveError(
+        Diagnostic(
+            "E501",
+            f"{elements} density-matrix elements need about {needed / 1e9:.3g} GB, "
+            f"{room / 1e9:.3g} GB are free",
+            help=f"about {fits} would fit"
+            if fits
+            else "the model is too large for a density matrix",
+        )
+    )
