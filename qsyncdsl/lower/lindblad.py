@@ -6,7 +6,7 @@ $M_k$, the symbolic ones into the $f_k$, so that a sweep rebuilds no operator.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -16,9 +16,10 @@ import sympy
 
 from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
-from qsyncdsl.algebra.system import ParameterKey, System
+from qsyncdsl.algebra.system import Jump, ParameterKey, System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.kraus import Weighted, smallest_set, weight_of
 from qsyncdsl.problem import Channel, Combination, Kick, LindbladProblem
 from qsyncdsl.result import Part
 from qsyncdsl.source import Span
@@ -48,12 +49,9 @@ def lindblad(system: System, title: str = "") -> Lowered:
         [(term.operator / system.hbar, term.span) for term in system.hamiltonian]
     )
     channels = tuple(
-        Channel(
-            work.coefficient(jump.rate),
-            work.combination([(jump.operator, jump.span)]),
-            str(jump.operator),
-        )
-        for jump in system.jumps
+        channel
+        for jumps in _families(system.jumps)
+        for channel in _channels(jumps, work)
     )
     kicks = tuple(
         Kick(
@@ -64,7 +62,14 @@ def lindblad(system: System, title: str = "") -> Lowered:
     )
     coefficients, keys = coefficient_source(work.expressions, system.symbols)
     problem = LindbladProblem(
-        parts, tuple(work.matrices), coefficients, hamiltonian, channels, kicks, title
+        parts,
+        tuple(work.matrices),
+        coefficients,
+        hamiltonian,
+        channels,
+        kicks,
+        title,
+        tuple(frozenset(kept.index(k) for k in modes) for modes in work.supports),
     )
     return Lowered(problem, keys)
 
@@ -103,6 +108,52 @@ def refuse(system: System) -> None:
             )
 
 
+def _families(jumps: Sequence[Jump]) -> list[list[Jump]]:
+    """Jumps of one statement whose rates differ by numbers only, in the order written."""
+    found: dict[Any, list[Jump]] = {}
+    for position, jump in enumerate(jumps):
+        weight = weight_of(_split(sympy.sympify(jump.rate)))
+        key = position if weight is None else (jump.span, weight[0])
+        found.setdefault(key, []).append(jump)
+    return list(found.values())
+
+
+def _channels(jumps: list[Jump], work: Gatherer) -> list[Channel]:
+    """The channels of one family, combined into fewer where they overlap."""
+    sums = [work.sums([(jump.operator, jump.span)]) for jump in jumps]
+
+    def plain(k: int) -> Channel:
+        rate = work.coefficient(jumps[k].rate)
+        return Channel(rate, work.entered(sums[k]), str(jumps[k].operator))
+
+    factors = {factor for terms in sums for factor, _ in terms}
+    rates = [weight_of(_split(sympy.sympify(jump.rate))) for jump in jumps]
+    if len(jumps) < 2 or len(factors) != 1:
+        return [plain(k) for k in range(len(jumps))]
+    given = [
+        Weighted(rate[1], sp.csr_array(sum(terms.values())), (k,))
+        for k, (rate, terms) in enumerate(zip(rates, sums, strict=True))
+        if rate is not None
+    ]
+    found = []
+    for jump in smallest_set(given):
+        first = jump.origins[0]
+        if len(jump.origins) == 1:
+            found.append(plain(first))
+            continue
+        support = frozenset(m for k in jump.origins for _, s in sums[k] for m in s)
+        terms = {(next(iter(factors)), support): jump.matrix}
+        rate = rates[first]
+        assert rate is not None
+        label = f"{jumps[first].operator}, combined"
+        found.append(Channel(work.coefficient(rate[0]), work.entered(terms), label))
+    return found
+
+
+# Matrices by their symbolic factor and by the modes that they act on.
+Sums = dict[tuple[Any, frozenset[int]], Any]
+
+
 class Gatherer:
     """Collects the matrices and coefficients of all operators, each once."""
 
@@ -111,6 +162,7 @@ class Gatherer:
         self.dimensions = dimensions
         self.expressions: list[Any] = []
         self.matrices: list[sp.csr_array] = []
+        self.supports: list[frozenset[int]] = []
         self._found: dict[Any, int] = {}
         self._monomials: dict[Monomial, sp.csr_array] = {}
 
@@ -128,20 +180,31 @@ class Gatherer:
 
     def combination(self, operators: Iterable[tuple[Polynomial, Span]]) -> Combination:
         """A sum of operators as pairs of coefficient and matrix."""
-        size = prod(self.dimensions)
-        sums: dict[Any, Any] = {}
+        return self.entered(self.sums(operators))
+
+    def sums(self, operators: Iterable[tuple[Polynomial, Span]]) -> Sums:
+        """The matrices of a sum of operators."""
+        found: Sums = {}
         for operator, span in operators:
             for monomial, value in operator.terms.items():
+                support = frozenset(modes_of(monomial))
                 for factor, number in _split(value):
                     matrix = complex(number) * self._matrix(monomial, span)
-                    sums[factor] = sums[factor] + matrix if factor in sums else matrix
+                    key = (factor, support)
+                    found[key] = found[key] + matrix if key in found else matrix
+        return found
+
+    def entered(self, sums: Sums) -> Combination:
+        """The matrices of a sum, numbered."""
+        size = prod(self.dimensions)
         pairs = []
-        for factor in sorted(sums, key=sympy.default_sort_key):
-            matrix = sp.csr_array(sums[factor], shape=(size, size))
+        for key in sorted(sums, key=_order):
+            matrix = sp.csr_array(sums[key], shape=(size, size))
             matrix.eliminate_zeros()
             if matrix.nnz:
-                pairs.append((self.coefficient(factor), len(self.matrices)))
+                pairs.append((self.coefficient(key[0]), len(self.matrices)))
                 self.matrices.append(matrix)
+                self.supports.append(key[1])
         return tuple(pairs)
 
     def _matrix(self, monomial: Monomial, span: Span) -> sp.csr_array:
@@ -153,6 +216,17 @@ class Gatherer:
             except ValueError as reason:
                 raise ModelError([Diagnostic("E403", f"{reason}", span)]) from None
         return self._monomials[monomial]
+
+
+def _order(key: tuple[Any, frozenset[int]]) -> tuple[Any, list[int]]:
+    return sympy.default_sort_key(key[0]), sorted(key[1])
+
+
+def modes_of(monomial: Monomial) -> tuple[int, ...]:
+    """Positions of the modes that a monomial acts on."""
+    return tuple(
+        m for key, _ in monomial for m in ((key,) if isinstance(key, int) else key)
+    )
 
 
 def _split(value: Any) -> list[tuple[Any, Any]]:

@@ -50,6 +50,7 @@ class LindbladProblem:
         channels: The dissipators.
         kicks: Instantaneous unitaries, in the order written.
         title: For messages and headers.
+        supports: The parts that each matrix acts on.
     """
 
     parts: tuple[Part, ...]
@@ -59,6 +60,7 @@ class LindbladProblem:
     channels: tuple[Channel, ...]
     kicks: tuple[Kick, ...] = ()
     title: str = ""
+    supports: tuple[frozenset[int], ...] = ()
 
     @property
     def dimension(self) -> int:

@@ -16,8 +16,8 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from qsyncdsl.solve.selfconsistent import FieldMap, Stationary
 from qsyncdsl.solve.direct import factorize
+from qsyncdsl.solve.selfconsistent import FieldMap, Stationary
 
 # Unknowns up to which all eigenvalues are found at once.
 _DENSE = 700

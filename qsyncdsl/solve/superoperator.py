@@ -39,20 +39,29 @@ def _present(combination: Combination, on: frozenset[int]) -> Combination:
     return tuple(pair for pair in combination if pair[0] in on)
 
 
+def _merged(
+    problem: LindbladProblem, combination: Combination, on: frozenset[int]
+) -> list[tuple[int, sp.csr_array]]:
+    """The present terms of an operator, one matrix for each coefficient."""
+    found: dict[int, sp.csr_array] = {}
+    for k, index in _present(combination, on):
+        matrix = problem.matrices[index]
+        found[k] = found[k] + matrix if k in found else matrix
+    return list(found.items())
+
+
 def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
     """The summands of the Liouvillian whose coefficients are not zero."""
     found = []
-    for k, index in _present(problem.hamiltonian, on):
-        matrix = problem.matrices[index]
+    for k, matrix in _merged(problem, problem.hamiltonian, on):
         found.append(Side((k,), -1j, matrix, None))
         found.append(Side((k,), 1j, None, matrix))
     for channel in problem.channels:
         if channel.rate not in on:
             continue
-        terms = _present(channel.jump, on)
-        for i, left in terms:
-            for j, right in terms:
-                a, b = problem.matrices[left], problem.matrices[right]
+        terms = _merged(problem, channel.jump, on)
+        for i, a in terms:
+            for j, b in terms:
                 loss = sp.csr_array(b.conj().T @ a)
                 key = (channel.rate, i, j)
                 found.append(Side(key, 1.0, a, sp.csr_array(b.conj().T)))
