@@ -84,7 +84,7 @@ def _mixed(jumps: Sequence[Weighted], rows: sp.csr_array) -> Iterator[Weighted]:
         # The phase of a singular vector is free: its largest component is made real.
         lead = vector[np.argmax(np.abs(vector))]
         entries = value * vector * (abs(lead) / lead)
-        entries[np.abs(entries) < 1e-15 * values[0]] = 0
+        entries[np.abs(entries) < 1e-14 * np.abs(rows.data).max()] = 0
         flat = sp.coo_array((entries, (np.zeros_like(columns), columns)), (1, size))
         matrix = sp.csr_array(flat.reshape(shape))
         matrix.eliminate_zeros()

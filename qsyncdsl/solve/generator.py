@@ -14,6 +14,10 @@ from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.solve import spectrum, superoperator
+from qsyncdsl.solve.effective import effective, liouvillian
+
+# Entries of a Liouvillian up to which it is assembled to look at its pattern.
+_MOST_ENTRIES = 2e7
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class Generator:
         """The Liouvillian on real unknowns; its strengths are `At.real_strengths`."""
         return superoperator.real_generator(self.sides, self.sector, self.form)
 
+    @cached_property
+    def elimination_cost(self) -> float:
+        r"""Some $n b^2$ for n unknowns in a band of half width b: work of an LU, from above.
+
+        Infinite where already the matrix would be too large.
+        """
+        if superoperator.entry_estimate(self.sides, self.unknowns) > _MOST_ENTRIES:
+            return np.inf
+        return superoperator.band_cost(self.real)
+
     def other_sector(
         self, charge: tuple[int, ...]
     ) -> tuple[superoperator.Sector, superoperator.AffineMatrix]:
@@ -82,13 +96,13 @@ class At:
         return np.concatenate([self.g.real, -self.g.imag])
 
     def apply(self, rho: np.ndarray) -> np.ndarray:
-        """L rho for any density matrix, shape (D, D)."""
-        total = np.zeros_like(rho)
-        for side, strength in zip(self.generator.sides, self.g, strict=True):
-            term = rho if side.left is None else side.left @ rho
-            term = term if side.right is None else (side.right.T @ term.T).T
-            total += strength * side.weight * term
-        return total
+        """L rho for a Hermitian matrix, shape (D, D)."""
+        return liouvillian(*self.effective, rho)
+
+    @cached_property
+    def effective(self) -> tuple[sp.csr_array, list[sp.csr_array]]:
+        """See `solve.effective.effective`."""
+        return effective(self.generator.problem, self.f)
 
     def spectrum(self, rho: np.ndarray, a: sp.csr_array, b: sp.csr_array) -> Any:
         """See `solve.spectrum.spectrum`."""

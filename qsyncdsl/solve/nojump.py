@@ -16,10 +16,8 @@ import scipy.linalg
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from qsyncdsl.solve.checks import combine
-
 if TYPE_CHECKING:
-    from qsyncdsl.solve.generator import Generator
+    from qsyncdsl.solve.generator import At
 
 # Condition number of the eigenvectors of K above which its Schur form is used.
 _WORST_BASIS = 1e8
@@ -44,22 +42,10 @@ class _Jump:
     matrix: Any
 
 
-def no_jump_steadystate(
-    generator: Generator, f: np.ndarray
-) -> tuple[np.ndarray, int] | None:
-    """The stationary state and the number of iterations; None without convergence."""
-    problem = generator.problem
-    hamiltonian = combine(problem, problem.hamiltonian, f)
-    jumps = [
-        np.sqrt(f[c.rate].real) * combine(problem, c.jump, f)
-        for c in problem.channels
-        if f[c.rate] != 0 and c.jump
-    ]
-    effective = sp.csr_array(
-        hamiltonian if hamiltonian is not None else 0, dtype=complex
-    )
-    for jump in jumps:
-        effective = effective - 0.5j * (jump.conj().T @ jump)
+def no_jump_steadystate(at: At) -> tuple[np.ndarray, str] | None:
+    """The stationary state and how it was found; None without convergence."""
+    generator = at.generator
+    effective, jumps = at.effective
     groups = _groups(generator.labels)
     shift = _shift(effective)
     blocks = [_Block(states, _inverse(effective, states, shift)) for states in groups]
@@ -112,7 +98,7 @@ def no_jump_steadystate(
     rho = np.zeros((len(generator.labels),) * 2, dtype=complex)
     for block, part in zip(blocks, split(answer), strict=True):
         rho[np.ix_(block.states, block.states)] = part
-    return rho, len(steps)
+    return rho, f"no-jump preconditioned GMRES, {len(steps)} iterations"
 
 
 def _groups(labels: np.ndarray) -> list[np.ndarray]:

@@ -1,10 +1,14 @@
 r"""Stationary density matrices, $\mathcal{L}\rho = 0$, $\operatorname{Tr}\rho = 1$, in the invariant sector.
 
-Two ways: sparse LU of the real form of the Liouvillian, or GMRES preconditioned by the evolution without
-jumps where the fill of an LU would explode. Every answer is checked by its residual.
+Groups of parts that nothing couples are solved one by one. Else sparse LU of the real form of the
+Liouvillian where its fill is bearable; else GMRES, preconditioned by the evolution of weakly coupled groups
+or by the evolution without jumps. Every answer is checked by its residual.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
@@ -15,10 +19,14 @@ from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import direct
 from qsyncdsl.solve.generator import At, Generator, prepare
+from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nojump import no_jump_steadystate
+from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 
-# Real unknowns up to which the sparse LU is taken without asking for its fill.
-_DIRECT_UNKNOWNS = 6000
+# Real unknowns up to which, and from which on, the work of a sparse LU need not be estimated.
+_FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 60_000
+# Work n b^2 of an LU in a band above which an iterative solver is tried first.
+_MOST_WORK = 2e10
 _RESIDUAL = 1e-9
 
 
@@ -32,6 +40,7 @@ class SteadyStateSolver:
         self.solver = solver
         self.backend = backend
         self._generators: dict[frozenset[int], Generator] = {}
+        self._groups: dict[tuple[int, ...], SteadyStateSolver] = {}
 
     def at(self, point: Point) -> At:
         """The generator at a point.
@@ -68,12 +77,15 @@ class SteadyStateSolver:
             return self._finish(
                 at, steadystate(self.problem, at.f), {"solver": "qutip"}
             )
+        groups = uncoupled(self.problem, at.f)
+        if len(groups) > 1 and self.solver == "automatic":
+            return self._product(at, groups, point)
         if self._iterative(at):
-            answer = no_jump_steadystate(at.generator, at.f)
-            if answer is not None:
-                rho, iterations = answer
-                solver = f"no-jump preconditioned GMRES, {iterations} iterations"
-                return self._finish(at, rho, {"solver": solver})
+            found = uncoupled_steadystate(self.problem, at.f)
+            if found is None:
+                found = no_jump_steadystate(at)
+            if found is not None:
+                return self._finish(at, found[0], {"solver": found[1]})
         rho, warnings = direct(at, point)
         solver = f"sparse LU, {at.generator.unknowns} unknowns"
         return self._finish(at, rho, {"solver": solver}, warnings)
@@ -81,7 +93,35 @@ class SteadyStateSolver:
     def _iterative(self, at: At) -> bool:
         if self.solver != "automatic":
             return self.solver == "iterative"
-        return at.generator.unknowns > _DIRECT_UNKNOWNS
+        unknowns = at.generator.unknowns
+        if unknowns <= _FEW_UNKNOWNS:
+            return False
+        return unknowns > _MOST_UNKNOWNS or at.generator.elimination_cost > _MOST_WORK
+
+    def _product(self, at: At, groups: Partition, point: Point) -> SteadyResult:
+        """Groups that nothing couples, each on its own: their product."""
+        answers = [
+            self._group(group).solve(_inside(point, self.problem, group))
+            for group in groups
+        ]
+        order = group_states(self.problem, tuple(k for g in groups for k in g))
+        rho = np.empty((len(order), len(order)), dtype=complex)
+        rho[np.ix_(order, order)] = reduce(np.kron, [a.state.rho for a in answers])
+        names = [
+            f"({', '.join(self.problem.parts[k].label for k in g)})" for g in groups
+        ]
+        solvers = sorted({a.trust.facts["solver"] for a in answers})
+        facts = {"solver": f"uncoupled groups {' '.join(names)}: {'; '.join(solvers)}"}
+        given = tuple(w for a in answers for w in a.trust.warnings if w.code != "W502")
+        residual = sum(a.trust.numbers["residual"] for a in answers)
+        return self._finish(at, rho, facts, given, residual)
+
+    def _group(self, group: tuple[int, ...]) -> SteadyStateSolver:
+        """The solver of one group that nothing couples to the others."""
+        if group not in self._groups:
+            problem = restricted(self.problem, group)
+            self._groups[group] = SteadyStateSolver(problem, self.solver, self.backend)
+        return self._groups[group]
 
     def _finish(
         self,
@@ -89,12 +129,14 @@ class SteadyStateSolver:
         rho: np.ndarray,
         facts: dict[str, str],
         given: tuple[Diagnostic, ...] = (),
+        residual: float | None = None,
     ) -> SteadyResult:
         """Normalize, check and describe."""
         rho = rho / np.trace(rho)
         rho = (rho + rho.conj().T) / 2
-        scale = max(np.abs(at.g).max(initial=0.0), 1e-300)
-        residual = float(np.abs(at.apply(rho)).max() / scale)
+        if residual is None:
+            scale = max(np.abs(at.g).max(initial=0.0), 1e-300)
+            residual = float(np.abs(at.apply(rho)).max() / scale)
         if not np.isfinite(residual) or residual > _RESIDUAL:
             raise SolveError(
                 Diagnostic(
@@ -110,3 +152,18 @@ class SteadyStateSolver:
         return SteadyResult(
             state, at, Trust({"residual": residual, **numbers}, facts, given + warnings)
         )
+
+
+def _inside(point: Point, problem: LindbladProblem, group: tuple[int, ...]) -> Point:
+    """The point of one group: the others traced out of the initial state."""
+    if point.initial is None:
+        return point
+    state = QuantumState(problem.parts, point.initial)
+    dims, count = state.dims, len(problem.parts)
+    rest = [k for k in range(count) if k not in group]
+    order = [*group, *rest, *(count + k for k in group), *(count + k for k in rest)]
+    size = int(np.prod([dims[k] for k in group]))
+    other = problem.dimension // size
+    tensor = state.rho.reshape(dims + dims).transpose(order)
+    small = np.einsum("aibi->ab", tensor.reshape(size, other, size, other))
+    return replace(point, initial=small)

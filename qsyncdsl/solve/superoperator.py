@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from qsyncdsl.algebra.symmetry import Symmetry, weak_symmetry
 from qsyncdsl.problem import Combination, LindbladProblem
@@ -252,6 +253,29 @@ def affine(matrices: list[sp.csr_array]) -> AffineMatrix:
     columns, rows = np.divmod(pattern, size)
     indptr = np.searchsorted(columns, np.arange(size + 1))
     return AffineMatrix(rows.astype(np.int32), indptr.astype(np.int32), values, size)
+
+
+def entry_estimate(all_sides: list[Side], elements: int) -> float:
+    """About how many entries the Liouvillian has on some elements."""
+
+    def filling(matrix: sp.csr_array | None) -> float:
+        return 1.0 if matrix is None else matrix.nnz / matrix.shape[0]
+
+    return elements * sum(filling(s.left) * filling(s.right) for s in all_sides)
+
+
+def band_cost(matrix: AffineMatrix) -> float:
+    """n b^2, b the half width of the band in the reverse Cuthill-McKee order."""
+    ones = np.ones(len(matrix.indices))
+    pattern = sp.csr_array(
+        (ones, matrix.indices, matrix.indptr), shape=(matrix.size, matrix.size)
+    )
+    order = reverse_cuthill_mckee(pattern, symmetric_mode=False)
+    place = np.empty(matrix.size, dtype=np.int64)
+    place[order] = np.arange(matrix.size)
+    columns = np.repeat(place, np.diff(matrix.indptr))
+    width = float(np.abs(place[matrix.indices] - columns).max(initial=0))
+    return matrix.size * width**2
 
 
 def complex_generator(all_sides: list[Side], where: Sector) -> AffineMatrix:
