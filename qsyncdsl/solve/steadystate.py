@@ -26,7 +26,7 @@ from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 # Real unknowns up to which, and from which on, the work of a sparse LU need not be estimated.
 _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 60_000
 # Work n b^2 of an LU in a band above which an iterative solver is tried first.
-_MOST_WORK = 2e10
+_MOST_WORK = 4e9
 _RESIDUAL = 1e-9
 
 
