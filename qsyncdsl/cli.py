@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +40,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no tables.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+Folder = Annotated[Path, typer.Argument(help="The output folder of a run.")]
+Retry = Annotated[
+    bool, typer.Option("--retry-failed", help="Do points that failed again.")
+]
+Cluster = Annotated[
+    str,
+    typer.Option(metavar="WHERE", help="Dask: tcp://HOST:PORT, 'local' or 'slurm'."),
+]
+Limit = Annotated[
+    str,
+    typer.Option("--time-limit", metavar="TIME", help="Stop after 90s, 30m, 1:30:00."),
+]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Skipped expectations count as failed.")
 ]
@@ -71,6 +85,9 @@ def run(
     ] = None,
     jobs: Jobs = 1,
     seed: Seed = 0,
+    retry_failed: Retry = False,
+    cluster: Cluster = "",
+    time_limit: Limit = "",
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -80,20 +97,90 @@ def run(
     from qsyncdsl.report import terminal
 
     request = pipeline.Request(
-        tuple(set_ or ()), tuple(sweep or ()), tuple(case or ()), seed, jobs
+        tuple(set_ or ()),
+        tuple(sweep or ()),
+        tuple(case or ()),
+        seed,
+        jobs,
+        retry_failed,
+        cluster,
     )
     folder = out or Path("results") / Path(model).stem
     _writable(folder)
-    results = []
-    with terminal.progress(quiet or as_json) as progress:
-        for result in pipeline.run(model, request, only or (), progress):
-            results.append(result)
-            files = pipeline.write(result, folder, progress)
-            if not (quiet or as_json):
-                terminal.show(result, files)
+    with terminal.progress(quiet or as_json) as progress, _kept(folder, time_limit):
+        found = pipeline.run(model, request, only or (), progress, True, folder)
+        results = _finish(found, folder, progress, quiet or as_json)
     if as_json:
         _print_json(pipeline.document(model, results))
     _leave(results, strict)
+
+
+@app.command()
+def resume(
+    folder: Folder,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes.")
+    ] = None,
+    retry_failed: Retry = False,
+    cluster: Cluster = "",
+    time_limit: Limit = "",
+    strict: Strict = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that was stopped, or do its failed points again."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    changes: dict[str, Any] = {"retry": retry_failed, "cluster": cluster}
+    if jobs is not None:
+        changes["jobs"] = jobs
+    with terminal.progress(quiet) as progress, _kept(folder, time_limit):
+        found = pipeline.resume(folder, changes, progress)
+        results = _finish(found, folder, progress, quiet)
+    _leave(results, strict)
+
+
+def _finish(
+    found: Iterable[Any], folder: Path, progress: Any, silent: bool
+) -> list[Any]:
+    """Write and show experiments as they come."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    results = []
+    for result in found:
+        results.append(result)
+        files = pipeline.write(result, folder, progress)
+        if not silent:
+            terminal.show(result, files)
+    return results
+
+
+@app.command()
+def status(folder: Folder, as_json: Json = False) -> None:
+    """Say how far a run is, what failed, and what the store takes."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import terminal
+
+    found = pipeline.status(folder)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        terminal.show_status(folder, found)
+
+
+@app.command()
+def clean(
+    folder: Folder,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Remove all that was kept, not only the rest.")
+    ] = False,
+) -> None:
+    """Remove from the store what the last run does not use; results stay."""
+    from qsyncdsl import pipeline
+
+    removed, freed = pipeline.clean(folder, everything)
+    typer.echo(f"removed {removed} shelves, {freed / 1e6:.3g} MB")
 
 
 @app.command(name="eval")
@@ -260,13 +347,17 @@ def test_models(
 
 @app.command()
 def plot(
-    result: Annotated[Path, typer.Argument(help="A .nc file that 'run' wrote.")],
+    result: Annotated[
+        Path,
+        typer.Argument(help="A .nc file, or the folder of a run that is still going."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for the pictures.")] = None,
 ) -> None:
-    """Draw the plots of a saved result again."""
+    """Draw the plots of a saved result again, or what is there so far."""
     from qsyncdsl import pipeline
 
-    for path in pipeline.replot(result, out or result.parent):
+    folder = out or (result if result.is_dir() else result.parent)
+    for path in pipeline.replot(result, folder):
         typer.echo(str(path))
 
 
@@ -318,6 +409,23 @@ def _guarded(program: Callable[..., Any]) -> int:
         return SOLVE_FAILED
     except Exception as fault:
         return _unexpected(fault)
+
+
+@contextmanager
+def _kept(folder: Path, limit: str) -> Iterator[None]:
+    """Stop in good order on Ctrl-C, at the end of a time limit, or when asked to end."""
+    from qsyncdsl.run.stopping import Stopped, stopping
+
+    try:
+        with stopping(limit):
+            yield
+    except Stopped as signal:
+        typer.echo(
+            f"stopped {signal.reason}; every finished point is kept.\n"
+            f"'qsyncdsl resume {folder}' goes on, 'qsyncdsl status {folder}' tells how far it is",
+            err=True,
+        )
+        raise typer.Exit(signal.code) from None
 
 
 def _unexpected(fault: Exception) -> int:

@@ -5,8 +5,8 @@ source -> syntax tree -> checked model -> system -> problem -> result -> measure
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
 from qsyncdsl.model.check import check_file
 from qsyncdsl.model.elaborate import override
 from qsyncdsl.model.environment import Environment
-from qsyncdsl.model.types import Model, Override
+from qsyncdsl.model.types import Experiment, Model, Override
 from qsyncdsl.source import Source
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.parse import parse, read
@@ -23,6 +23,7 @@ from qsyncdsl.syntax.parse import parse, read
 if TYPE_CHECKING:
     import xarray as xr
 
+    from qsyncdsl.run.command import Status
     from qsyncdsl.run.experiment import ExperimentResult, Progress
     from qsyncdsl.run.plan import Options
 
@@ -95,6 +96,8 @@ class Request:
     cases: tuple[str, ...] = ()
     seed: int = 0
     jobs: int = 1
+    retry: bool = False
+    cluster: str = ""
 
     def options(self, model: Model) -> Options:
         """The texts parsed and held against the model.
@@ -166,8 +169,12 @@ def run(
     only: Iterable[str] = (),
     progress: Progress | None = None,
     expectations: bool = True,
+    folder: Path | None = None,
 ) -> Iterator[ExperimentResult]:
     """Run the experiments of a model, one after the other.
+
+    Args:
+        folder: Where what is computed is kept, in `store` below it; nowhere if not given.
 
     Raises:
         ModelError: E1xx to E4xx, E7xx.
@@ -175,7 +182,7 @@ def run(
     source = read(find(name))
     model, _ = load_source(source)
     yield from run_model(
-        model, request or Request(), tuple(only), progress, expectations, name
+        model, request or Request(), tuple(only), progress, expectations, folder
     )
 
 
@@ -185,36 +192,126 @@ def run_model(
     only: tuple[str, ...] = (),
     progress: Progress | None = None,
     expectations: bool = True,
-    name: str | None = None,
-    extra: Source | None = None,
+    folder: Path | None = None,
 ) -> Iterator[ExperimentResult]:
     """Run the experiments of a checked model."""
-    from qsyncdsl.run.experiment import Remote, run_experiment
+    from qsyncdsl.run.command import remember, workshop
+    from qsyncdsl.run.experiment import run_experiment
     from qsyncdsl.run.plan import make_plan
 
     options = request.options(model)
-    for chosen in only:
-        if chosen not in model.experiments:
+    chosen = _chosen(model, only)
+    examine_at(model, options.sets)
+    if folder is not None:
+        remember(folder, model, asdict(request), only)
+    with workshop(folder, request, progress) as shop:
+        for experiment in chosen:
+            plan = make_plan(model, experiment, options)
+            yield run_experiment(plan, shop, expectations)
+
+
+def _chosen(model: Model, only: tuple[str, ...]) -> list[Experiment]:
+    """The experiments of those names; all if there are none.
+
+    Raises:
+        ModelError: E705 for a name that no experiment has.
+    """
+    for name in only:
+        if name not in model.experiments:
             help = (
-                did_you_mean(chosen, model.experiments)
+                did_you_mean(name, model.experiments)
                 or f"it has {', '.join(model.experiments)}"
             )
             raise ModelError(
-                [
-                    Diagnostic(
-                        "E705", f"the model has no experiment '{chosen}'", help=help
-                    )
-                ]
+                [Diagnostic("E705", f"the model has no experiment '{name}'", help=help)]
             )
-    examine_at(model, options.sets)
-    for experiment in model.experiments.values():
-        if only and experiment.name not in only:
-            continue
+    return [e for e in model.experiments.values() if not only or e.name in only]
+
+
+# ── what was begun before ────────────────────────────────────────────────────────────────────
+
+
+def begun(folder: Path) -> tuple[Model, Request, tuple[str, ...]]:
+    """The last command of an output folder: model as it was, request, chosen experiments.
+
+    Raises:
+        ModelError: E731 if there is none.
+    """
+    from qsyncdsl.run.command import recall
+
+    source, request, only = recall(folder)
+    model, _ = load_source(source)
+    known: dict[str, Any] = {
+        f.name: request[f.name] for f in fields(Request) if f.name in request
+    }
+    lists = {k: tuple(v) for k, v in known.items() if isinstance(v, list)}
+    return model, Request(**{**known, **lists}), only
+
+
+def resume(
+    folder: Path, changes: Mapping[str, Any], progress: Progress | None = None
+) -> Iterator[ExperimentResult]:
+    """Go on with the last command of a folder.
+
+    Args:
+        changes: Fields of the request that are different now: `jobs`, `retry`, `cluster`.
+
+    Raises:
+        ModelError: E731, and those of `run`.
+    """
+    model, request, only = begun(folder)
+    request = replace(request, **changes)
+    yield from run_model(model, request, only, progress, True, folder)
+
+
+def so_far(folder: Path) -> Iterator[ExperimentResult]:
+    """What the store of a folder knows of each experiment of its last command.
+
+    Raises:
+        ModelError: E731.
+    """
+    from qsyncdsl.run.command import store_of
+    from qsyncdsl.run.experiment import known_so_far
+    from qsyncdsl.run.plan import make_plan
+
+    model, request, only = begun(folder)
+    options = request.options(model)
+    for experiment in _chosen(model, only):
         plan = make_plan(model, experiment, options)
-        remote = None
-        if name is not None and request.jobs > 1:
-            remote = Remote(_Loader(name, extra), experiment.name, options)
-        yield run_experiment(plan, remote, progress, expectations)
+        yield known_so_far(plan, store_of(folder))
+
+
+def status(folder: Path) -> Status:
+    """How far the last command of a folder is.
+
+    Raises:
+        ModelError: E731.
+    """
+    from qsyncdsl.run.command import status as status_of
+    from qsyncdsl.run.plan import make_plan
+
+    model, request, only = begun(folder)
+    options = request.options(model)
+    plans = [make_plan(model, e, options) for e in _chosen(model, only)]
+    return status_of(folder, plans)
+
+
+def clean(folder: Path, everything: bool = False) -> tuple[int, int]:
+    """Remove what the last command of a folder does not use, or all that was kept.
+
+    Returns:
+        Shelves removed, and bytes freed.
+
+    Raises:
+        ModelError: E731; E732 while a command is at work.
+    """
+    from qsyncdsl.run.command import clean as clean_store
+    from qsyncdsl.run.plan import make_plan
+
+    model, request, _ = begun(folder)
+    options = request.options(model)
+    chosen = [] if everything else list(model.experiments.values())
+    return clean_store(folder, [make_plan(model, e, options) for e in chosen])
 
 
 def examine_at(model: Model, sets: tuple[Override, ...] = ()) -> None:
@@ -222,18 +319,6 @@ def examine_at(model: Model, sets: tuple[Override, ...] = ()) -> None:
     from qsyncdsl.algebra.build import examine
 
     examine(model, Environment(model, [sets]))
-
-
-@dataclass(frozen=True)
-class _Loader:
-    """Loads a model again in a worker process."""
-
-    name: str
-    extra: Source | None
-
-    def __call__(self) -> Model:
-        model, _ = load_source(read(find(self.name)), self.extra)
-        return model
 
 
 def evaluate(
@@ -255,8 +340,9 @@ def evaluate(
     lines += [f"  measure {text}" for text in measures]
     extra = Source("<command line>", "experiment eval {\n" + "\n".join(lines) + "\n}\n")
     model, _ = load_source(source, extra)
-    inner = Request(request.sets, (), request.cases, request.seed, request.jobs)
-    return next(iter(run_model(model, inner, ("eval",), progress, False, name, extra)))
+    inner = replace(request, sweeps=())
+    [result] = run_model(model, inner, ("eval",), progress, False)
+    return result
 
 
 def describe(
@@ -345,7 +431,7 @@ class LoadedModel:
             ModelError: As on the command line.
         """
         request = Request(sets=tuple(sets), jobs=jobs, seed=seed)
-        found = run_model(self.model, request, experiments, None, False, self.name)
+        found = run_model(self.model, request, experiments, None, False)
         return {result.plan.experiment.name: result.dataset for result in found}
 
 
@@ -481,12 +567,21 @@ experiment locking "phase locking to the drive" {{
 def replot(path: Path, folder: Path) -> tuple[Path, ...]:
     """Draw the plots of a saved result again, from the model text it carries.
 
+    Args:
+        path: A file that `run` wrote; or an output folder, of which what is there so far is drawn.
+
     Raises:
-        ModelError: E706 for a file that `run` did not write.
+        ModelError: E706 for a file that `run` did not write; E731 for a folder.
     """
     from qsyncdsl.report.plot import draw
     from qsyncdsl.run.dataset import open_results
 
+    if path.is_dir():
+        files: list[Path] = []
+        for result in so_far(path):
+            plan = result.plan
+            files += draw(result.dataset, plan.model, plan.experiment, folder)
+        return tuple(files)
     try:
         dataset = open_results(path)
         text, name = dataset.attrs["model_text"], dataset.attrs["experiment"]

@@ -42,6 +42,7 @@ def test_run_leaves_a_dataset_that_plain_xarray_opens(command, tmp_path):
         "resonances.nc",
         "resonances_1.png",
         "resonances_1.svg",
+        "store",
     ]
     dataset = xr.open_dataset(folder / "resonances.nc", engine="h5netcdf")
     assert dataset["S"].dims == ("method", "Delta")

@@ -6,12 +6,22 @@ components and defines need no copying of text.
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
+
+
+def _frozen(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(items)
+
+
+# A model travels to other processes.
+copyreg.pickle(MappingProxyType, lambda proxy: (_frozen, (dict(proxy),)))
 
 
 @dataclass(frozen=True, slots=True)

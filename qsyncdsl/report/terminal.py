@@ -56,7 +56,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
     tasks: dict[str, Any] = {}
     begin = time.monotonic()
 
-    def advance(label: str, done: int, total: int) -> None:
+    def advance(label: str, done: int, total: int, **facts: float) -> None:
         if label not in tasks:
             tasks[label] = bar.add_task(label, total=total)
         bar.update(tasks[label], completed=done, visible=done < total)
@@ -189,6 +189,37 @@ def trust_lines(
             f"failed[{failure['code']}]: {name}{failure['message']} ({failure['points']} points)",
             "red",
         )
+
+
+def show_status(folder: Path, status: Any) -> None:
+    """How far the lines of a run are."""
+    out = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("experiment", "method", "points", "failed"):
+        table.add_column(column, justify="right" if column == "failed" else "left")
+    for line in status.lines:
+        table.add_row(
+            line.experiment,
+            line.label,
+            f"{line.done} of {line.total}",
+            str(line.failed),
+        )
+    out.print(table)
+    for line in status.lines:
+        for reason, count in line.reasons.items():
+            out.print(Text(f"failed: {reason} ({count} points)", style="red"))
+        if line.damaged:
+            out.print(Text(f"{line.label}: {line.damaged} damaged blocks", "yellow"))
+    words = [f"{status.size / 1e6:.3g} MB kept"]
+    if status.others:
+        words.append(
+            f"{status.others} shelves of other models or options ('qsyncdsl clean')"
+        )
+    if status.at_work:
+        words.append(f"{status.at_work} commands at work")
+    out.print("; ".join(words), soft_wrap=True)
+    if not status.at_work and any(line.done < line.total for line in status.lines):
+        out.print(f"'qsyncdsl resume {folder}' does the rest", soft_wrap=True)
 
 
 def verdict_text(model: str, verdict: Any) -> Text:

@@ -21,9 +21,7 @@ from qsyncdsl.run.points import PointResult
 _VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
 
 
-def assemble(
-    plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float
-) -> xr.Dataset:
+def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dataset:
     """Put the points of all lines together; dims are method, case, the sweeps, then the measure's own.
 
     Lines with a coarser grid leave gaps (NaN), and so do points that failed.
@@ -43,7 +41,7 @@ def assemble(
     else:
         dataset = xr.Dataset()
     _describe(plan, dataset)
-    dataset.attrs = _attributes(plan, results, seconds)
+    dataset.attrs = _attributes(plan, results)
     return dataset
 
 
@@ -191,7 +189,7 @@ def _describe(plan: Plan, dataset: xr.Dataset) -> None:
 
 
 def _attributes(
-    plan: Plan, results: Mapping[str, Sequence[PointResult]], seconds: float
+    plan: Plan, results: Mapping[str, Sequence[PointResult]]
 ) -> dict[str, Any]:
     """All that is needed to know what was computed, and how."""
     model = plan.model
@@ -209,9 +207,8 @@ def _attributes(
         "methods": json.dumps({line.label: line.node.span.text for line in plan.lines}),
         "skipped": json.dumps(dict(plan.skipped)),
         "notes": "\n".join(plan.notes),
-        "trust": json.dumps(trust),
+        "trust": json.dumps(trust, sort_keys=True),
         "seed": plan.options.seed,
-        "seconds": round(seconds, 3),
         "versions": json.dumps(versions()),
         "model_text": model.source.text,
     }

@@ -98,6 +98,13 @@ class Expectations:
             return Verdict(name, text, wanted, "", "failed", found.message, found)
         return Verdict(name, text, wanted, got, "passed" if right else "failed")
 
+    def again(self, request: tree.Expect, kept: Mapping[str, str]) -> Verdict:
+        """A verdict that was kept, as `got` and `verdict`."""
+        text = " ".join(request.span.text.split())
+        wanted = " ".join(request.outcome.span.text.split())
+        word: Any = kept["verdict"]
+        return Verdict(self.plan.experiment.name, text, wanted, kept["got"], word)
+
     # ── where ────────────────────────────────────────────────────────────────────────────────
 
     def _chosen(self, request: tree.Expect, word: str) -> str | None:

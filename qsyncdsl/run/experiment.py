@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from qsyncdsl.diagnostics import ModelError, SolveError
-from qsyncdsl.model.types import Model
-from qsyncdsl.run import engines
+from qsyncdsl.result import Trust
 from qsyncdsl.run.dataset import assemble, line_trust
 from qsyncdsl.run.expect import Expectations, Verdict, refusal
-from qsyncdsl.run.plan import Line, Options, Plan, make_plan
-from qsyncdsl.run.points import PointResult, Points
+from qsyncdsl.run.line import LineRun, Workshop
+from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.points import PointResult
 from qsyncdsl.run.session import Session
+from qsyncdsl.run.store.address import Addresses
+from qsyncdsl.run.store.columns import Row
+from qsyncdsl.run.store.folder import Store
+from qsyncdsl.run.store.shelf import Shelf
+from qsyncdsl.syntax import tree
 
-Progress = Callable[[str, int, int], None]
+# Called with a label, the number done, the number to do, and facts by name.
+Progress = Callable[..., None]
 
 
 @dataclass(frozen=True)
@@ -48,64 +52,89 @@ class ExperimentResult:
         )
 
 
-@dataclass(frozen=True)
-class Remote:
-    """How a worker process makes the same plan: by loading the model again."""
-
-    load: Callable[[], Model]
-    experiment: str
-    options: Options
-
-
 def run_experiment(
-    plan: Plan,
-    remote: Remote | None = None,
-    progress: Progress | None = None,
-    expectations: bool = True,
+    plan: Plan, workshop: Workshop | None = None, expectations: bool = True
 ) -> ExperimentResult:
     """Run an experiment.
 
     Args:
-        remote: Given where several processes shall be used.
-        progress: Called with a label, the number done and the number to do.
+        workshop: Where points are computed and kept: here and in memory if not given.
         expectations: Whether to check the `expect` lines too.
     """
+    workshop = workshop or Workshop()
     results: dict[str, list[PointResult]] = {}
     seconds: dict[str, float] = {}
-    begin = time.perf_counter()
-    needed = bool(plan.measures) or any(
-        type(request).__name__ == "Locate" for request in plan.experiment.requests
-    )
     refused: dict[str, str] = {}
     for line in plan.lines:
         start = time.perf_counter()
-        found = []
-        points = list(plan.points(line)) if needed else []
-        reason = _refused(plan, line, points)
+        points = list(plan.points(line)) if wanted(plan) else []
+        run = LineRun(plan, line, workshop)
+        reason = _refused(plan, line, points) if not len(run.shelf) else ""
         if reason:
             refused[line.label] = reason
             continue
-        for done, point in enumerate(_line(plan, line, points, remote), start=1):
-            found.append(point)
-            if progress is not None:
-                progress(line.label, done, len(points))
-        results[line.label] = sorted(found, key=lambda p: p.index)
+        results[line.label] = run.run(points) if points else []
         seconds[line.label] = time.perf_counter() - start
     plan = replace(
         plan,
         lines=tuple(line for line in plan.lines if line.label not in refused),
         skipped={**plan.skipped, **refused},
     )
-    verdicts = []
-    checker = Expectations(plan)
-    wanted = checker.requests() if expectations else []
-    for done, request in enumerate(wanted, start=1):
-        verdicts.append(checker.one(request))
-        if progress is not None:
-            progress("expectations", done, len(wanted))
-    dataset = assemble(plan, results, time.perf_counter() - begin)
+    verdicts = _verdicts(plan, workshop) if expectations else ()
+    dataset = assemble(plan, results)
     trust = {label: line_trust(points) for label, points in results.items()}
-    return ExperimentResult(plan, dataset, tuple(verdicts), trust, seconds)
+    return ExperimentResult(plan, dataset, verdicts, trust, seconds)
+
+
+def wanted(plan: Plan) -> bool:
+    """Whether anything is asked of the points of a sweep."""
+    requests = plan.experiment.requests
+    return bool(plan.measures) or any(isinstance(r, tree.Locate) for r in requests)
+
+
+def known_so_far(plan: Plan, store: Store) -> ExperimentResult:
+    """What a store knows of an experiment, without computing anything."""
+    results = {}
+    for line in plan.lines:
+        points = list(plan.points(line)) if wanted(plan) else []
+        run = LineRun(plan, line, Workshop(store=store))
+        results[line.label] = run.known(points)
+    trust = {label: line_trust(points) for label, points in results.items()}
+    seconds = dict.fromkeys(results, 0.0)
+    return ExperimentResult(plan, assemble(plan, results), (), trust, seconds)
+
+
+def _verdicts(plan: Plan, workshop: Workshop) -> tuple[Verdict, ...]:
+    """The verdict on every expectation; those that are kept are not looked for again."""
+    checker = Expectations(plan)
+    requests = checker.requests()
+    if not requests or not plan.lines:
+        return tuple(checker.one(request) for request in requests)
+    addresses = Addresses(plan, plan.lines[0])
+    store = workshop.store
+    shelf = store.verdicts(plan, addresses) if store else Shelf()
+    found = []
+    try:
+        for done, request in enumerate(requests, start=1):
+            found.append(_verdict(checker, request, addresses.verdict(request), shelf))
+            workshop.tell("expectations", done, len(requests))
+    finally:
+        shelf.close()
+    return tuple(found)
+
+
+def _verdict(
+    checker: Expectations, request: tree.Expect, address: bytes, shelf: Shelf
+) -> Verdict:
+    known = shelf.known(address, {})
+    if known is not None:
+        return checker.again(request, known.trust.facts)
+    verdict = checker.one(request)
+    if verdict.diagnostic is None and verdict.verdict != "skipped":
+        facts = {"got": verdict.got, "verdict": verdict.verdict}
+        result = PointResult((), {}, Trust({}, facts))
+        shelf.keep([Row(address, result, {})])
+    return verdict
 
 
 def _refused(plan: Plan, line: Line, points: list[tuple[int, ...]]) -> str:
@@ -120,47 +149,3 @@ def _refused(plan: Plan, line: Line, points: list[tuple[int, ...]]) -> str:
     except SolveError:
         pass
     return ""
-
-
-def _line(
-    plan: Plan, line: Line, points: list[tuple[int, ...]], remote: Remote | None
-) -> Iterator[PointResult]:
-    """The points of one line, in any order."""
-    if not points:
-        return
-    here = Points(plan, line)
-    yield here.at(points[0])
-    rest = points[1:]
-    jobs = plan.options.jobs
-    if jobs <= 1 or remote is None or len(rest) < 2 * jobs:
-        yield from engines.inline(here.at, rest)
-        return
-    work = _Worker(remote, line.label, here.grids)
-    yield from engines.processes(work, rest, jobs)
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """A batch of points in another process."""
-
-    remote: Remote
-    label: str
-    grids: dict[str, np.ndarray]
-
-    def __call__(self, batch: list[tuple[int, ...]]) -> list[PointResult]:
-        points = _remote_points(self.remote, self.label)
-        points.grids.update(self.grids)
-        return [points.at(index) for index in batch]
-
-    def __hash__(self) -> int:
-        return hash(self.label)
-
-
-@lru_cache(maxsize=4)
-def _remote_points(remote: Remote, label: str) -> Points:
-    """The points of a line, prepared once in a worker."""
-    model = remote.load()
-    plan = make_plan(model, model.experiments[remote.experiment], remote.options)
-    line = plan.line(label)
-    assert line is not None
-    return Points(plan, line)

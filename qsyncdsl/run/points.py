@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,15 @@ from qsyncdsl.run.session import Session, Solved
 from qsyncdsl.syntax import tree
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One solve: a point of the sweep, a draw of disorder, and the measures wanted of it."""
+
+    index: tuple[int, ...]
+    draw: int
+    names: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class PointResult:
     """What came out at one point.
@@ -28,6 +38,8 @@ class PointResult:
         measures: Measures and located values; those that failed are missing.
         failures: Why, by name; under the empty name why nothing came out.
         seconds: Wall time.
+        draw: Which draw of disorder.
+        grids: Grids on which distributions were drawn here, where none were given.
     """
 
     index: tuple[int, ...]
@@ -35,85 +47,93 @@ class PointResult:
     trust: Trust
     failures: Mapping[str, Diagnostic] = field(default_factory=dict)
     seconds: float = 0.0
+    draw: int = 0
+    grids: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Points:
-    """Solves and measures the points of one line."""
+    """Solves and measures the points of one line.
+
+    Args:
+        grids: On which distributions are drawn; on grids of their own where none is given.
+    """
 
     def __init__(
-        self, plan: Plan, line: Line, grids: dict[str, np.ndarray] | None = None
+        self, plan: Plan, line: Line, grids: Mapping[str, np.ndarray] | None = None
     ) -> None:
         self.plan = plan
         self.line = line
         self.session = Session(plan, line)
-        self.grids = {} if grids is None else grids
-        self.locates = [
-            r for r in plan.experiment.requests if isinstance(r, tree.Locate)
-        ]
-
-    def at(self, index: tuple[int, ...]) -> PointResult:
-        """One point of the sweep, averaged over the draws of disorder."""
-        start = time.perf_counter()
-        draws = [self._draw(index, draw) for draw in range(self.plan.draws)]
-        first = draws[0]
-        names = [
-            name for name in first[0] if all(name in found for found, _, _ in draws)
-        ]
-        measures = {
-            name: average([found[name] for found, _, _ in draws]) for name in names
+        self.grids = dict(grids or {})
+        self.locates = {
+            r.name.key: r
+            for r in plan.experiment.requests
+            if isinstance(r, tree.Locate)
         }
-        failures = {k: v for _, _, failed in draws for k, v in failed.items()}
-        return PointResult(
-            index, measures, first[1], failures, time.perf_counter() - start
-        )
 
-    def _draw(
-        self, index: tuple[int, ...], draw: int
-    ) -> tuple[dict[str, Labelled], Trust, dict[str, Diagnostic]]:
-        layers = self.plan.point_layers(self.line, index)
-        case = self.plan.cases[index[0]]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that is wanted of a point."""
+        return (*self.plan.measures, *self.locates)
+
+    def many(self, jobs: Sequence[Job]) -> list[PointResult]:
+        """Several points; what comes out of each does not depend on the others."""
+        return [self.one(job) for job in jobs]
+
+    def one(self, job: Job) -> PointResult:
+        """One point of the sweep, for one draw of disorder."""
+        start = time.perf_counter()
+        grids = dict(self.grids)
+        layers = self.plan.point_layers(self.line, job.index)
+        case = self.plan.cases[job.index[0]]
         found: dict[str, Labelled] = {}
         failures: dict[str, Diagnostic] = {}
         trust = Trust()
-        located = Located(self.session, self.locates, layers, case, draw)
-        if self.plan.measures:
+        located = Located(
+            self.session, list(self.locates.values()), layers, case, job.draw
+        )
+        wanted = {n: m for n, m in self.plan.measures.items() if n in job.names}
+        if wanted:
             try:
-                solved = self.session.solve(layers, case, draw, located)
+                solved = self.session.solve(layers, case, job.draw, located)
                 trust = solved.trust
-                self._measure(solved, found, failures)
-                found, steps = with_errors(
-                    solved, self.plan.measures, found, self.grids
-                )
+                self._measure(wanted, solved, found, failures, grids)
+                found, steps = with_errors(solved, wanted, found, grids)
                 trust = replace(trust, numbers={**trust.numbers, **steps})
-            except (ModelError, SolveError) as fault:
-                failures[""] = _diagnostic(fault)
-        for request in self.locates:
-            name = request.name.key
-            if not self._first_along(request.parameter.key, index):
+            except Exception as fault:
+                failures[""] = failure(fault)
+        for name, request in self.locates.items():
+            if name not in job.names or not self.first_along(
+                request.parameter.key, job.index
+            ):
                 continue
             try:
                 found[name] = Labelled(np.array(located[name]))
-            except (ModelError, SolveError) as fault:
-                failures[name] = _diagnostic(fault)
-        return found, trust, failures
+            except Exception as fault:
+                failures[name] = failure(fault)
+        fresh = {n: grid for n, grid in grids.items() if n not in self.grids}
+        seconds = time.perf_counter() - start
+        return PointResult(job.index, found, trust, failures, seconds, job.draw, fresh)
 
     def _measure(
         self,
+        wanted: Mapping[str, tree.Measure],
         solved: Solved,
         found: dict[str, Labelled],
         failures: dict[str, Diagnostic],
+        grids: dict[str, np.ndarray],
     ) -> None:
         series = solved.evaluator.series
         times = solved.evaluator.time if series else None
         paths = None if series else solved.evaluator.path_times
-        for name, request in self.plan.measures.items():
+        for name, request in wanted.items():
             try:
                 value = solved.evaluator.measure(name)
-                found[name] = label(request, value, times, self.grids, paths)  # type: ignore[arg-type]
-            except (ModelError, SolveError) as fault:
-                failures[name] = _diagnostic(fault)
+                found[name] = label(request, value, times, grids, paths)  # type: ignore[arg-type]
+            except Exception as fault:
+                failures[name] = failure(fault)
 
-    def _first_along(self, parameter: str, index: tuple[int, ...]) -> bool:
+    def first_along(self, parameter: str, index: tuple[int, ...]) -> bool:
         """A located value has no dimension along its own parameter: take its first point."""
         return all(
             k == 0 or parameter not in axis.names
@@ -154,5 +174,32 @@ class Located(Mapping[str, Any]):
         return len(self._requests)
 
 
-def _diagnostic(fault: ModelError | SolveError) -> Diagnostic:
-    return fault.diagnostics[0] if isinstance(fault, ModelError) else fault.diagnostic
+def averaged(draws: Sequence[PointResult]) -> PointResult:
+    """The measures of a point averaged over draws of disorder, with standard errors."""
+    first = draws[0]
+    if len(draws) == 1:
+        return first
+    names = [name for name in first.measures if all(name in d.measures for d in draws)]
+    measures = {name: average([d.measures[name] for d in draws]) for name in names}
+    failures = {name: fault for d in draws for name, fault in d.failures.items()}
+    return replace(first, measures=measures, failures=failures)
+
+
+def failure(fault: Exception) -> Diagnostic:
+    """Why a point or a measure gave no number; the other points go on."""
+    if isinstance(fault, ModelError):
+        return fault.diagnostics[0]
+    if isinstance(fault, SolveError):
+        return fault.diagnostic
+    if os.environ.get("QSYNCDSL_TRACEBACK"):
+        raise fault
+    if isinstance(fault, MemoryError):
+        return Diagnostic(
+            "E501",
+            "the memory of this machine is not enough",
+            help="fewer levels, or fewer processes at once",
+        )
+    text = f"{type(fault).__name__}: {fault}".splitlines()[0][:200]
+    return Diagnostic(
+        "E900", "this is a bug in qsyncdsl, please report it with your model", help=text
+    )

@@ -1,0 +1,242 @@
+"""The points of one line: what is known already, what is left to do, and what came out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.result import Trust
+from qsyncdsl.run.engines.queue import Engine, Inline, Queue
+from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.points import Job, PointResult, Points, averaged
+from qsyncdsl.run.store.address import Addresses
+from qsyncdsl.run.store.columns import Row
+from qsyncdsl.run.store.folder import Store
+from qsyncdsl.run.store.shelf import Shelf
+
+# Points that are tried for the grids on which distributions are drawn.
+_PILOTS = 8
+# Seconds of work that are done here before other processes are asked.
+_ALONE = 0.5
+# Seconds of work that are worth starting other processes for.
+_WORTH = 1.5
+
+
+@dataclass
+class Workshop:
+    """Where a command computes and keeps its points, and whom it tells.
+
+    Attributes:
+        retry: Whether points that failed are done again.
+        progress: Called with a label, the number done, the number to do, and facts by name.
+    """
+
+    engine: Engine = field(default_factory=Inline)
+    store: Store | None = None
+    retry: bool = False
+    progress: Callable[..., None] | None = None
+
+    def tell(self, label: str, done: int, total: int, **facts: float) -> None:
+        """Say how far things are."""
+        if self.progress is not None:
+            self.progress(label, done, total, **facts)
+
+
+@dataclass
+class Task:
+    """The jobs of one line, wherever they are done; sent to workers once."""
+
+    plan: Plan
+    line: Line
+    grids: dict[str, np.ndarray]
+    _points: Points | None = field(default=None, repr=False)
+
+    def __call__(self, jobs: Sequence[Job]) -> list[PointResult]:
+        """Do some jobs; what is made once for all of them is kept."""
+        if self._points is None:
+            self._points = Points(self.plan, self.line, self.grids)
+        return self._points.many(jobs)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.plan, self.line, self.grids
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.plan, self.line, self.grids = state
+        self._points = None
+
+
+class LineRun:
+    """One line of a plan being computed."""
+
+    def __init__(self, plan: Plan, line: Line, workshop: Workshop) -> None:
+        self.plan, self.line, self.workshop = plan, line, workshop
+        self.addresses = Addresses(plan, line)
+        store = workshop.store
+        self.shelf = store.shelf(plan, line, self.addresses) if store else Shelf()
+        self.points = Points(plan, line)
+        self.items: dict[str, str] = {}
+        self.done = self.total = self.failed = 0
+        self._rare = {n: r.parameter.key for n, r in self.points.locates.items()}
+
+    # ── what is wanted ───────────────────────────────────────────────────────────────────
+
+    def names(self, index: tuple[int, ...]) -> tuple[str, ...]:
+        """Measures and located values that belong to a point."""
+        if not self._rare:
+            return self.points.names
+        return tuple(
+            name
+            for name in self.points.names
+            if name not in self._rare
+            or self.points.first_along(self._rare[name], index)
+        )
+
+    def open_jobs(self, indices: Iterable[tuple[int, ...]]) -> Iterator[Job]:
+        """What is not known yet of some points."""
+        for index in indices:
+            names = self.names(index)
+            wanted = [self.items[n] for n in names]
+            for draw in range(self.plan.draws):
+                address = self.addresses.point(index, draw)
+                missing = self.shelf.missing(address, wanted, self.workshop.retry)
+                if missing:
+                    left = tuple(n for n in names if self.items[n] in missing)
+                    yield Job(index, draw, left)
+
+    def result(self, index: tuple[int, ...]) -> PointResult:
+        """What is known of a point, averaged over the draws of disorder."""
+        draws = []
+        for draw in range(self.plan.draws):
+            address = self.addresses.point(index, draw)
+            known = self.shelf.known(address, self.items)
+            if known is not None:
+                draws.append(replace(known, index=index))
+        return averaged(draws) if draws else PointResult(index, {}, Trust())
+
+    # ── doing it ─────────────────────────────────────────────────────────────────────────
+
+    def run(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
+        """Compute what is missing of some points, and return all of them in order."""
+        try:
+            with one_thread_here(len(indices) * self.plan.draws > 1):
+                self.pilot(indices)
+                self.compute(indices)
+        finally:
+            self.shelf.close()
+        return [self.result(index) for index in indices]
+
+    def known(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
+        """What is known of some points already."""
+        for index in indices[:_PILOTS]:
+            self.items = self.addresses.items({})
+            known = self.shelf.known(self.addresses.point(index, 0), self.items)
+            if known is not None and "" not in known.failures:
+                self.items = self.addresses.items(known.grids)
+                break
+        return [self.result(index) for index in indices]
+
+    def pilot(self, indices: Sequence[tuple[int, ...]]) -> None:
+        """The first points, until one gives the grids on which distributions are drawn."""
+        for index in indices[:_PILOTS]:
+            self.items = self.addresses.items({})
+            self._inline([job for job in self.open_jobs([index]) if job.draw == 0])
+            known = self.shelf.known(self.addresses.point(index, 0), self.items)
+            if known is not None and "" not in known.failures:
+                self.points.grids = dict(known.grids)
+                break
+        self._keep_pilot(indices)
+
+    def _keep_pilot(self, indices: Sequence[tuple[int, ...]]) -> None:
+        """Grids enter the addresses of measures: what the pilot found is kept under these too."""
+        before = self.items
+        self.items = self.addresses.items(self.points.grids)
+        if before == self.items:
+            return
+        for index in indices[:_PILOTS]:
+            address = self.addresses.point(index, 0)
+            known = self.shelf.known(address, before)
+            if known is None or not known.grids:
+                continue
+            names = {n for n in known.measures if before[n] != self.items[n]}
+            new = {n: m for n, m in known.measures.items() if n in names}
+            if self.shelf.missing(address, [self.items[n] for n in new]):
+                self.shelf.keep(
+                    [Row(address, replace(known, measures=new), self.items)]
+                )
+            return
+
+    def _inline(self, jobs: list[Job]) -> None:
+        Inline().run(self.queue(self.points.many, jobs))
+
+    def compute(self, indices: Sequence[tuple[int, ...]]) -> None:
+        """Everything that is missing of some points."""
+        jobs = list(self.open_jobs(indices))
+        self.total += len(indices) * self.plan.draws
+        self.done = self.total - len(jobs)
+        self.tell()
+        task = Task(self.plan, self.line, self.points.grids)
+        task._points = self.points
+        empty(self.queue(task, jobs), self.workshop.engine)
+
+    def queue(self, work: Callable[..., Any], jobs: list[Job]) -> Queue:
+        """A queue whose answers go to the shelf."""
+        return Queue(work, jobs, self.answered, self.gave_up)
+
+    def answered(self, results: Sequence[PointResult]) -> Iterable[Job]:
+        """Keep what came out."""
+        rows = [
+            Row(self.addresses.point(r.index, r.draw), r, self.items) for r in results
+        ]
+        self.shelf.keep(rows)
+        self.shelf.sync()
+        self.done += len(results)
+        self.failed += sum(bool(r.failures) for r in results)
+        self.tell()
+        return ()
+
+    def gave_up(self, job: Job, fault: Diagnostic) -> Iterable[Job]:
+        """Keep why nothing came out."""
+        lost = PointResult(job.index, {}, Trust(), {"": fault}, 0.0, job.draw)
+        return self.answered([lost])
+
+    def tell(self) -> None:
+        """Say how far this line is."""
+        self.workshop.tell(self.line.label, self.done, self.total, failed=self.failed)
+
+
+def empty(queue: Queue, engine: Engine) -> None:
+    """Do all jobs of a queue; here, unless there is more to do than starting others costs."""
+    if engine.workers == 1 and isinstance(engine, Inline):
+        engine.run(queue)
+        return
+    begin = time.perf_counter()
+    while queue.open and time.perf_counter() - begin < _ALONE:
+        batch = queue.take(_ALONE / 4, 4)
+        if batch is None:
+            break
+        start = time.perf_counter()
+        queue.done(batch, queue.work(batch.jobs), time.perf_counter() - start)
+    if queue.waiting * (queue.seconds or 0.0) < _WORTH:
+        Inline().run(queue)
+    if queue.open:
+        engine.run(queue)
+
+
+@contextmanager
+def one_thread_here(several: bool) -> Iterator[None]:
+    """Sweeps use one thread of linear algebra everywhere, so that the bits are the same."""
+    if not several:
+        yield
+        return
+    # The libraries must be loaded before they can be told.
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield

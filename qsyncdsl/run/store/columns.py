@@ -1,0 +1,182 @@
+"""Points as columns of a block and back: what all points of a block share is written once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.result import Trust
+from qsyncdsl.run.labels import Labelled
+from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.store.blocks import Block, packed
+
+# The item under which is kept why nothing came out at a point.
+WHOLE = "point"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point to be kept: its address, what came out, and the addresses of its measures."""
+
+    address: bytes
+    result: PointResult
+    items: Mapping[str, str]
+
+
+def blocks_of(rows: Sequence[Row]) -> bytes:
+    """The bytes of one block for each form of result that occurs among the points."""
+    forms: dict[Any, list[Row]] = {}
+    for row in rows:
+        forms.setdefault(_form(row), []).append(row)
+    return b"".join(_block(group) for group in forms.values())
+
+
+def _form(row: Row) -> Any:
+    """What points of one block have in common."""
+    measures = tuple(
+        (
+            row.items[name],
+            x.values.dtype.str,
+            x.values.shape,
+            x.dims,
+            x.error is None,
+            tuple((k, _array(v).tobytes()) for k, v in x.coords.items()),
+        )
+        for name, x in row.result.measures.items()
+    )
+    grids = tuple((k, v.tobytes()) for k, v in row.result.grids.items())
+    return measures, tuple(row.result.trust.numbers), grids
+
+
+def _array(values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    return array.astype(str) if array.dtype.hasobject else array
+
+
+def _block(rows: list[Row]) -> bytes:
+    results = [row.result for row in rows]
+    first = results[0]
+    arrays = {"address": np.frombuffer(b"".join(r.address for r in rows), np.uint8)}
+    items = []
+    for name, item in first.measures.items():
+        key = rows[0].items[name]
+        arrays[key] = np.stack([r.measures[name].values for r in results])
+        if item.error is not None:
+            arrays[f"{key} error"] = np.stack([r.measures[name].error for r in results])  # type: ignore[misc]
+        for dim, coordinate in item.coords.items():
+            arrays[f"{key} at {dim}"] = _array(coordinate)
+        items.append([key, list(item.dims), list(item.coords)])
+    numbers = list(first.trust.numbers)
+    arrays["numbers"] = np.array(
+        [[float(r.trust.numbers[n]) for n in numbers] for r in results], dtype=float
+    ).reshape(len(rows), len(numbers))
+    arrays["seconds"] = np.array([r.seconds for r in results])
+    for name, grid in first.grids.items():
+        arrays[f"grid {name}"] = _array(grid)
+    said = _Once()
+    arrays["said"] = np.array(
+        [[said.place(x) for x in _sayings(row)] for row in rows], dtype=np.int32
+    )
+    header = {
+        "rows": len(rows),
+        "items": items,
+        "numbers": numbers,
+        "grids": list(first.grids),
+        "said": said.texts,
+    }
+    return packed(header, arrays)
+
+
+def _sayings(row: Row) -> tuple[Any, Any, Any]:
+    """Facts, warnings and failures of a point for JSON."""
+    trust = row.result.trust
+    failures = {
+        row.items.get(name, WHOLE) if name else WHOLE: _said(fault)
+        for name, fault in row.result.failures.items()
+    }
+    return trust.facts, [_said(w) for w in trust.warnings], failures
+
+
+def _said(diagnostic: Diagnostic) -> list[str]:
+    return [diagnostic.code, diagnostic.message, diagnostic.label, diagnostic.help]
+
+
+def _heard(said: list[str]) -> Diagnostic:
+    code, message, label, help = said
+    return Diagnostic(code, message, None, label, (), help)
+
+
+class _Once:
+    """Values of JSON, each kept once."""
+
+    def __init__(self) -> None:
+        self.texts: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def place(self, value: Any) -> int:
+        key = json.dumps(value)
+        if key not in self._places:
+            self._places[key] = len(self.texts)
+            self.texts.append(value)
+        return self._places[key]
+
+
+class Columns:
+    """The points of one block that was read."""
+
+    def __init__(self, block: Block) -> None:
+        self._header, self._arrays = block.header, block.arrays
+        self.items = frozenset(key for key, _, _ in self._header["items"])
+        self._said = self._header["said"]
+        self._heard: dict[int, Any] = {}
+
+    def addresses(self) -> Iterator[bytes]:
+        """16 bytes for each point."""
+        data = self._arrays["address"].tobytes()
+        return (data[k : k + 16] for k in range(0, len(data), 16))
+
+    def failures(self, row: int) -> Mapping[str, list[str]]:
+        """Why measures, or under `point` everything, failed, by the address of the item."""
+        found: Mapping[str, list[str]] = self._said[self._arrays["said"][row, 2]]
+        return found
+
+    def result(self, row: int, names: Mapping[str, str]) -> PointResult:
+        """What is known of a point; `names` are those of the wanted items."""
+        measures = {}
+        for key, dims, coords in self._header["items"]:
+            if key in names:
+                error = self._arrays.get(f"{key} error")
+                measures[names[key]] = Labelled(
+                    self._arrays[key][row],
+                    tuple(dims),
+                    {d: self._arrays[f"{key} at {d}"] for d in coords},
+                    None if error is None else error[row],
+                )
+        facts, warnings, failures = self._sayings(row)
+        numbers = self._arrays["numbers"][row].tolist()
+        trust = Trust(
+            dict(zip(self._header["numbers"], numbers, strict=True)), facts, warnings
+        )
+        faults = {
+            "" if key == WHOLE else names[key]: fault
+            for key, fault in failures.items()
+            if key == WHOLE or key in names
+        }
+        grids = {n: self._arrays[f"grid {n}"] for n in self._header["grids"]}
+        seconds = float(self._arrays["seconds"][row])
+        return PointResult((), measures, trust, faults, seconds, 0, grids)
+
+    def _sayings(self, row: int) -> tuple[dict[str, str], tuple[Any, ...], Any]:
+        facts, warnings, failures = (int(k) for k in self._arrays["said"][row])
+        for k, decode in (
+            (warnings, lambda x: tuple(map(_heard, x))),
+            (failures, lambda x: {n: _heard(d) for n, d in x.items()}),
+        ):
+            if k not in self._heard:
+                self._heard[k] = decode(self._said[k])
+        return dict(self._said[facts]), self._heard[warnings], self._heard[failures]
