@@ -108,7 +108,9 @@ def run(
     folder = out or Path("results") / Path(model).stem
     _writable(folder)
     with terminal.progress(quiet or as_json) as progress, _kept(folder, time_limit):
-        found = pipeline.run(model, request, only or (), progress, True, folder)
+        found = pipeline.run(
+            model, request, only or (), progress, True, folder, _complain
+        )
         results = _finish(found, folder, progress, quiet or as_json)
     if as_json:
         _print_json(pipeline.document(model, results))
@@ -135,7 +137,7 @@ def resume(
     if jobs is not None:
         changes["jobs"] = jobs
     with terminal.progress(quiet) as progress, _kept(folder, time_limit):
-        found = pipeline.resume(folder, changes, progress)
+        found = pipeline.resume(folder, changes, progress, _complain)
         results = _finish(found, folder, progress, quiet)
     _leave(results, strict)
 

@@ -5,7 +5,7 @@ source -> syntax tree -> checked model -> system -> problem -> result -> measure
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from qsyncdsl.run.command import Status
     from qsyncdsl.run.experiment import ExperimentResult, Progress
     from qsyncdsl.run.plan import Options
+
+
+Warn = Callable[[Diagnostic], None]
 
 
 def find(name: str) -> Path:
@@ -170,11 +173,13 @@ def run(
     progress: Progress | None = None,
     expectations: bool = True,
     folder: Path | None = None,
+    warn: Warn | None = None,
 ) -> Iterator[ExperimentResult]:
     """Run the experiments of a model, one after the other.
 
     Args:
         folder: Where what is computed is kept, in `store` below it; nowhere if not given.
+        warn: Called with what a person should know at once.
 
     Raises:
         ModelError: E1xx to E4xx, E7xx.
@@ -182,7 +187,7 @@ def run(
     source = read(find(name))
     model, _ = load_source(source)
     yield from run_model(
-        model, request or Request(), tuple(only), progress, expectations, folder
+        model, request or Request(), tuple(only), progress, expectations, folder, warn
     )
 
 
@@ -193,6 +198,7 @@ def run_model(
     progress: Progress | None = None,
     expectations: bool = True,
     folder: Path | None = None,
+    warn: Warn | None = None,
 ) -> Iterator[ExperimentResult]:
     """Run the experiments of a checked model."""
     from qsyncdsl.run.command import remember, workshop
@@ -204,7 +210,7 @@ def run_model(
     examine_at(model, options.sets)
     if folder is not None:
         remember(folder, model, asdict(request), only)
-    with workshop(folder, request, progress) as shop:
+    with workshop(folder, request, progress, warn) as shop:
         for experiment in chosen:
             plan = make_plan(model, experiment, options)
             yield run_experiment(plan, shop, expectations)
@@ -249,7 +255,10 @@ def begun(folder: Path) -> tuple[Model, Request, tuple[str, ...]]:
 
 
 def resume(
-    folder: Path, changes: Mapping[str, Any], progress: Progress | None = None
+    folder: Path,
+    changes: Mapping[str, Any],
+    progress: Progress | None = None,
+    warn: Warn | None = None,
 ) -> Iterator[ExperimentResult]:
     """Go on with the last command of a folder.
 
@@ -261,7 +270,7 @@ def resume(
     """
     model, request, only = begun(folder)
     request = replace(request, **changes)
-    yield from run_model(model, request, only, progress, True, folder)
+    yield from run_model(model, request, only, progress, True, folder, warn)
 
 
 def so_far(folder: Path) -> Iterator[ExperimentResult]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.model.types import Model
 from qsyncdsl.run.engines.queue import Engine, Inline
 from qsyncdsl.run.experiment import wanted
@@ -53,7 +54,10 @@ def engine(wishes: Wishes) -> Engine:
 
 @contextmanager
 def workshop(
-    folder: Path | None, wishes: Wishes, progress: Callable[..., None] | None
+    folder: Path | None,
+    wishes: Wishes,
+    progress: Callable[..., None] | None,
+    warn: Callable[[Diagnostic], None] | None,
 ) -> Iterator[Workshop]:
     """An engine, and the store of a folder if one is given."""
     with ExitStack() as stack:
@@ -63,7 +67,10 @@ def workshop(
             stack.enter_context(store.at_work())
         chosen = engine(wishes)
         stack.callback(chosen.close)
-        yield Workshop(chosen, store, wishes.retry, progress)
+        shop = Workshop(chosen, store, wishes.retry, progress)
+        if warn is not None:
+            shop.warn = warn
+        yield shop
 
 
 def store_of(folder: Path) -> Store:

@@ -18,6 +18,8 @@ from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
 
+# The coordinate that says why a point is a gap.
+_FAILURE = "failure"
 _VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
 
 
@@ -38,6 +40,9 @@ def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dat
             combine_attrs="override",
         )
         dataset = dataset.assign_coords(method=[line.label for line in plan.lines])
+        if _FAILURE in dataset:
+            reasons = dataset[_FAILURE].fillna("").astype(str)
+            dataset = dataset.assign_coords({_FAILURE: reasons})
     else:
         dataset = xr.Dataset()
     _describe(plan, dataset)
@@ -79,8 +84,23 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
         arrays[name] = xr.DataArray(values, dims=dims, coords=coords)
         if errors is not None:
             arrays[f"{name}_error"] = xr.DataArray(errors, dims=dims, coords=coords)
+    if any(point.failures for point in points):
+        reasons = np.full(shape, "", dtype=object)
+        for point in points:
+            reasons[_place(plan, point.index)] = _reason(point)
+        arrays[_FAILURE] = xr.DataArray(reasons, dims=outer_dims)
     dataset = xr.Dataset(arrays, coords=outer_coords)
     return _without_own_axis(plan, line, dataset)
+
+
+def _reason(point: PointResult) -> str:
+    """Why a point, or some of its measures, have no value."""
+    return "; ".join(
+        f"{name}: {fault.code} {fault.message}"
+        if name
+        else f"{fault.code} {fault.message}"
+        for name, fault in point.failures.items()
+    )
 
 
 def _largest(items: Sequence[Labelled]) -> Labelled:

@@ -69,6 +69,8 @@ def run_experiment(
         start = time.perf_counter()
         points = list(plan.points(line)) if wanted(plan) else []
         run = LineRun(plan, line, workshop)
+        for warning in run.complain():
+            workshop.warn(warning)
         reason = _refused(plan, line, points) if not len(run.shelf) else ""
         if reason:
             refused[line.label] = reason

@@ -35,12 +35,14 @@ class Workshop:
     Attributes:
         retry: Whether points that failed are done again.
         progress: Called with a label, the number done, the number to do, and facts by name.
+        warn: Called with what a person should know at once.
     """
 
     engine: Engine = field(default_factory=Inline)
     store: Store | None = None
     retry: bool = False
     progress: Callable[..., None] | None = None
+    warn: Callable[[Diagnostic], None] = lambda warning: None
 
     def tell(self, label: str, done: int, total: int, **facts: float) -> None:
         """Say how far things are."""
@@ -116,8 +118,15 @@ class LineRun:
             address = self.addresses.point(index, draw)
             known = self.shelf.known(address, self.items)
             if known is not None:
-                draws.append(replace(known, index=index))
+                draws.append(self._ordered(known, index))
         return averaged(draws) if draws else PointResult(index, {}, Trust())
+
+    def _ordered(self, known: PointResult, index: tuple[int, ...]) -> PointResult:
+        """Measures in the order of the file, whichever came first."""
+        names = ("", *self.points.names)
+        measures = {n: known.measures[n] for n in names if n in known.measures}
+        failures = {n: known.failures[n] for n in names if n in known.failures}
+        return replace(known, index=index, measures=measures, failures=failures)
 
     # ── doing it ─────────────────────────────────────────────────────────────────────────
 
@@ -204,6 +213,20 @@ class LineRun:
         """Keep why nothing came out."""
         lost = PointResult(job.index, {}, Trust(), {"": fault}, 0.0, job.draw)
         return self.answered([lost])
+
+    def complain(self) -> tuple[Diagnostic, ...]:
+        """What was found damaged on the shelf and is computed again."""
+        return tuple(
+            Diagnostic(
+                "W745",
+                f"{part.length} bytes of '{part.path.name}' are damaged: "
+                "their points are computed again",
+                help="'qsyncdsl clean' removes what is damaged",
+            )
+            for part in self.shelf.damaged
+            # The end of a file that nobody finished is no wonder.
+            if not part.cut_off
+        )
 
     def tell(self) -> None:
         """Say how far this line is."""

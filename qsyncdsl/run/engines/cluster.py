@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -132,16 +133,16 @@ def _do(work: bytes, jobs: Any) -> tuple[Any, float, float]:
     """A batch on a worker."""
     from threadpoolctl import threadpool_limits
 
-    does = _unpacked(work)
+    does = _unpacked(work, threading.get_ident())
     start = time.perf_counter()
     with threadpool_limits(1):
         answers = does(jobs)
     return answers, time.perf_counter() - start, peak_memory()
 
 
-@lru_cache(maxsize=4)
-def _unpacked(work: bytes) -> Callable[[Any], Any]:
-    """A task, unpacked once on each worker."""
+@lru_cache(maxsize=16)
+def _unpacked(work: bytes, thread: int) -> Callable[[Any], Any]:
+    """A task, unpacked once in each thread of a worker: what it keeps is not shared."""
     found: Callable[[Any], Any] = pickle.loads(work)
     return found
 

@@ -102,13 +102,11 @@ class Queue:
 
 
 class Engine(Protocol):
-    """Something that empties queues.
+    """Something that empties queues."""
 
-    Attributes:
-        workers: How many batches it does at once.
-    """
-
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many batches it does at once."""
 
     def run(self, queue: Queue) -> None:
         """Do all jobs of a queue, also those that answers add."""

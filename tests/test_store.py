@@ -1,0 +1,439 @@
+"""Sweeps that never lose work: what is kept, found again, done by others, and survived."""
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from qsyncdsl.run import line as line_module
+from qsyncdsl.run import points as points_module
+from qsyncdsl.run.engines.processes import Processes
+from qsyncdsl.run.engines.queue import Inline, Queue
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.store import blocks as blocks_module
+from tests.conftest import ROOT
+from tests.workers import deadly
+
+SWEEP = """
+parameter E = 0.5, Delta = 0   # the drive
+mode a : boson(levels = 8)
+hamiltonian -Delta*a'*a + E*(a + a')
+dissipator 1 : a'
+dissipator 2 : a^2
+experiment e {
+  sweep   Delta = linspace(-2, 2, 11), E = [0.25, 0.5]
+  solve   steadystate
+  measure n = <a'*a>
+  measure P = phase_distribution(a)
+  expect  n at Delta = 0 is above 0
+}
+"""
+
+
+def bits(folder, name="e"):
+    return hashlib.sha256((folder / f"{name}.nc").read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    """Counts the solves of this process."""
+    count = [0]
+    solve = Session.solve
+
+    def counting(self, *arguments, **options):
+        count[0] += 1
+        return solve(self, *arguments, **options)
+
+    monkeypatch.setattr(Session, "solve", counting)
+    return count
+
+
+def run(command, tmp_path, text, *arguments, out="out"):
+    (tmp_path / "m.qsync").write_text(text)
+    return command("run", "m.qsync", "--out", out, "-q", *arguments)
+
+
+# ── what is kept is found again ──────────────────────────────────────────────────────────────
+
+
+def test_a_second_run_solves_nothing_and_leaves_the_same_bits(
+    command, tmp_path, solved
+):
+    assert run(command, tmp_path, SWEEP)[0] == 0
+    first, solved[0] = bits(tmp_path / "out"), 0
+    assert run(command, tmp_path, SWEEP)[0] == 0
+    assert solved[0] == 0
+    assert bits(tmp_path / "out") == first
+
+
+def test_comments_and_layout_do_not_change_an_address(command, tmp_path, solved):
+    run(command, tmp_path, SWEEP)
+    solved[0] = 0
+    run(command, tmp_path, "# new\n" + SWEEP.replace("# the drive", "   "))
+    assert solved[0] == 0
+
+
+def test_a_wider_range_solves_the_new_points_only(command, tmp_path, solved):
+    text = SWEEP
+    run(command, tmp_path, text.replace("[0.25, 0.5]", "[0.25]"))
+    solved[0] = 0
+    run(command, tmp_path, text)
+    assert solved[0] == 11
+    assert run(command, tmp_path, text, out="anew")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+
+
+def test_a_new_measure_leaves_the_old_ones_alone(command, tmp_path, monkeypatch):
+    run(command, tmp_path, SWEEP)
+    asked = set()
+    one = points_module.Points.one
+
+    def noting(self, job):
+        asked.update(job.names)
+        return one(self, job)
+
+    monkeypatch.setattr(points_module.Points, "one", noting)
+    more = SWEEP.replace(
+        "  expect",
+        "  measure m = 2*n + <a>\n  locate  half : Delta in 0..2 where n = 0.4\n  expect",
+    )
+    assert run(command, tmp_path, more)[0] == 0
+    assert asked == {"m", "half"}
+    assert run(command, tmp_path, more, out="anew")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("dissipator 2 : a^2", "dissipator 2 : a"),
+        ("levels = 8", "levels = 9"),
+        ("solve   steadystate", "solve   steadystate(solver = direct)"),
+        ("dissipator 1 :", "dissipator E + 1 :"),
+    ],
+)
+def test_another_model_is_another_address(command, tmp_path, solved, old, new):
+    run(command, tmp_path, SWEEP)
+    before, solved[0] = bits(tmp_path / "out"), 0
+    run(command, tmp_path, SWEEP.replace(old, new))
+    assert solved[0] >= 22
+    run(command, tmp_path, SWEEP.replace(old, new), out="anew")
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+    run(command, tmp_path, SWEEP)
+    assert bits(tmp_path / "out") == before
+
+
+def test_clean_removes_what_the_last_run_does_not_use(command, tmp_path, solved):
+    run(command, tmp_path, SWEEP)
+    run(command, tmp_path, SWEEP.replace("levels = 8", "levels = 9"))
+    code, out, _ = command("status", "out", "--json")
+    assert code == 0
+    assert json.loads(out)["others"] == 1
+    assert command("clean", "out")[1].startswith("removed 2 shelves")
+    assert json.loads(command("status", "out", "--json")[1])["others"] == 0
+    solved[0] = 0
+    assert run(command, tmp_path, SWEEP.replace("levels = 8", "levels = 9"))[0] == 0
+    assert solved[0] == 0
+
+
+def test_draws_of_disorder_are_kept_one_by_one(command, tmp_path, solved):
+    text = (
+        "parameter w ~ normal(0, 1)\nmode a : boson(levels = 5)\nhamiltonian w*a.n + a + a'\n"
+        "dissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n>; average 6 draws }\n"
+    )
+    run(command, tmp_path, text)
+    solved[0] = 0
+    run(command, tmp_path, text.replace("6 draws", "10 draws"))
+    assert solved[0] == 4
+    run(command, tmp_path, text.replace("6 draws", "10 draws"), out="anew")
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+
+
+# ── however the work is split ────────────────────────────────────────────────────────────────
+
+
+def test_processes_and_interruptions_leave_the_same_bits(
+    command, tmp_path, monkeypatch
+):
+    run(command, tmp_path, SWEEP)
+    monkeypatch.setattr(line_module, "_ALONE", 0.0)
+    monkeypatch.setattr(line_module, "_WORTH", 0.0)
+    assert run(command, tmp_path, SWEEP, "--jobs", "2", out="two")[0] == 0
+    assert bits(tmp_path / "two") == bits(tmp_path / "out")
+
+
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(command, tmp_path, solved):
+    run(command, tmp_path, SWEEP, out="whole")
+    many = points_module.Points.many
+    calls = [0]
+
+    def interrupted(self, jobs):
+        calls[0] += 1
+        if calls[0] == 4:
+            signal.raise_signal(signal.SIGINT)
+        return many(self, jobs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points_module.Points, "many", interrupted)
+        code, _, err = run(command, tmp_path, SWEEP)
+    assert code == 130
+    assert "qsyncdsl resume out" in err
+    status = json.loads(command("status", "out", "--json")[1])["lines"][0]
+    assert 0 < status["done"] < status["total"]
+    assert command("plot", "out")[0] == 0
+    assert command("resume", "out", "-q")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "whole")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_time_limit_stops_in_good_order(command, tmp_path):
+    many = points_module.Points.many
+
+    def slow(self, jobs):
+        time.sleep(0.05)
+        return many(self, jobs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points_module.Points, "many", slow)
+        code, _, err = run(command, tmp_path, SWEEP, "--time-limit", "0.5s")
+    assert code == 5
+    assert "after 0.5s" in err
+    assert command("resume", "out", "-q")[0] == 0
+    assert run(command, tmp_path, SWEEP, out="whole")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "whole")
+    code, _, err = run(command, tmp_path, SWEEP, "--time-limit", "soon")
+    assert code == 1
+    assert "E744" in err
+
+
+def test_resume_goes_on_with_the_model_as_it_was(command, tmp_path, solved):
+    run(command, tmp_path, SWEEP)
+    before, solved[0] = bits(tmp_path / "out"), 0
+    (tmp_path / "m.qsync").write_text("this is no model any more")
+    assert command("resume", "out", "-q")[0] == 0
+    assert bits(tmp_path / "out") == before
+    assert solved[0] == 0
+    code, _, err = command("resume", "elsewhere")
+    assert code == 1
+    assert "E731" in err
+
+
+# ── failures are data ────────────────────────────────────────────────────────────────────────
+
+FAILING = """
+parameter g = 1
+mode a : boson(levels = 5)
+hamiltonian a'*a
+dissipator g : a
+dissipator 0.1 : a'
+experiment e { sweep g = [1, -1, 2]; solve steadystate; measure n = <a'*a> }
+"""
+
+
+def test_a_point_that_fails_is_a_gap_with_its_reason(command, tmp_path, solved):
+    code, _, _ = run(command, tmp_path, FAILING)
+    assert code == 3
+    dataset = xr.open_dataset(tmp_path / "out" / "e.nc", engine="h5netcdf")
+    n = dataset["n"].sel({"method": "steadystate"})
+    assert np.isnan(n.values).tolist() == [False, True, False]
+    reasons = dataset["failure"].sel({"method": "steadystate"}).values.tolist()
+    assert reasons[0] == reasons[2] == ""
+    assert reasons[1].startswith("E503")
+    before, solved[0] = bits(tmp_path / "out"), 0
+    assert run(command, tmp_path, FAILING)[0] == 3
+    assert solved[0] == 0
+    assert run(command, tmp_path, FAILING, "--retry-failed")[0] == 3
+    assert solved[0] == 1
+    assert bits(tmp_path / "out") == before
+
+
+def test_an_error_that_nobody_thought_of_costs_one_point(
+    command, tmp_path, monkeypatch
+):
+    solve = Session.solve
+
+    def broken(self, layers, *rest):
+        if any(o.value == 2 for layer in layers for o in layer):
+            raise MemoryError
+        return solve(self, layers, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "solve", broken)
+        assert run(command, tmp_path, FAILING.replace("-1", "3"))[0] == 3
+    assert run(command, tmp_path, FAILING.replace("-1", "3"), "--retry-failed")[0] == 0
+    assert run(command, tmp_path, FAILING.replace("-1", "3"), out="anew")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+
+
+def test_a_worker_that_dies_loses_its_batch_only():
+    answers, lost = [], []
+
+    def answered(found):
+        answers.extend(found)
+        return ()
+
+    def gave_up(job, fault):
+        lost.append((job, fault))
+        return ()
+
+    engine = Processes(2)
+    try:
+        queue = Queue(deadly, range(40), answered, gave_up)
+        queue.seconds = 0.01
+        engine.run(queue)
+        assert sorted(answers) == [2 * k for k in range(40) if k != 7]
+        [(job, fault)] = lost
+        assert job == 7
+        assert fault.code == "E740"
+        assert "SIGKILL" in fault.message
+    finally:
+        engine.close()
+
+
+def test_batches_take_about_the_wanted_time():
+    queue = Queue(deadly, range(1000), lambda found: (), lambda job, fault: ())
+    queue.done(queue.take(0.1, 2), [0], 0.001)
+    assert len(queue.take(0.1, 2).jobs) == 100
+    queue.done(queue.take(0.1, 2), [0], 0.0)
+    assert len(queue.take(0.1, 2).jobs) <= 400
+    Inline().run(Queue(deadly, [], lambda found: (), lambda job, fault: ()))
+
+
+# ── disks and files ──────────────────────────────────────────────────────────────────────────
+
+
+def block_files(folder):
+    found = (folder / "store").glob("e.steadystate.*/*.blocks")
+    return sorted(found, key=lambda p: p.stat().st_size)
+
+
+def test_a_damaged_block_is_found_and_computed_again(command, tmp_path, solved):
+    run(command, tmp_path, SWEEP)
+    before = bits(tmp_path / "out")
+    path = block_files(tmp_path / "out")[-1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    solved[0] = 0
+    code, _, err = run(command, tmp_path, SWEEP)
+    assert code == 0
+    assert "W745" in err
+    assert solved[0] > 0
+    assert bits(tmp_path / "out") == before
+    command("clean", "out")
+    assert "W745" not in run(command, tmp_path, SWEEP)[2]
+    assert bits(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999])
+def test_a_file_that_was_cut_off_costs_its_last_block(command, tmp_path, kept):
+    run(command, tmp_path, SWEEP)
+    before = bits(tmp_path / "out")
+    path = block_files(tmp_path / "out")[-1]
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    assert run(command, tmp_path, SWEEP)[0] == 0
+    assert bits(tmp_path / "out") == before
+
+
+def test_every_block_but_the_damaged_one_is_read(tmp_path):
+    path = tmp_path / "x.blocks"
+    appender = blocks_module.Appender(path)
+    ends = []
+    for k in range(9):
+        appender.append(blocks_module.packed({"k": k}, {"x": np.arange(50) + k}))
+        ends.append(path.stat().st_size)
+    appender.close()
+    data = path.read_bytes()
+    for position in range(0, len(data), 37):
+        changed = bytearray(data)
+        changed[position] ^= 0x5A
+        path.write_bytes(changed)
+        damaged = []
+        found = [b.header["k"] for b in blocks_module.blocks(path, damaged)]
+        hit = int(np.searchsorted(ends, position, side="right"))
+        assert found == [k for k in range(9) if k != hit]
+        assert len(damaged) == 1
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(command, tmp_path):
+    append = blocks_module.Appender.append
+    calls = [0]
+
+    def full(self, data):
+        calls[0] += 1
+        if calls[0] > 3:
+            self._file.write(data[:10])
+            self._file.truncate(self._end)
+            raise OSError(errno.ENOSPC, "No space left on device", str(self.path))
+        append(self, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks_module.Appender, "append", full)
+        code, _, err = run(command, tmp_path, SWEEP)
+    assert code == 3
+    assert "No space left" in err
+    assert command("resume", "out", "-q")[0] == 0
+    assert run(command, tmp_path, SWEEP, out="anew")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(command, tmp_path, solved):
+    (tmp_path / "out").write_text("a file")
+    code, _, err = run(command, tmp_path, SWEEP)
+    assert code == 3
+    assert "E730" in err
+    assert solved[0] == 0
+
+
+def test_a_clock_that_jumps_does_no_harm(command, tmp_path, monkeypatch):
+    run(command, tmp_path, SWEEP, out="before")
+    clock = iter(range(10**9, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: float(next(clock)))
+    assert run(command, tmp_path, SWEEP)[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "before")
+
+
+# ── others at work ───────────────────────────────────────────────────────────────────────────
+
+
+def started(tmp_path, *arguments):
+    """The program in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "qsyncdsl.cli", *arguments],
+        cwd=tmp_path,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_two_commands_on_one_folder_do_no_harm(command, tmp_path):
+    run(command, tmp_path, SWEEP, out="alone")
+    both = [started(tmp_path, "run", "m.qsync", "--out", "out", "-q") for _ in "12"]
+    for process in both:
+        assert process.wait(120) == 0, process.stderr.read()
+    assert bits(tmp_path / "out") == bits(tmp_path / "alone")
+    assert run(command, tmp_path, SWEEP)[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "alone")
+
+
+def test_a_store_in_use_is_not_cleaned(command, tmp_path):
+    from qsyncdsl.run.command import store_of
+
+    run(command, tmp_path, SWEEP)
+    with store_of(tmp_path / "out").at_work():
+        code, _, err = command("clean", "out")
+        assert code == 1
+        assert "E732" in err
+    assert command("clean", "out")[0] == 0
