@@ -328,7 +328,9 @@ def _one(
         return
     for site in evaluator.environment.sites(value.mode.index, value.site):
         mode = ModeValue(value.mode, site)
-        inner = _bound(evaluator, statement, arguments, site[len(value.site) :], frame)
+        inner = bound_frame(
+            evaluator, statement, arguments, site[len(value.site) :], frame
+        )
         if inner is not None:
             yield (
                 evaluator.position_of(mode),
@@ -336,7 +338,7 @@ def _one(
             )
 
 
-def _bound(
+def bound_frame(
     evaluator: OperatorEvaluator,
     statement: types.Initial,
     arguments: tuple[tree.Argument, ...],

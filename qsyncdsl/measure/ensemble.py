@@ -129,6 +129,12 @@ class FieldScene:
             )
         )
 
+    def variable(self, name: str, row: int, real: bool) -> np.ndarray:
+        """A typed variable on every sample, shape (R, T)."""
+        family = next(f for f in self.given.families if f.label == name)
+        values = self.samples[family.offset + row]
+        return values.real if real else values
+
     # ── lattices ─────────────────────────────────────────────────────────────────────────────
 
     def family(self, position: int) -> FieldFamily:

@@ -13,12 +13,13 @@ from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
+from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
 from qsyncdsl.model import numbers, signature
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import fail
 from qsyncdsl.model.kinds import bare_measure
 from qsyncdsl.model.types import Parameter, Scope
-from qsyncdsl.model.values import Frame, ModeValue
+from qsyncdsl.model.values import Frame, ModeValue, VariableValue
 from qsyncdsl.registry import Argument, Word, measures
 from qsyncdsl.syntax import tree
 
@@ -76,6 +77,7 @@ class MeasureEvaluator(OperatorEvaluator):
         # times over which values are averaged unless a measure takes them as a series
         self._averaged = getattr(scenes[0], "averaged", None) if self.series else None
         self._as_series = False
+        self._in_mean = False
 
     # ── names ────────────────────────────────────────────────────────────────────────────────
 
@@ -145,7 +147,14 @@ class MeasureEvaluator(OperatorEvaluator):
 
     def expectation(self, node: tree.Expectation, scope: Scope, frame: Frame) -> Any:
         """<O>: a number, or a series in time."""
-        operator = self.operand(self.evaluate(node.operand, scope, frame), node.operand)
+        before, self._in_mean = self._in_mean, True
+        try:
+            value = self.evaluate(node.operand, scope, frame)
+            operator = self.operand(value, node.operand)
+        finally:
+            self._in_mean = before
+        if isinstance(operator, np.ndarray) and operator.ndim == 2:
+            return self._mean_of_paths(operator)
         if not isinstance(operator, Polynomial):
             return operator
         if self._paths and sampled(self.scenes[0]):
@@ -155,6 +164,32 @@ class MeasureEvaluator(OperatorEvaluator):
             found = np.array(values)
             return self._mean(found.real if operator.is_hermitian() else found)
         return values[0].real if _hermitian(operator) else values[0]
+
+    def _mean_of_paths(self, values: np.ndarray) -> Any:
+        """The mean of a function of variables: over all, at each time, or of each path itself."""
+        if self._in_mean or self._paths == "along":
+            return values
+        if self._paths:
+            return values.mean(axis=0)
+        found = np.asarray(values)
+        return self._mean(found.mean(axis=0)) if self.series else found.mean().item()
+
+    def _variable(self, value: VariableValue, node: tree.Expr) -> np.ndarray:
+        """A variable along the trajectories, where that is asked for."""
+        if not (self._in_mean or self._paths):
+            written = value.variable.written
+            fail(
+                "E647",
+                node,
+                f"'{written}' has many values: one for each time and trajectory",
+                help=f"write <{written}>, along({written}) or final({written})",
+            )
+        row = self._row_of(value)
+        return along_paths(self.scenes, value, row, node)
+
+    def _row_of(self, value: VariableValue) -> int:
+        sites = self.environment.sites(value.variable.index)
+        return next((k for k, site in enumerate(sites) if site == value.site), 0)
 
     def _mean(self, series: np.ndarray) -> Any:
         """A series in time, or its mean where only that is asked for."""
@@ -173,6 +208,8 @@ class MeasureEvaluator(OperatorEvaluator):
 
     def operand(self, value: Any, node: tree.Expr) -> Any:
         """Functions and series enter arithmetic as they are."""
+        if isinstance(value, VariableValue):
+            return self._variable(value, node)
         if isinstance(value, Distribution | PhaseSpaceMap | np.ndarray | dict):
             return tuple(value.values()) if isinstance(value, dict) else value
         return super().operand(value, node)
@@ -190,7 +227,12 @@ class MeasureEvaluator(OperatorEvaluator):
     def function(self, name: str, arguments: tuple[Any, ...], node: tree.Call) -> Any:
         """Functions of numbers, series and distributions."""
         values = tuple(
-            tuple(x.values()) if isinstance(x, dict) else x for x in arguments
+            tuple(x.values())
+            if isinstance(x, dict)
+            else self._variable(x, node)
+            if isinstance(x, VariableValue)
+            else x
+            for x in arguments
         )
         if name in ("max", "min") and len(values) == 1:
             return self._extreme(name, values[0])
@@ -199,7 +241,9 @@ class MeasureEvaluator(OperatorEvaluator):
             if isinstance(values[0], Distribution | PhaseSpaceMap):
                 return values[0].map(apply)
             if isinstance(values[0], np.ndarray):
-                return apply(values[0])
+                # an angle made by arg is wrapped
+                plain = np.asarray(values[0]) if name == "arg" else values[0]
+                return apply(plain)
         if isinstance(values[0], tuple) and any(
             isinstance(x, np.ndarray) for x in values[0]
         ):
@@ -306,8 +350,14 @@ class MeasureEvaluator(OperatorEvaluator):
         if argument.kind == "state":
             return self._product_state(node, scope, frame)
         value = self.evaluate(node, scope, frame)
+        if argument.kind == "subsystem" and variables_only(value):
+            return self._amplitudes(value, node)
         if argument.kind in ("mode", "subsystem"):
             return self._subsystem(argument, value, node)
+        if isinstance(value, VariableValue):
+            value = self._variable(value, node)
+        elif isinstance(value, tuple) and value and variables_only(value):
+            value = tuple(self._variable(item, node) for item in value)
         if argument.kind == "operator":
             if argument.many and isinstance(value, tuple):
                 return tuple(self._part(v, node) for v in value)
@@ -316,12 +366,25 @@ class MeasureEvaluator(OperatorEvaluator):
             operator = self.operand(value, node)
             return (
                 operator
-                if isinstance(operator, Polynomial)
+                if isinstance(operator, Polynomial | np.ndarray)
                 else self.space.scalar(operator)
             )
         if argument.kind == "integer":
             return self._integer(value, node)
         return _plain(value)
+
+    def _amplitudes(self, value: Any, node: tree.Expr) -> np.ndarray:
+        """Variables as complex amplitudes, shape (n, R, T)."""
+        items = value if isinstance(value, tuple) else (value,)
+        return np.array(
+            [
+                amplitude(
+                    item.variable.kind,
+                    along_paths(self.scenes[:1], item, self._row_of(item), node),
+                )
+                for item in items
+            ]
+        )
 
     def _product_state(self, node: tree.Expr, scope: Scope, frame: Frame) -> np.ndarray:
         """A named state on every mode, or a list with one for each, as a density matrix."""
@@ -380,6 +443,9 @@ _PATHS = {
     "phase_slips": "along",
     "phase_diffusion": "along",
     "residence_times": "along",
+    "mean": "along",
+    "spectrum": "along",
+    "var": "along",
 }
 
 

@@ -47,6 +47,10 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
         SolveError: E612 unless the modes are all sites of a lattice, or for a distance beyond it.
     """
     fields = _fields(scene, modes, "phase_correlation")
+    if isinstance(modes, np.ndarray):
+        raise SolveError(
+            Diagnostic("E612", "phase_correlation is for modes on a lattice")
+        )
     family = scene.family(modes[0])
     if not family.shape or len(modes) != family.size:
         raise SolveError(
@@ -77,7 +81,9 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
 
 
 def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
-    """Samples of some modes, shape (n, R, T)."""
+    """Samples of some modes, or amplitudes of variables, shape (n, R, T)."""
+    if isinstance(modes, np.ndarray):
+        return modes
     if factorized(scene):
         return scene.amplitudes(modes, word)
     if not sampled(scene) and not gaussian(scene):

@@ -90,6 +90,8 @@ def g2(scene: Scene, a: int) -> float:
 
 def variance(scene: Scene, operator: Polynomial) -> float:
     r"""$\langle O^2\rangle - \langle O\rangle^2$ of a Hermitian operator."""
+    if isinstance(operator, np.ndarray):
+        return float(np.var(np.asarray(operator)))
     return float(
         scene.expect(operator * operator).real - scene.expect(operator).real ** 2
     )

@@ -29,6 +29,14 @@ def spectrum(
     The incoherent part; `coherent_weight` is what stands before $2\pi\delta(\omega)$. With $A = a^\dagger$,
     $B = a$ and $H = \omega_0 a^\dagger a$ the line is at $-\omega_0$: the sign of Lörch et al. (2016).
     """
+    if isinstance(A, np.ndarray):
+        if not np.array_equal(np.conj(A), B):
+            raise SolveError(
+                Diagnostic(
+                    "E615", "on trajectories the spectrum is that of x and conj(x)"
+                )
+            )
+        return power_spectrum(scene, np.atleast_2d(np.asarray(A)))
     if sampled(scene):
         if A.dag() != B:
             raise SolveError(

@@ -11,6 +11,10 @@ import numpy as np
 Function = Callable[[Any], Any]
 
 
+class Lifted(np.ndarray):
+    """Values of variables along trajectories: angles are not wrapped, so none are unwrapped."""
+
+
 @dataclass(frozen=True, eq=False)
 class Distribution:
     """A function of one variable, exact at any value, with a grid to draw it on.

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import faults
+from qsyncdsl.model.check_equations import check_equations
 from qsyncdsl.model.check_experiment import check_experiment, settable
 from qsyncdsl.model.elaborate import elaborate
 from qsyncdsl.model.kinds import NUMBER, UNKNOWN, Bindings, Inference, Kind
@@ -14,7 +15,6 @@ from qsyncdsl.model.types import (
     Case,
     Define,
     Entity,
-    Equation,
     Index,
     Initial,
     Lattice,
@@ -87,7 +87,7 @@ class _Checker:
             self._term(term, "a jump operator")
         for term in model.kicks:
             self._term(term, "the generator of a kick")
-        self._equations()
+        check_equations(model, self.kinds, self.found.append, self._binders)
         for statement in model.initials:
             self.initial(statement)
         for case in model.cases.values():
@@ -236,42 +236,6 @@ class _Checker:
         for summand in _top_summands(term.value):
             if not mentions(summand, names):
                 self.found.append(faults.without_index(summand, sorted(names)))
-
-    def _equations(self) -> None:
-        given: dict[str, Equation] = {}
-        for equation in self.model.equations:
-            name = equation.place.name
-            entity = equation.scope.find(name.key)
-            if not isinstance(entity, Variable):
-                self.found.append(
-                    faults.equation_for(name, name.written, "is not a variable")
-                )
-            elif entity.name in given:
-                self.found.append(
-                    faults.duplicate(
-                        name, given[entity.name].place.span, "equation for"
-                    )
-                )
-            else:
-                given[entity.name] = equation
-                self.kinds.used.add(entity.name)
-            bindings = (
-                {}
-                if equation.binders is None
-                else self._binders(equation.binders, equation.scope)
-            )
-            self.kinds.number(
-                equation.value,
-                equation.scope,
-                bindings,
-                "the right side of an equation",
-            )
-        for variable in self.model.variables.values():
-            if variable.name not in given and self.model.equations:
-                node = tree.Name(variable.span, variable.written, variable.written)
-                self.found.append(
-                    faults.equation_for(node, variable.written, "has no equation")
-                )
 
     # ── states and cases ─────────────────────────────────────────────────────────────────────
 

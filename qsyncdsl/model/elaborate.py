@@ -104,6 +104,7 @@ _FORBIDDEN = {
         "coupling",
         "kick",
         "equation",
+        "map",
         "use",
         "case",
         "experiment",
@@ -282,6 +283,20 @@ class _Reader:
                 statement.span,
             )
         )
+
+    def _map(self, statement: tree.Map, place: _Place) -> None:
+        for step in statement.steps:
+            self.work.equations.append(
+                Equation(
+                    step.place,
+                    step.value,
+                    statement.binders,
+                    place.replicas,
+                    place.scope,
+                    statement.span,
+                    discrete=True,
+                )
+            )
 
     def _initial(self, statement: tree.Initial, place: _Place) -> None:
         self.work.initials.append(initial(statement, place.scope, place.replicas))

@@ -220,10 +220,19 @@ class Evaluator:
                 return self.entity(entity, instance, node)
             case Graph() if node.name.key == "edges":
                 return Edges(base)
+            case Graph() if node.name.key == "neighbors" and len(arguments) == 1:
+                return self.neighbors(base, arguments[0], node)
             case ModeValue():
                 return self.letter(base, node.name.key, arguments, node)
             case _:
                 fail("E303", node.name, f"'{node.name.written}' has no value here")
+
+    def neighbors(self, graph: Graph, site: Any, node: tree.Attribute) -> Any:
+        """`sites.neighbors(j)`: the sites that share an edge with one, ascending."""
+        number = graph.site((self._integer(site, node),))
+        if number is None:
+            fail("E304", node, f"site {site} is outside the lattice")
+        return graph.neighbors(number)
 
     # ── indices ──────────────────────────────────────────────────────────────────────────────
 

@@ -392,6 +392,17 @@ def equation_for(node: tree.Node, written: str, reason: str) -> Diagnostic:
     return Diagnostic("E250", f"'{written}' {reason}", node.span)
 
 
+def mixed(span: Span, reason: str) -> Diagnostic:
+    """E251: a map beside a flow."""
+    return Diagnostic(
+        "E251",
+        f"a map and a flow cannot be mixed: {reason}",
+        span,
+        "steps have no length in time",
+        help="write all rules as 'map x -> f(x)', or all as 'equation d/dt x = f(x)'",
+    )
+
+
 def unused(entity: Entity, what: str) -> Diagnostic:
     """W260: declared and never used."""
     return Diagnostic(

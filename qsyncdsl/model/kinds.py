@@ -64,6 +64,7 @@ class Inference:
         report: Takes each fault.
         measuring: Whether `<...>`, measures and located values have a meaning here.
         extra: Names with a meaning in this place only: measures, located values, `time`.
+        means: Whether `<...>` alone has a meaning: in equations of motion.
     """
 
     report: Callable[[Diagnostic], None]
@@ -71,6 +72,7 @@ class Inference:
     extra: Mapping[str, Kind] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     active: list[str] = field(default_factory=list)
+    means: bool = False
 
     # ── expectations of the places around ────────────────────────────────────────────────────
 
@@ -151,7 +153,7 @@ class Inference:
                 return self.call(node, scope, bindings)
             case tree.Expectation(operand=operand):
                 self.arithmetic(self.of(operand, scope, bindings), operand)
-                if not self.measuring:
+                if not (self.measuring or self.means):
                     self.report(faults.misplaced_mean(node))
                 return NUMBER
             case tree.Ketbra():
@@ -191,11 +193,11 @@ class Inference:
         match entity:
             case Parameter() if len(entity.index) > entity.inherited:
                 return Kind("array", entity, entity.inherited)
-            case Parameter() | Noise():
+            case Parameter():
                 return NUMBER
-            case Variable() if len(entity.index) > entity.inherited:
+            case Variable() | Noise() if len(entity.index) > entity.inherited:
                 return Kind("array", entity, entity.inherited)
-            case Variable():
+            case Variable() | Noise():
                 return NUMBER
             case Lattice():
                 return Kind("lattice")
@@ -295,6 +297,8 @@ class Inference:
             return self.entity(member, node)
         if base.name == "lattice" and node.name.key == "edges":
             return Kind("edges")
+        if base.name == "lattice" and node.name.key == "neighbors":
+            return Kind("set", items=(NUMBER,))
         if base.name == "mode" and isinstance(base.entity, Mode):
             mode = base.entity
             if base.indices < len(mode.index):
@@ -308,7 +312,8 @@ class Inference:
         if base.name != "unknown":
             self.report(
                 faults.unknown_name(
-                    node.name, ["edges"] if base.name == "lattice" else []
+                    node.name,
+                    ["edges", "neighbors"] if base.name == "lattice" else [],
                 )
             )
         return UNKNOWN

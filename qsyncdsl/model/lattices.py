@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations, product
 from pathlib import Path
 
@@ -46,6 +47,22 @@ class Graph:
     def edges(self) -> Iterator[tuple[int, int]]:
         """Each undirected edge once, as site numbers."""
         return self.pairs()
+
+    @cached_property
+    def _adjacent(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for j, k in self.edges():
+            found.setdefault(j, []).append(k)
+            found.setdefault(k, []).append(j)
+        return found
+
+    def neighbors(self, site: int) -> tuple[int, ...]:
+        """The sites that share an edge with one, ascending.
+
+        >>> ring(4).neighbors(1)
+        (2, 4)
+        """
+        return tuple(sorted(self._adjacent.get(site, ())))
 
     def coordination(self, site: int) -> int:
         """Number of neighbors of one site."""

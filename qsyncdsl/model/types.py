@@ -172,7 +172,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """`d/dt variable = value`, repeated by its binders."""
+    """`d/dt variable = value`, or one rule of a map (`discrete`), repeated by its binders."""
 
     place: tree.Place
     value: tree.Expr
@@ -180,6 +180,7 @@ class Equation:
     replicas: tuple[Index, ...]
     scope: Scope = field(repr=False, compare=False)
     span: Span = field(repr=False, compare=False)
+    discrete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

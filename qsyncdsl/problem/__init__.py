@@ -5,6 +5,7 @@ every point of a sweep: what changes from point to point are the numbers `f_k(p)
 """
 
 from qsyncdsl.problem.common import Coefficients, Point, Varying
+from qsyncdsl.problem.equations import EquationProblem, NoiseSource
 from qsyncdsl.problem.fields import (
     DensityProblem,
     FieldFamily,
@@ -37,6 +38,7 @@ __all__ = [
     "CumulantProblem",
     "DensityProblem",
     "EigenProblem",
+    "EquationProblem",
     "FieldFamily",
     "FieldProblem",
     "GaussianProblem",
@@ -45,6 +47,7 @@ __all__ = [
     "LindbladProblem",
     "MeanFieldProblem",
     "NoiseChannel",
+    "NoiseSource",
     "OneField",
     "PermutationProblem",
     "PermutationTerm",

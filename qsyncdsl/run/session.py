@@ -110,7 +110,7 @@ class Session:
         """
         environment = Environment(self.plan.model, layers, self.plan.options.seed)
         options = self.options(environment)
-        _refuse_variables(self.plan.model, self.line)
+        _refuse_variables(self.plan.model, self.line, self.method)
         system = self.method.build(self.plan.model, environment)
         return self.method.lower(system, self.plan.model.title, options)
 
@@ -150,7 +150,7 @@ class Session:
             if _fits(prepared.system, environment):
                 return prepared
         model = self.plan.model
-        _refuse_variables(model, self.line)
+        _refuse_variables(model, self.line, self.method)
         system = self.method.build(model, environment)
         lowered = self.method.lower(system, model.title, options)
         solver = self.method.solver(lowered.problem, options)
@@ -170,9 +170,9 @@ def _value(environment: Environment, name: str, index: tuple[int, ...] | None) -
     return np.array([environment.value(parameter, site) for site in sites])
 
 
-def _refuse_variables(model: Model, line: Line) -> None:
+def _refuse_variables(model: Model, line: Line, method: Method) -> None:
     """E404: a density matrix does not contain classical variables."""
-    if not model.variables:
+    if not model.variables or method.variables:
         return
     variable = next(iter(model.variables.values()))
     raise ModelError(

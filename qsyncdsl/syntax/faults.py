@@ -22,6 +22,7 @@ STATEMENTS = [
     "coupling",
     "kick",
     "equation",
+    "map",
     "define",
     "component",
     "use",

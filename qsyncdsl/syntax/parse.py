@@ -236,6 +236,9 @@ class _Builder(Transformer):  # type: ignore[misc]
     def _make_binders(self, span: Span, children: list[Any]) -> tree.Binders:
         return tree.Binders(span, tuple(children[:-1]), children[-1])
 
+    def _make_map(self, span: Span, children: list[Any]) -> tree.Map:
+        return tree.Map(span, tuple(children[:-1]), children[-1])
+
     def _make_sweep(self, span: Span, children: list[Any]) -> tree.Sweep:
         return tree.Sweep(span, tuple(children[:-1]), children[-1])
 

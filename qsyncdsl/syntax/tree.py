@@ -401,6 +401,22 @@ class Equation(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Step(Node):
+    """`x -> f(x)`: one rule of a map."""
+
+    place: Place
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Map(Node):
+    """`map x -> f(x, y), y -> g(x, y)`: all rules at once."""
+
+    steps: tuple[Step, ...]
+    binders: Binders | None
+
+
+@dataclass(frozen=True, slots=True)
 class Define(Node):
     """`define f(x) = expression`; `parameters` is None where there are no brackets."""
 
@@ -468,6 +484,7 @@ Statement = (
     | Coupling
     | Kick
     | Equation
+    | Map
     | Define
     | Component
     | Use

@@ -15,10 +15,10 @@ from qsyncdsl.syntax.parse import parse
 _TOKEN = re.compile(
     r"""(?P<comment>\#[^\n]*)|(?P<text>"[^"\n]*")|(?P<newline>\n)|(?P<space>[ \t\r]+)
     |(?P<number>(\d+(\.(?!\.)\d*)?|\.\d+)([eE][+-]?\d+)?)|(?P<ddt>d\s*/\s*dt\b)|(?P<hc>h\.c\.)
-    |(?P<word>[^\W\d⁰¹²³⁴-⁹][^\W⁰¹²³⁴-⁹]*)|(?P<mark>\.\.|<=|>=|!=|⁻?[⁰¹²³⁴-⁹]+|.)""",
+    |(?P<word>[^\W\d⁰¹²³⁴-⁹][^\W⁰¹²³⁴-⁹]*)|(?P<mark>\.\.|->|<=|>=|!=|⁻?[⁰¹²³⁴-⁹]+|.)""",
     re.VERBOSE,
 )
-_INFIX = {"+", "-", "−", "=", "~", "<=", ">=", "!=", "≤", "≥", "≠", "±"}
+_INFIX = {"->", "+", "-", "−", "=", "~", "<=", ">=", "!=", "≤", "≥", "≠", "±"}
 _KEYWORDS = frozenset(
     [
         "model",
@@ -35,6 +35,7 @@ _KEYWORDS = frozenset(
         "kick",
         "every",
         "equation",
+        "map",
         "define",
         "component",
         "use",

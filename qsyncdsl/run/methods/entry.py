@@ -30,6 +30,7 @@ class Method:
         build: From a model to the system that `lower` takes.
         start: The initial state; None where none is given and none is needed.
         replicas: Parts of the result to find errors of measures from.
+        variables: Whether it solves typed equations of motion.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -43,6 +44,7 @@ class Method:
         )
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
+    variables: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import numpy as np
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_fields
+from qsyncdsl.lower.equations import deterministic as lower_deterministic
+from qsyncdsl.lower.equations import equations as lower_equations
 from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
 from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
 from qsyncdsl.lower.langevin import classical as lower_classical
@@ -19,6 +21,13 @@ from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.result import FieldResult
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+from qsyncdsl.run.methods.equations import (
+    build_either,
+    by_problem,
+    by_start,
+    by_system,
+    equation_solver,
+)
 
 
 def _langevin_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -92,19 +101,21 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
 
 
 langevin = Method(
-    lower_langevin,
-    _langevin_solver,
+    by_system(lower_langevin, lower_equations),
+    by_problem(_langevin_solver, equation_solver),
     _field_scenes,
-    build=build_fields,
-    start=_field_start,
+    build=build_either,
+    start=by_start(_field_start),
     replicas=_field_replicas,
+    variables=True,
 )
 classical = Method(
-    lower_classical,
-    _classical_solver,
+    by_system(lower_classical, lower_deterministic),
+    by_problem(_classical_solver, equation_solver),
     _field_scenes,
-    build=build_fields,
-    start=_field_start,
+    build=build_either,
+    start=by_start(_field_start),
+    variables=True,
 )
 fokkerplanck = Method(
     lower_fokkerplanck,

@@ -1,0 +1,64 @@
+"""Typed equations under the methods on fields: which way a model goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qsyncdsl.algebra.equation_start import initial_values
+from qsyncdsl.algebra.equations import EquationSystem, build_equations
+from qsyncdsl.algebra.fields import build_fields
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Model
+from qsyncdsl.problem import EquationProblem
+
+
+def build_either(model: Model, environment: Environment) -> Any:
+    """The fields of the modes, or the typed equations where there are variables."""
+    if model.variables:
+        return build_equations(model, environment)
+    return build_fields(model, environment)
+
+
+def by_system(fields: Callable[..., Any], typed: Callable[..., Any]) -> Any:
+    """One of two lowerings, by the system."""
+
+    def lower(system: Any, title: str, options: Mapping[str, Any]) -> Any:
+        chosen = typed if isinstance(system, EquationSystem) else fields
+        return chosen(system, title, options)
+
+    return lower
+
+
+def by_problem(fields: Callable[..., Any], typed: Callable[..., Any]) -> Any:
+    """One of two solvers, by the problem."""
+
+    def solver(problem: Any, options: Mapping[str, Any]) -> Any:
+        chosen = typed if isinstance(problem, EquationProblem) else fields
+        return chosen(problem, options)
+
+    return solver
+
+
+def by_start(fields: Callable[..., Any]) -> Any:
+    """Initial fields, or initial values of variables."""
+
+    def start(
+        evaluator: OperatorEvaluator,
+        initials: Any,
+        system: Any,
+        options: Mapping[str, Any],
+    ) -> Any:
+        if isinstance(system, EquationSystem):
+            return initial_values(evaluator, initials, system)
+        return fields(evaluator, initials, system, options)
+
+    return start
+
+
+def equation_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    """The solver of typed equations."""
+    from qsyncdsl.solve.equations import EquationSolver
+
+    return EquationSolver(problem)

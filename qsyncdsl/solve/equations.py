@@ -1,0 +1,329 @@
+"""Typed equations of motion and maps: deterministic and stochastic runs of compiled right sides."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import EquationProblem, Point
+from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve import equation_steps
+from qsyncdsl.solve.equation_numbers import Data, data_of, noises
+from qsyncdsl.solve.fields import Sampling, protocol_warnings, sampling
+from qsyncdsl.solve.flow import Flow
+from qsyncdsl.solve.kernels import compiled, integrator_source
+
+# (fastest rate) x dt of stochastic runs, where no step is given.
+_ACCURACY = 0.05
+# Numbers of noise that are drawn at a time, and of all steps of a noise with a spectrum.
+_DRAWN = 2_000_000
+_SHAPED = 100_000_000
+
+
+class EquationSolver:
+    """Solves typed equations of one problem at many points; noises only where there are any."""
+
+    def __init__(self, problem: EquationProblem) -> None:
+        self.problem = problem
+        steps = (
+            equation_steps.iterate,
+            equation_steps.stochastic,
+            equation_steps.noisy_steps,
+        )
+        pieces = [problem.source, *(inspect.getsource(f) for f in steps)]
+        self.source = integrator_source(pieces)
+
+    def flow(self, point: Point) -> Flow:
+        """The deterministic right side at a point, for fixed points, cycles and exponents."""
+        problem = self.problem
+        return Flow(
+            problem.source,
+            problem.size,
+            data_of(problem, point.values),
+            problem.angles,
+            problem.discrete,
+            problem.timed,
+            labels(problem),
+        )
+
+    def solve(self, point: Point) -> FieldResult:
+        """Run from the initial values.
+
+        Raises:
+            SolveError: E510-E512 for times, E513 and E514 for values that leave the real numbers,
+                E515, E530, E531 for noises.
+        """
+        flow = self.flow(point)
+        start = self._packed(point)
+        result = (
+            self._noisy(point, start) if self.problem.noisy else self._plain(point, flow, start)
+        )  # fmt: skip
+        extra = {"flow": flow, "start": start, "again": self._again(point)}
+        warnings = (*result.trust.warnings, *protocol_warnings(point.options))
+        return replace(
+            result, extra=extra, trust=replace(result.trust, warnings=warnings)
+        )
+
+    def _again(self, point: Point) -> Any:
+        """The same point from another start, given as y."""
+
+        def run(y: np.ndarray) -> FieldResult:
+            return self.solve(replace(point, initial=self._unpacked(y[None])[:, 0]))
+
+        return run
+
+    # ── deterministic ────────────────────────────────────────────────────────────────────────
+
+    def _plain(self, point: Point, flow: Flow, start: np.ndarray) -> FieldResult:
+        problem = self.problem
+        finest = 1.0 if problem.discrete else _spacing(flow, start)
+        chosen = sampling(point.options, problem.count, 1, finest)
+        if problem.discrete:
+            chosen = _whole(chosen)
+        found = flow.at(
+            start, chosen.times, float(point.options.get("dt", 0) or np.inf)
+        )
+        scheme = "map" if problem.discrete else "DOP853"
+        facts = {
+            "scheme": scheme,
+            "start": "initial values, 0 where none is given",
+            "protocol": "reset: every point starts from the initial values",
+        }
+        trust = Trust({"tolerance": flow.tolerance}, facts)
+        samples = self._unpacked(found)[:, None, :]
+        return FieldResult(
+            problem.families, chosen.times, samples, chosen.series, False, trust
+        )
+
+    # ── stochastic ───────────────────────────────────────────────────────────────────────────
+
+    def _noisy(self, point: Point, start: np.ndarray) -> FieldResult:
+        problem, options = self.problem, point.options
+        realizations = int(options.get("realizations", 1))
+        if realizations < 1:
+            raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
+        step = 1.0
+        if not problem.discrete:
+            given = float(options.get("dt", 0) or 0)
+            step = given or _ACCURACY / self.flow(point).fastest(start)
+        chosen = sampling(options, problem.count, realizations, step)
+        if problem.discrete:
+            chosen = _whole(chosen)
+        run = _Run(self, point, start, chosen, step)
+        samples = np.empty((problem.count, realizations, len(chosen.times)), complex)
+        paired = min(realizations, 16)
+        coarse = np.empty((problem.count, paired, len(chosen.times)), complex)
+        for k in range(realizations):
+            fine, half = run.realization(k, k < paired and not problem.discrete)
+            samples[:, k] = self._unpacked(fine)
+            if half is not None:
+                coarse[:, k] = self._unpacked(half)
+        calculus = str(options.get("calculus", "ito")).capitalize()
+        facts = {
+            "scheme": "predictor-corrector",
+            "noise": "additive"
+            if problem.additive
+            else f"multiplied by variables, {calculus}",
+            "realizations": str(realizations),
+            "start": "initial values, 0 where none is given",
+        }
+        return FieldResult(
+            problem.families,
+            chosen.times,
+            samples,
+            chosen.series,
+            True,
+            Trust({"dt": run.step}, facts),
+            None if problem.discrete else coarse,
+        )
+
+    # ── real numbers and samples ─────────────────────────────────────────────────────────────
+
+    def _packed(self, point: Point) -> np.ndarray:
+        """y at the start."""
+        problem = self.problem
+        y = np.zeros(problem.size)
+        for start, kind, family in zip(
+            problem.starts, problem.kinds, problem.families, strict=True
+        ):
+            values = point.initial[family.offset : family.offset + family.size]
+            y[start : start + family.size] = values.real
+            if kind == "complex":
+                y[start + family.size : start + 2 * family.size] = values.imag
+        return y
+
+    def _unpacked(self, found: np.ndarray) -> np.ndarray:
+        """Samples of all variables, shape (F, T), from y, shape (T, n)."""
+        problem = self.problem
+        samples = np.empty((problem.count, len(found)), dtype=complex)
+        for start, kind, family in zip(
+            problem.starts, problem.kinds, problem.families, strict=True
+        ):
+            rows = slice(family.offset, family.offset + family.size)
+            samples[rows] = found[:, start : start + family.size].T
+            if kind == "complex":
+                end = start + family.size
+                samples[rows] += 1j * found[:, end : end + family.size].T
+        return samples
+
+
+def labels(problem: EquationProblem) -> tuple[str, ...]:
+    """Names of the entries of y: `x`, `re z`, `phi[3]`."""
+    found = []
+    for kind, family in zip(problem.kinds, problem.families, strict=True):
+        sites = [f"[{k + 1}]" if family.shape else "" for k in range(family.size)]
+        parts = ("re ", "im ") if kind == "complex" else ("",)
+        found += [f"{part}{family.label}{site}" for part in parts for site in sites]
+    return (*found, "t") if problem.timed else tuple(found)
+
+
+def _whole(chosen: Sampling) -> Sampling:
+    """Times of a map are whole numbers.
+
+    Raises:
+        SolveError: E511 for times between steps.
+    """
+    times = np.round(chosen.times)
+    if chosen.series and np.any(times != chosen.times):
+        raise SolveError(Diagnostic("E511", "the times of a map are whole numbers"))
+    return Sampling(np.unique(times), chosen.series)
+
+
+# Samples of a deterministic run in the time that the fastest variable needs to turn by a radian.
+_PER_RADIAN = 4.0
+
+
+def _spacing(flow: Flow, start: np.ndarray) -> float:
+    """Time between samples."""
+    return min(max(1 / (_PER_RADIAN * flow.fastest(start)), 1e-3), 0.25)
+
+
+class _Run:
+    """The realizations of one point."""
+
+    def __init__(
+        self,
+        solver: EquationSolver,
+        point: Point,
+        start: np.ndarray,
+        chosen: Sampling,
+        step: float,
+    ) -> None:
+        self.solver = solver
+        self.point = point
+        self.start = start
+        self.times = chosen.times
+        gaps = np.diff(np.concatenate(([0.0], chosen.times)))
+        gap = float(gaps[gaps > 0].min()) if np.any(gaps > 0) else 1.0
+        self.stride = 1
+        self.step = 1.0
+        if not solver.problem.discrete:
+            # even, so that a run with twice the step meets the same times
+            self.stride = 2 * max(int(np.ceil(gap / (2 * step) - 1e-9)), 1)
+            self.step = gap / self.stride
+        self.places = np.round(chosen.times / self.step).astype(np.int64)
+        off = np.abs(self.places * self.step - chosen.times).max()
+        if off > 1e-6 * self.step + 1e-9 * chosen.times[-1]:
+            self._refine()
+        self.data: Data = data_of(solver.problem, point.values)
+
+    def _refine(self) -> None:
+        """Times that are no multiples of one step: the nearest step is taken."""
+        self.step = float(self.times[-1]) / np.ceil(float(self.times[-1]) / self.step)
+        self.places = 2 * np.round(self.times / (2 * self.step)).astype(np.int64)
+
+    def realization(self, k: int, paired: bool) -> tuple[np.ndarray, np.ndarray | None]:
+        """y at the times, shape (T, n); and with twice the step and the same noise.
+
+        Raises:
+            SolveError: E513.
+        """
+        total = int(self.places[-1])
+        total += total % 2
+        problem = self.solver.problem
+        if total * max(sum(n.size for n in problem.noises), 1) > _SHAPED:
+            message = (
+                f"{total} steps of {len(problem.noises)} noises do not fit in memory"
+            )
+            raise SolveError(
+                Diagnostic("E512", message, help="a longer dt, or a shorter time")
+            )
+        source = self.solver.source
+
+        def spectrum(name: str) -> Any:
+            return compiled(source, name)
+
+        drawn = noises(problem, self.point, self.data, spectrum, self.step, total, k)
+        fine = self._advance(drawn, self.step, self.places)
+        if not paired:
+            return fine, None
+        halves = 0.5 * (drawn[0::2] + drawn[1::2])
+        try:
+            return fine, self._advance(halves, 2 * self.step, self.places // 2)
+        except SolveError:
+            return fine, None
+
+    def _advance(
+        self, drawn: np.ndarray, step: float, places: np.ndarray
+    ) -> np.ndarray:
+        """y after given numbers of steps."""
+        y = self.start.copy()
+        found = np.empty((len(places), len(y)))
+        done = 0
+        uniform = np.diff(places)
+        first = 0
+        if places[0] == 0:
+            found[0], first = y, 1
+        if (
+            first < len(places)
+            and len(uniform)
+            and np.ptp(uniform[first:] if first else uniform) == 0
+        ):
+            done = self._stretch(
+                y, drawn, 0, int(places[first]), step, found[first : first + 1]
+            )
+            rest = len(places) - first - 1
+            if rest:
+                end = done + rest * int(uniform[-1])
+                self._stretch(y, drawn, done, end, step, found[first + 1 :])
+            return found
+        for place in range(first, len(places)):
+            done = self._stretch(
+                y, drawn, done, int(places[place]), step, found[place : place + 1]
+            )
+        return found
+
+    def _stretch(
+        self, y: np.ndarray, drawn: np.ndarray, begin: int, end: int, step: float, out: np.ndarray
+    ) -> int:  # fmt: skip
+        """Steps `begin .. end - 1`, saved at equal distances."""
+        problem = self.solver.problem
+        stride = (end - begin) // len(out)
+        if stride == 0:
+            out[:] = y
+            return end
+        piece = np.ascontiguousarray(drawn[begin:end])
+        if problem.discrete:
+            call = compiled(self.solver.source, "noisy_steps")
+            call(y, piece, stride, self.data, out)
+        else:
+            call = compiled(self.solver.source, "stochastic")
+            ito = (
+                not problem.additive
+                and self.point.options.get("calculus", "ito") == "ito"
+            )
+            call(y, piece, step, stride, ito, self.data, out)
+        if not np.isfinite(y).all():
+            label = labels(problem)[int(np.flatnonzero(~np.isfinite(y))[0])]
+            raise SolveError(
+                Diagnostic(
+                    "E513",
+                    f"'{label}' left the real numbers before t = {end * step:.4g} (step {step:.3g})",
+                    help="is the model stable? else choose a smaller dt",
+                )
+            )
+        return end

@@ -1,0 +1,181 @@
+"""Any right side, of a flow or of a map, with its Jacobian: what fixed points, cycles and exponents need.
+
+How to use it: `Flow(source, size, data, angles, discrete, ...)` for a source with a function
+`right(y, data, out)`: the rates of a flow, or the next values of a map. Then `solve.orbits` finds
+fixed points and periodic orbits and their stability, `solve.folds` continues them to their folds,
+`solve.lyapunov` gives exponents. Solvers keep theirs in `FieldResult.extra["flow"]`; whatever stands
+there, typed equations, bosons under `classical`, or a kicked map, serves all measures of dynamics.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve import equation_steps, tangent
+from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
+
+
+class Flow:
+    """A flow $\\dot y = F(y)$ or a map $y \\to F(y)$ at one point of parameter space.
+
+    Args:
+        source: Python for numba with `right(y, data, out)`.
+        size: Length of y.
+        data: What `right` takes.
+        angles: Entries of y that are angles: they are integrated without wrapping and compared
+            modulo 2 pi.
+        discrete: Whether it is a map.
+        timed: Whether the last entry of y is the time.
+        labels: Names of the entries.
+        sums: Room for sums over lattices, where the source was generated with some.
+    """
+
+    tolerance = 1e-9
+
+    def __init__(
+        self,
+        source: str,
+        size: int,
+        data: Any,
+        angles: tuple[int, ...],
+        discrete: bool,
+        timed: bool,
+        labels: tuple[str, ...],
+        sums: int = 0,
+    ) -> None:
+        self.size = size
+        self.data = data
+        self.angles = np.array(angles, dtype=np.int64)
+        self.discrete = discrete
+        self.timed = timed
+        self.labels = labels
+        self.scale = np.ones(size)
+        self._text = source
+        self._sums = sums
+
+    @cached_property
+    def source(self) -> str:
+        """The module with `right`, `integrate` and `iterate`."""
+        pieces = [self._text, inspect.getsource(equation_steps.iterate)]
+        return integrator_source(pieces, 1, self._sums)
+
+    @cached_property
+    def tangent_source(self) -> str:
+        """The same for y with tangent vectors."""
+        plain = self._text.replace("def right(", "def plain(")
+        pieces = [
+            f"SIZE = {self.size}\n",
+            plain,
+            inspect.getsource(tangent.right),
+            inspect.getsource(equation_steps.iterate),
+        ]
+        return integrator_source(pieces, 1, self._sums)
+
+    # ── runs ─────────────────────────────────────────────────────────────────────────────────
+
+    def at(
+        self, y: np.ndarray, times: np.ndarray, longest: float = np.inf
+    ) -> np.ndarray:
+        """y at times, shape (T, n); for a map after numbers of steps.
+
+        Raises:
+            SolveError: E514 where values leave the real numbers.
+        """
+        if np.isfinite(longest) and not self.discrete:
+            return self._stepwise(y, times, longest)
+        return self._run(self.source, y, times, self.data, self.tolerance)
+
+    def _run(
+        self, source: str, y: np.ndarray, times: Any, data: Any, tolerance: float
+    ) -> np.ndarray:
+        start = np.ascontiguousarray(y, dtype=float)
+        if not self.discrete:
+            return integrate(
+                source, start, np.asarray(times, float), data, (tolerance, tolerance / 1e3)
+            )  # fmt: skip
+        counts = np.round(np.asarray(times)).astype(np.int64)
+        found, reached = compiled(source, "iterate")(start, counts, data)
+        if reached < len(counts):
+            raise SolveError(
+                Diagnostic(
+                    "E514",
+                    f"the map left the real numbers before step {counts[reached]}",
+                    help="does it grow without bound?",
+                )
+            )
+        return np.asarray(found)
+
+    def _stepwise(self, y: np.ndarray, times: np.ndarray, longest: float) -> np.ndarray:
+        """With a longest step, by SciPy."""
+        from scipy.integrate import solve_ivp
+
+        found = solve_ivp(
+            lambda t, x: self.rate(x), (0.0, float(times[-1])), y, method="DOP853",
+            t_eval=times, rtol=self.tolerance, atol=1e-12, max_step=longest,
+        )  # fmt: skip
+        if not found.success or not np.isfinite(found.y).all():
+            raise SolveError(Diagnostic("E514", "the integration ended early"))
+        return np.ascontiguousarray(found.y.T)
+
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """F(y)."""
+        out = np.empty(self.size)
+        compiled(self.source, "right")(np.ascontiguousarray(y), self.data, out)
+        return out
+
+    def after(self, y: np.ndarray, duration: float) -> np.ndarray:
+        """y after a time, or after a number of steps, to 1e-12."""
+        return self._run(self.source, y, [duration], self.data, 1e-12)[-1]
+
+    def with_tangent(
+        self, y: np.ndarray, vectors: np.ndarray, duration: float, tolerance: float = 1e-11
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """y and tangent vectors, shape (n, m), after a time."""
+        z = np.concatenate([y, vectors.T.ravel()])
+        data = (self.data, self.scale)
+        found = self._run(self.tangent_source, z, [duration], data, tolerance)[-1]
+        return found[: self.size], found[self.size :].reshape(-1, self.size).T
+
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """dF/dy, shape (n, n)."""
+        z = np.concatenate([y, np.eye(self.size).ravel()])
+        out = np.empty(len(z))
+        compiled(self.tangent_source, "right")(z, (self.data, self.scale), out)
+        return out[self.size :].reshape(-1, self.size).T
+
+    def apart(self, difference: np.ndarray) -> np.ndarray:
+        """A difference of states with angles taken modulo 2 pi."""
+        found = np.array(difference, dtype=float)
+        turns = found[..., self.angles]
+        found[..., self.angles] = (turns + np.pi) % (2 * np.pi) - np.pi
+        return found
+
+    def fastest(self, y: np.ndarray) -> float:
+        """The fastest rate near a state: of tangent vectors, and of angles."""
+        base = self.rate(y)
+        rng = np.random.default_rng(0)
+        v = rng.standard_normal(self.size)
+        best = float(np.abs(base[self.angles]).max()) if len(self.angles) else 0.0
+        size = 1.0 + float(np.abs(y).max())
+        for _ in range(8):
+            v /= np.linalg.norm(v) or 1.0
+            v = (self.rate(y + 1e-6 * size * v) - base) / (1e-6 * size)
+            best = max(best, float(np.linalg.norm(v)))
+        return best if np.isfinite(best) and best > 1e-9 else 1.0
+
+    def calibrate(self, path: np.ndarray) -> None:
+        """Scales of the variables from a record, shape (T, n); angles have 1."""
+        size = np.abs(path).max(axis=0)
+        spread = path.max(axis=0) - path.min(axis=0)
+        scale = np.clip(np.maximum(size, spread), 1e-6, 1e6)
+        scale[self.angles] = 1.0
+        # a variable at rest has no scale of its own
+        scale[spread < 1e-9 * (1 + size)] = np.clip(
+            scale[spread < 1e-9 * (1 + size)], 1e-2, None
+        )
+        self.scale = scale
