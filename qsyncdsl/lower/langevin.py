@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qsyncdsl.algebra.fields import FieldSystem
+from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.drift_source import DriftSource
 from qsyncdsl.lower.field_text import dropped_texts, equation_latex, equation_texts
@@ -25,8 +26,12 @@ def langevin(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Low
     """Lower a system to its Langevin equations.
 
     Raises:
-        ModelError: E410-E412.
+        ModelError: E410-E412, E434.
     """
+    if options.get("calculus") == "stratonovich":
+        message = "the noise of quantum modes is derived in Ito's sense"
+        help = "leave calculus out: 'stratonovich' is for typed equations"
+        raise ModelError([Diagnostic("E434", message, help=help)])
     equations = field_equations(
         system,
         options.get("ordering", "symmetric"),

@@ -115,7 +115,10 @@ class MeasureEvaluator(OperatorEvaluator):
         scope = self.environment.model.scope
         if request.place.arguments:
             return self._indexed(request, scope)
-        return self._number(self.evaluate(request.value, scope))
+        value = self.evaluate(request.value, scope)
+        if isinstance(value, VariableValue):
+            value = self._variable(value, request.value)
+        return self._number(value)
 
     def _indexed(self, request: tree.Measure, scope: Scope) -> dict[Any, Any]:
         binders = [a for a in request.place.arguments if isinstance(a, tree.Each)]

@@ -180,7 +180,12 @@ noises = Registry(
     "noises",
     (
         word("white", "S: real", "noise", "<xi(t) xi(t')> = S delta(t - t')"),
-        word("colored", "f: function", "noise", "two-sided spectrum f(w)"),
+        word(
+            "colored",
+            "f: function, cutoff: real = 0",
+            "noise",
+            "two-sided spectrum f(w), zero above the cutoff",
+        ),
     ),
 )
 
@@ -233,7 +238,7 @@ methods = Registry(
         ),
         word(
             "langevin",
-            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito, noise: word = gaussian | weak, scheme: word = heun | euler, {_PROTOCOL}",
+            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito | stratonovich, noise: word = gaussian | weak, scheme: word = heun | euler, {_PROTOCOL}",
             "trajectories",
             "truncated-Wigner stochastic equations",
             "qsyncdsl.run.methods.fields:langevin",

@@ -17,6 +17,7 @@ from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Model
+from qsyncdsl.model.values import Interval
 from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
@@ -127,7 +128,8 @@ class Session:
             elif kinds[name] == "operators":
                 found[name] = self._operators(environment, node)
             else:
-                found[name] = environment.numbers.evaluate(node, self.plan.model.scope)
+                value = environment.numbers.evaluate(node, self.plan.model.scope)
+                found[name] = tuple(value) if isinstance(value, Interval) else value
         return found
 
     def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:
