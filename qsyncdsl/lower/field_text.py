@@ -52,7 +52,10 @@ def equation_latex(system: FieldSystem, equations: FieldEquations) -> str:
             pair = (
                 rf"d\eta_{{{_symbol(system, k)}}}\,d\eta{star}_{{{_symbol(system, m)}}}"
             )
-            lines.append(rf"  \langle {pair}\rangle &= {sympy.latex(value)}\,dt, \\")
+            total = _polynomial_latex(system, value)
+            if set(value) != {()}:
+                total = rf"\left[{total}\right]"
+            lines.append(rf"  \langle {pair}\rangle &= {total}\,dt, \\")
     return "\n".join([r"\begin{align}", *lines, r"\end{align}"]) + "\n"
 
 
@@ -247,7 +250,9 @@ def _noise(system: FieldSystem, equations: FieldEquations) -> Iterator[tuple[str
         for (k, m, conjugate), value in bath.entries.items():
             mark = "*" if conjugate else ""
             left = f"⟨dη_{_label(system, k)} dη{mark}_{_label(system, m)}⟩/dt"
-            yield left, f"{sympy.sstr(value)}{where}"
+            constant = set(value) == {()}
+            text = sympy.sstr(value[()]) if constant else polynomial_text(system, value)
+            yield left, f"{text}{where}"
 
 
 def polynomial_text(system: FieldSystem, polynomial: FieldPolynomial) -> str:

@@ -68,7 +68,7 @@ def _polynomials(
         _gather(diffusion, entries.get(0, {}))
     for bath in equations.baths:
         for (_, _, conjugate), value in bath.entries.items():
-            _gather(diffusion if conjugate else squeezing, {(): value})
+            _gather(diffusion if conjugate else squeezing, value)
     return drift, diffusion, squeezing
 
 

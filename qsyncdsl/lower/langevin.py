@@ -26,7 +26,7 @@ def langevin(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Low
     """Lower a system to its Langevin equations.
 
     Raises:
-        ModelError: E410-E412, E434.
+        ModelError: E410, E412, E434.
     """
     if options.get("calculus") == "stratonovich":
         message = "the noise of quantum modes is derived in Ito's sense"
@@ -65,7 +65,8 @@ def _lowered(system: FieldSystem, equations: FieldEquations, title: str) -> Lowe
         tables=tuple(names.tables),
         channels=channels,
         sums=len(drift.sums),
-        noisy=any(equations.local.values()) or bool(channels),
+        noisy=any(equations.local.values()) or bool(equations.baths),
+        shared=noise.shared,
         clippable=noise.clippable,
         dropped=dropped_texts(system, equations),
         equations=equation_texts(system, equations),

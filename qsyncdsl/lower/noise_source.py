@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import sympy
 
-from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.lower.field_source import Lines, joined
+from qsyncdsl.lower.field_source import Lines, Row, joined
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
 from qsyncdsl.lower.phase_space import Bath, FieldEquations, Group
 from qsyncdsl.problem import NoiseChannel
@@ -25,13 +25,17 @@ class NoiseSource:
 
     Attributes:
         clippable: Whether a diffusion can become negative.
+        shared: Whether a noise of several fields is worked out at every step.
     """
 
     def __init__(self, names: KernelNames, equations: FieldEquations) -> None:
         self.names = names
         self.equations = equations
         self.clippable = False
+        self.shared = False
         self._block = _BLOCK
+        self._steady = [bath for bath in equations.baths if self._is_steady(bath)]
+        self._gathers: dict[int, dict[str, np.ndarray]] = {}
 
     def lines(self) -> list[str]:
         """The function."""
@@ -50,8 +54,12 @@ class NoiseSource:
             body.add("pr[f, l] = xr[f, l] + dt * dr[f, l]")
             body.add("pi[f, l] = xi[f, l] + dt * di[f, l]")
             body.close(2)
-        for number, bath in enumerate(self.equations.baths):
+        for number, bath in enumerate(self._steady):
             self._bath_lines(body, bath, number)
+        room: list[str] = []
+        for bath in self.equations.baths:
+            if bath not in self._steady:
+                room = self._varying_bath(body, bath, room)
         head = [
             "def advance(",
             "    cr, ci, wr, wi, tables, baths, xr, xi, dr, di, dt, state, parity, halves, pr, pi",
@@ -64,22 +72,19 @@ class NoiseSource:
             "    t = lane_rows(2, LANES)",
             f"    more = lane_rows({self._block}, LANES)",
             "    clipped = 0",
+            *room,
             *body.text,
             "    return clipped",
         ]
 
     def channels(self) -> tuple[NoiseChannel, ...]:
-        """The baths that drive several fields at once."""
-        return tuple(self._channel(bath) for bath in self.equations.baths)
+        """The baths that drive several fields at once, with constant strength."""
+        return tuple(self._channel(bath) for bath in self._steady)
 
     def _by_site(self) -> dict[Group, dict[int, Any]]:
         found: dict[Group, dict[int, Any]] = {}
-        system = self.names.system
         for group, entries in self.equations.local.items():
             for position, polynomial in entries.items():
-                if group.graph is not None and position not in system.slots:
-                    message = f"every site adds noise to '{system.space.modes[position].label}'"
-                    raise ModelError([Diagnostic("E411", message)])
                 if polynomial:
                     found.setdefault(group, {})[position] = polynomial
         return found
@@ -173,8 +178,19 @@ class NoiseSource:
             body.add(f"p{part}[{row}, l] = t[{kept}, l]")
             body.close()
 
-    def _bath_lines(self, body: Lines, bath: Bath, number: int) -> None:
-        """Correlated noise of one kind of bath."""
+    def _is_steady(self, bath: Bath) -> bool:
+        """Whether a covariance is the same at all states, sites and times."""
+        time = sympy.Symbol("t", real=True)
+        for polynomial in bath.entries.values():
+            if set(polynomial) != {()}:
+                return False
+            used = sympy.sympify(polynomial[()]).free_symbols
+            if time in used or used & self.names.anywhere.keys():
+                return False
+        return True
+
+    def _bath_loop(self, body: Lines, bath: Bath) -> int:
+        """Open the loop over all baths of a kind, with its normal numbers; the number of fields."""
         table = self._bath_table(bath)
         count, fields = self.names.tables[table].shape
         normals = 2 * fields
@@ -187,6 +203,89 @@ class NoiseSource:
         body.add(f"m = {normals} * (e - first)")
         for m in range(fields):
             body.add(f"f{m} = tables[{table}][e, {m}]")
+        return fields
+
+    def _varying_bath(self, body: Lines, bath: Bath, room: list[str]) -> list[str]:
+        r"""Noise whose covariance C is worked out for each bath and step, as $\sqrt{C}\,z$.
+
+        The symmetric root is unique, so that runs with different steps see the same noise.
+        """
+        self.clippable = self.shared = True
+        fields = self._bath_loop(body, bath)
+        size = 2 * fields
+        body.open("for l in range(LANES):")
+        body.add(f"cov[:{size}, :{size}] = 0.0")
+        modes = self._bath_modes(bath)
+        for (a, b, conjugate), polynomial in bath.entries.items():
+            re, im = self._covariance(body, bath, polynomial)
+            x, y = 2 * modes.index(a), 2 * modes.index(b)
+            self._entries(body, x, y, re, im, bool(conjugate))
+        body.add(f"clipped += square_root(cov, root, axes, {size})")
+        for m in range(fields):
+            for part, array in ((0, "pr"), (1, "pi")):
+                row = 2 * m + part
+                terms = [f"+ root[{row}, {n}] * z[m + {n}, l]" for n in range(size)]
+                body.add(f"{array}[f{m}, l] += np.sqrt(dt) * ({joined(terms)})")
+        body.close(3)
+        before = int(room[0].split("(")[-1].split(",")[0]) if room else 0
+        most = max(size, before)
+        return [
+            f"    {name} = np.empty(({most}, {most}))"
+            for name in ("cov", "root", "axes")
+        ]
+
+    def _covariance(self, body: Lines, bath: Bath, polynomial: Any) -> tuple[str, str]:
+        """Real and imaginary part of an entry, at the fields of bath e."""
+        modes = self._bath_modes(bath)
+        gather = self._gather(bath)
+        reals, imaginaries = [], []
+        for fields, value in polynomial.items():
+            factor = self.names.factor(self.names.oriented(value, 0), gather, "e")
+            rows = [(Row(f"f{modes.index(k)}"), p, q) for k, p, q in fields]
+            re, im = body.product(factor, *body.monomial(rows))
+            reals.append(re)
+            imaginaries.append(im)
+        return body.named(joined(reals)), body.named(joined(imaginaries))
+
+    def _entries(
+        self, body: Lines, x: int, y: int, re: str, im: str, conjugate: bool
+    ) -> None:
+        """What E[da db*] or E[da db] adds to the covariance of (Re, Im), both triangles."""
+        sign = "" if conjugate else "-"
+        other = "-" if conjugate else ""
+        places = [
+            (x, y, f"0.5 * {re}"),
+            (x + 1, y + 1, f"{sign}0.5 * {re}"),
+            (x, y + 1, f"{other}0.5 * {im}"),
+            (x + 1, y, f"0.5 * {im}"),
+        ]
+        for row, column, text in places:
+            if x == y and conjugate and row != column:
+                continue
+            if x == y and row > column:
+                continue
+            body.add(f"cov[{row}, {column}] += {text}")
+            if row != column:
+                body.add(f"cov[{column}, {row}] += {text}")
+
+    def _gather(self, bath: Bath) -> dict[str, np.ndarray]:
+        """The sites of the two ends of every bath."""
+        key = id(bath)
+        if key not in self._gathers:
+            graph = bath.group.graph
+            if graph is None:
+                self._gathers[key] = {}
+            elif bath.group.edges:
+                edges = np.array(list(graph.edges()), dtype=np.int64).reshape(-1, 2) - 1
+                self._gathers[key] = {"site": edges[:, 0], "other": edges[:, 1]}
+            else:
+                self._gathers[key] = {"site": np.arange(sites_of(graph))}
+        return self._gathers[key]
+
+    def _bath_lines(self, body: Lines, bath: Bath, number: int) -> None:
+        """Correlated noise of one kind of bath."""
+        fields = self._bath_loop(body, bath)
+        normals = 2 * fields
         body.open("for l in range(LANES):")
         for m in range(fields):
             for part, array in ((0, "pr"), (1, "pi")):
@@ -198,7 +297,10 @@ class NoiseSource:
         body.close(3)
 
     def _bath_modes(self, bath: Bath) -> list[int]:
-        return sorted({k for a, b, _ in bath.entries for k in (a, b)})
+        found = {k for a, b, _ in bath.entries for k in (a, b)}
+        for polynomial in bath.entries.values():
+            found |= {key for fields in polynomial for key, _, _ in fields}
+        return sorted(found)
 
     def _bath_table(self, bath: Bath) -> int:
         """The fields of every bath of a kind."""
@@ -225,8 +327,8 @@ class NoiseSource:
     def _channel(self, bath: Bath) -> NoiseChannel:
         modes = self._bath_modes(bath)
         entries = tuple(
-            (modes.index(a), modes.index(b), c, self.names.index(value))
-            for (a, b, c), value in bath.entries.items()
+            (modes.index(a), modes.index(b), c, self.names.index(polynomial[()]))
+            for (a, b, c), polynomial in bath.entries.items()
         )
         return NoiseChannel(self._bath_table(bath), entries)
 

@@ -43,11 +43,13 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bath:
-    """The noise of one channel that is not of one field alone: constant entries by mode."""
+    """The noise of one channel that is not of one field alone: polynomials by pair of modes.
+
+    Entries as in `PhaseSpaceEquation.diffusion`.
+    """
 
     group: Group
-    entries: Mapping[tuple[int, int, int], Any]
-    span: Span
+    entries: dict[tuple[int, int, int], FieldPolynomial]
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def field_equations(
             cycle of the uncoupled oscillator.
 
     Raises:
-        ModelError: E410 for modes or operators without a phase-space form, E411 for noise that
-            depends on the state and is shared by several fields, E412 without a limit cycle.
+        ModelError: E410 for modes or operators without a phase-space form, E412 without a limit
+            cycle.
     """
     refuse_other_modes(system)
     hamiltonians, jumps = _by_group(system)
@@ -106,16 +108,16 @@ def field_equations(
         _merge(dropped.setdefault(group, {}), equation.dropped)
         if not noise:
             continue
-        if _isotropic(equation, group):
+        if _isotropic(equation, group, system):
             own = {
                 k: polynomial for (k, _, _), polynomial in equation.diffusion.items()
             }
             _merge(local.setdefault(group, {}), own)
         else:
-            baths.append(_bath(group, equation, pattern.span))
+            baths.append(Bath(group, dict(equation.diffusion)))
     if diffusion == "limit_cycle" and noise:
-        local = _on_limit_cycle(system, local)
-    return FieldEquations(drift, local, tuple(baths), dropped)
+        local, baths = _on_limit_cycle(system, local, baths)
+    return FieldEquations(drift, local, _together(local, baths), dropped)
 
 
 def refuse_other_modes(system: FieldSystem) -> None:
@@ -195,29 +197,61 @@ def _naive(
     return found
 
 
-def _isotropic(equation: PhaseSpaceEquation, group: Group) -> bool:
+def _isotropic(equation: PhaseSpaceEquation, group: Group, system: FieldSystem) -> bool:
     """Whether the noise is diagonal and equal in both quadratures, and belongs to a site."""
     diagonal = all(k == m and c for k, m, c in equation.diffusion)
-    return diagonal and not group.edges
+    own = group.graph is None or all(
+        k in system.slots for k, _, _ in equation.diffusion
+    )
+    return diagonal and own and not group.edges
 
 
-def _bath(group: Group, equation: PhaseSpaceEquation, span: Span) -> Bath:
-    entries = {}
-    for place, polynomial in equation.diffusion.items():
-        if set(polynomial) != {()}:
-            raise ModelError(
-                [
-                    Diagnostic(
-                        "E411",
-                        "the noise of this channel is shared by several fields and depends on"
-                        " the state",
-                        span,
-                        help="solve by 'trajectories' or 'evolve', or write channels of single modes",
-                    )
-                ]
-            )
-        entries[place] = polynomial[()]
-    return Bath(group, entries, span)
+def _together(
+    local: dict[Group, dict[int, FieldPolynomial]], baths: Iterable[Bath]
+) -> tuple[Bath, ...]:
+    """Noises that depend on the state in one matrix with all other noise of the same fields.
+
+    Only the sum has to be positive: the parts alone may have negative eigenvalues. The noise of
+    single fields is moved out of `local`. Channels along edges stay alone.
+    """
+    groups: dict[Group, list[Bath]] = {}
+    for bath in baths:
+        groups.setdefault(bath.group, []).append(bath)
+    found: list[Bath] = []
+    for group, members in groups.items():
+        if group.edges or all(map(_constant, members)):
+            found += members
+            continue
+        for bath in _components(members):
+            if not _constant(bath):
+                own = local.get(group, {})
+                for mode in {
+                    k for a, b, _ in bath.entries for k in (a, b)
+                } & own.keys():
+                    _merge(bath.entries, {(mode, mode, 1): own.pop(mode)})
+            found.append(bath)
+    return tuple(found)
+
+
+def _constant(bath: Bath) -> bool:
+    """Whether the noise of a bath does not depend on the state."""
+    return all(set(polynomial) == {()} for polynomial in bath.entries.values())
+
+
+def _components(baths: Iterable[Bath]) -> list[Bath]:
+    """The sums of baths that have fields in common."""
+    found: list[Bath] = []
+    for bath in baths:
+        modes = {k for a, b, _ in bath.entries for k in (a, b)}
+        total = Bath(bath.group, {k: dict(v) for k, v in bath.entries.items()})
+        apart = []
+        for other in found:
+            if modes & {k for a, b, _ in other.entries for k in (a, b)}:
+                _merge(total.entries, other.entries)
+            else:
+                apart.append(other)
+        found = [*apart, total]
+    return found
 
 
 def _merge(
@@ -237,32 +271,59 @@ def _merge(
 
 
 def _on_limit_cycle(
-    system: FieldSystem, local: Mapping[Group, Mapping[int, FieldPolynomial]]
-) -> dict[Group, dict[int, FieldPolynomial]]:
+    system: FieldSystem,
+    local: Mapping[Group, Mapping[int, FieldPolynomial]],
+    baths: Iterable[Bath],
+) -> tuple[dict[Group, dict[int, FieldPolynomial]], list[Bath]]:
     """The noise with |alpha|^2 of every field at its limit cycle."""
     radii = limit_cycles(system)
-    found: dict[Group, dict[int, FieldPolynomial]] = {}
-    for group, entries in local.items():
-        for mode, polynomial in entries.items():
-            total = sympy.Integer(0)
-            for fields, value in polynomial.items():
-                for key, p, q in fields:
-                    radius = radii.get(_family(system, key).name)
-                    if p != q or radius is None:
-                        message = f"the noise of '{system.space.modes[mode].label}' has no value"
-                        raise ModelError(
-                            [
-                                Diagnostic(
-                                    "E412",
-                                    f"{message} on a limit cycle",
-                                    help="use diffusion = exact",
-                                )
-                            ]
+    found = {
+        group: {
+            mode: _with_radii(system, radii, mode, polynomial)
+            for mode, polynomial in entries.items()
+        }
+        for group, entries in local.items()
+    }
+    shared = [
+        Bath(
+            bath.group,
+            {
+                place: _with_radii(system, radii, place[0], polynomial)
+                for place, polynomial in bath.entries.items()
+            },
+        )
+        for bath in baths
+    ]
+    return found, shared
+
+
+def _with_radii(
+    system: FieldSystem,
+    radii: Mapping[str, Any],
+    mode: int,
+    polynomial: FieldPolynomial,
+) -> FieldPolynomial:
+    """A polynomial of the moduli alone as a number."""
+    total = sympy.Integer(0)
+    for fields, value in polynomial.items():
+        for key, p, q in fields:
+            radius = radii.get(_family(system, key).name)
+            if p != q or radius is None:
+                message = (
+                    f"the noise of '{system.space.modes[mode].label}' has no value"
+                )
+                raise ModelError(
+                    [
+                        Diagnostic(
+                            "E412",
+                            f"{message} on a limit cycle",
+                            help="use diffusion = exact",
                         )
-                    value = value * radius**p
-                total += value
-            found.setdefault(group, {})[mode] = {(): sympy.expand(total)}
-    return found
+                    ]
+                )
+            value = value * radius**p
+        total += value
+    return {(): sympy.expand(total)}
 
 
 def limit_cycles(system: FieldSystem) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class FieldProblem:
         equations: Drift and diffusion for the reader: `(left side, right side)`.
         latex: The same in LaTeX.
         clippable: Whether the diffusion can become negative.
+        shared: Whether covariances of noises shared by several fields are factored at every step.
     """
 
     families: tuple[FieldFamily, ...]
@@ -73,6 +74,7 @@ class FieldProblem:
     equations: tuple[tuple[str, str], ...] = ()
     latex: str = ""
     title: str = ""
+    shared: bool = False
 
     @property
     def count(self) -> int:

@@ -275,7 +275,6 @@ def refusal(fault: Diagnostic) -> bool:
         "E401",
         "E404",
         "E410",
-        "E411",
         "E412",
         "E415",
         "E416",

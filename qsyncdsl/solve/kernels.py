@@ -23,7 +23,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem
 from qsyncdsl.resources import cache_folder
-from qsyncdsl.solve import dormand_prince, draws, stepping
+from qsyncdsl.solve import dormand_prince, draws, roots, stepping
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -51,6 +51,8 @@ def kernel_source(
     pieces = [problem.source, inspect.getsource(stepping.run)]
     if problem.noisy:
         pieces = [*_random(noise), *pieces]
+    if problem.shared:
+        pieces = [inspect.getsource(roots.square_root), *pieces]
     return _module(pieces, lanes, 2 * problem.sums, problem.noisy, cache)
 
 
