@@ -156,6 +156,39 @@ class GaussianResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RadialDensity:
+    r"""A density over $\alpha = re^{i\varphi}$: $W = \sum_m w_m(r)e^{im\varphi}$, $w_{-m} = w_m^*$.
+
+    Attributes:
+        radii: Nodes, shape (n,).
+        weights: Of the integral over $r\,dr$, shape (n,).
+        harmonics: $w_m$ for m = 0 .. M, shape (M + 1, n).
+    """
+
+    radii: np.ndarray = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    harmonics: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DensityResult:
+    r"""Stationary densities of fields that are independent but for their mean.
+
+    Attributes:
+        densities: The different ones.
+        class_of: Which of them each field has, shape (F,).
+        frequency: Of the frame in which they stand, $\langle\alpha\rangle \propto e^{-i\nu t}$; None where the
+            phase is not free.
+    """
+
+    families: tuple[Any, ...]
+    densities: tuple[RadialDensity, ...]
+    class_of: np.ndarray = field(repr=False)
+    trust: Trust
+    frequency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PermutationResult:
     """A stationary permutation-symmetric state; `answer` finds means and lines."""
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.gaussian import gaussian
 from qsyncdsl.measure.product import factorized
@@ -84,7 +85,7 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
     """Samples of some modes, or amplitudes of variables, shape (n, R, T)."""
     if isinstance(modes, np.ndarray):
         return modes
-    if factorized(scene):
+    if factorized(scene) or densities(scene):
         return scene.amplitudes(modes, word)
     if not sampled(scene) and not gaussian(scene):
         raise SolveError(
@@ -103,7 +104,9 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
 
 def _turning(scene: Any) -> bool:
     """Whether the only time of a scene is one of a rotating state."""
-    return scene.turning if factorized(scene) else gaussian(scene)
+    if factorized(scene) or densities(scene):
+        return scene.turning
+    return gaussian(scene)
 
 
 def _phases(fields: np.ndarray) -> np.ndarray:

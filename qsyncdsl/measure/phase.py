@@ -6,7 +6,7 @@ from math import pi
 
 import numpy as np
 
-from qsyncdsl.measure.density import DensityScene, phase_harmonics
+from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import phase_histogram
 from qsyncdsl.measure.scene import Scene
@@ -33,9 +33,8 @@ def phase_distribution(scene: Scene, a: int) -> Distribution:
     """
     if sampled(scene):
         return phase_histogram(scene.samples[a])
-    if isinstance(scene, DensityScene):
-        harmonics = phase_harmonics(scene.state.rho)
-        return _trigonometric({-k: c for k, c in harmonics.items()})
+    if densities(scene):
+        return _trigonometric({-k: c for k, c in scene.phases(a).items()})
     rho = scene.reduced((a,))
     size = len(rho)
     moments = {k: complex(np.trace(rho, offset=k)) for k in range(1 - size, size)}

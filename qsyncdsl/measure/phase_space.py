@@ -9,7 +9,7 @@ from scipy.special import gammaln
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure import gaussian
-from qsyncdsl.measure.density import DensityScene
+from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import density_map
 from qsyncdsl.measure.scene import Scene
@@ -28,6 +28,8 @@ def wigner(
         return gaussian.density(scene, a, extent, points, 0.0)
     if sampled(scene):
         return density_map(scene.samples[a], extent, points)
+    if densities(scene):
+        return scene.map(a, extent, points)
     from qutip import Qobj
     from qutip import wigner as qutip_wigner
 
@@ -99,11 +101,5 @@ def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
     if part.kind != "boson":
         raise SolveError(
             Diagnostic("E606", f"{word} needs a boson, '{part.label}' is a {part.kind}")
-        )
-    if isinstance(scene, DensityScene):
-        if word == "wigner":
-            return scene.state.rho
-        raise SolveError(
-            Diagnostic("E611", f"{word} needs a density matrix", help="draw wigner(a)")
         )
     return scene.reduced((a,))

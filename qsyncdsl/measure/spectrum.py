@@ -8,6 +8,7 @@ import numpy as np
 
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.moments import momental
 from qsyncdsl.measure.paths import frequency, power_spectrum, turning_rate
@@ -93,6 +94,8 @@ def observed_frequency(scene: Scene, a: int) -> float:
     """
     if sampled(scene):
         return frequency(scene, a)
+    if densities(scene) and scene.given.frequency is not None:
+        return scene.frequency(a)
     if factorized(scene):
         known = scene.frequency(a)
         if known is not None:

@@ -8,11 +8,11 @@ from qsyncdsl.problem.common import Coefficients, Point, Varying
 from qsyncdsl.problem.equations import EquationProblem, NoiseSource
 from qsyncdsl.problem.fields import (
     DensityProblem,
+    DensityTerm,
     FieldFamily,
     FieldProblem,
     GaussianProblem,
     NoiseChannel,
-    OneField,
     Terms,
 )
 from qsyncdsl.problem.lindblad import (
@@ -37,6 +37,7 @@ __all__ = [
     "Combination",
     "CumulantProblem",
     "DensityProblem",
+    "DensityTerm",
     "EigenProblem",
     "EquationProblem",
     "FieldFamily",
@@ -48,7 +49,6 @@ __all__ = [
     "MeanFieldProblem",
     "NoiseChannel",
     "NoiseSource",
-    "OneField",
     "PermutationProblem",
     "PermutationTerm",
     "Point",

@@ -135,28 +135,60 @@ class GaussianProblem:
         return sum(family.size for family in self.families)
 
 
-# A polynomial in one field: (p, q, index of the coefficient) for alpha*^p alpha^q.
-OneField = tuple[tuple[int, int, int], ...]
+@dataclass(frozen=True, slots=True)
+class DensityTerm:
+    r"""A term $c\,\alpha^{*p}\alpha^q$ of one field, perhaps times the mean field $x = \langle\alpha\rangle$.
+
+    Attributes:
+        coefficient: Index of the function f_k that c is.
+        row: Row of the coefficients that differ from site to site; -1 for the others.
+        mean: 0, or 1 for a factor x, -1 for a factor x*.
+        weight: Number that multiplies c.
+    """
+
+    p: int
+    q: int
+    coefficient: int
+    row: int = -1
+    mean: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class DensityProblem:
-    r"""Fokker-Planck equation of one field.
+    r"""Fokker-Planck equation of one field, or of each of many that feel the mean of all.
 
     $$ \partial_t W = -\partial_\alpha (A W) - \partial_{\alpha^*}(A^* W)
        + \partial_\alpha\partial_{\alpha^*}(D W)
        + \tfrac12[\partial_\alpha^2 (S W) + \partial_{\alpha^*}^2 (S^* W)] . $$
 
     Attributes:
-        label: The mode.
         drift, diffusion, squeezing: A, D and S.
+        coupled: Whether the fields are the sites of a lattice that feel their mean.
+        free: Whether the phase is free: the equations are the same for all fields turned alike.
         dropped: What truncated Wigner leaves out.
     """
 
-    label: str
+    families: tuple[FieldFamily, ...]
     coefficients: Coefficients
-    drift: OneField
-    diffusion: OneField
-    squeezing: OneField
+    varying: tuple[Varying, ...]
+    drift: tuple[DensityTerm, ...]
+    diffusion: tuple[DensityTerm, ...]
+    squeezing: tuple[DensityTerm, ...]
+    coupled: bool = False
+    free: bool = False
     dropped: tuple[str, ...] = ()
+    equations: tuple[tuple[str, str], ...] = ()
+    latex: str = ""
     title: str = ""
+    noisy: bool = True
+
+    @property
+    def label(self) -> str:
+        """The mode."""
+        return self.families[0].label
+
+    @property
+    def count(self) -> int:
+        """Number of fields."""
+        return self.families[0].size

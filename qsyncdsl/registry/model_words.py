@@ -252,9 +252,9 @@ methods = Registry(
         ),
         word(
             "fokkerplanck",
-            "diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, extent: real = 0, points: integer = 0",
+            "diffusion: word = exact | limit_cycle, negative: word = clip | keep, ordering: word = symmetric | naive, branch: word = rotating | static, extent: real = 0, points: integer = 0",
             "density",
-            "stationary semiclassical Wigner density of one mode",
+            "stationary semiclassical Wigner density of one mode, of many by mean field",
             "qsyncdsl.run.methods.fields:fokkerplanck",
         ),
         word(

@@ -11,6 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import (
     CumulantProblem,
+    DensityProblem,
     FieldProblem,
     GaussianProblem,
     MeanFieldProblem,
@@ -19,7 +20,9 @@ from qsyncdsl.problem import (
 from qsyncdsl.solve.coefficients import compiled
 
 # Problems whose coefficients are numbers f_k, some of them different from site to site.
-Sited = FieldProblem | GaussianProblem | MeanFieldProblem | CumulantProblem
+Sited = (
+    FieldProblem | GaussianProblem | MeanFieldProblem | CumulantProblem | DensityProblem
+)
 
 
 @dataclass(frozen=True)

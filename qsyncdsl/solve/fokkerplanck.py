@@ -1,19 +1,8 @@
-r"""Stationary densities of the Fokker-Planck equation, in the basis of Wigner functions of |n><m|.
-
-Multiplication by alpha and derivatives act on Wigner functions as
-
-$$ \alpha W \leftrightarrow \tfrac12(a\rho + \rho a), \quad
-   \partial_\alpha W \leftrightarrow \rho a^\dagger - a^\dagger\rho, \quad
-   \partial_{\alpha^*} W \leftrightarrow a\rho - \rho a , $$
-
-so that any polynomial Fokker-Planck equation is a sparse linear equation for a matrix rho, which need
-not be positive. Every term is a commutator: probability is conserved to rounding at any cutoff, and
-the error falls exponentially with it.
-"""
+"""Stationary densities of one field: spectral where the diffusion is positive, on a polar grid else."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,160 +10,214 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import DensityProblem, OneField, Point
-from qsyncdsl.result import Part, QuantumState, SteadyResult, Trust
-from qsyncdsl.solve.coefficients import evaluate
+from qsyncdsl.problem import DensityProblem, Point
+from qsyncdsl.result import DensityResult, RadialDensity, Trust
+from qsyncdsl.solve.density_basis import Basis
+from qsyncdsl.solve.density_equation import DensityEquation, equations
+from qsyncdsl.solve.density_grid import Grid, faces
 
-# Moments must agree to this between the last two cutoffs.
-_ACCURACY = 1e-9
+# Moments must agree to this between the last two cutoffs; enough of them to go on.
+_ACCURACY, _ENOUGH = 1e-9, 1e-4
 _LARGEST = 110
+# Steps in a row that change more than the one before: the equation is ill-posed.
+_VAIN = 3
+# On a grid: moments to this, cells at first and at most, unknowns at most.
+_GRID_ACCURACY = 3e-4
+_CELLS, _MOST_CELLS = 200, 3200
+_ORDERS, _MOST_ORDERS = 6, 96
+_UNKNOWNS = 130_000
+_TAIL = 1e-7
+# The moments that are compared: <alpha>, <|alpha|^2>, <alpha^2>, <|alpha|^4>.
+_MOMENTS = ((0, 1), (1, 1), (0, 2), (2, 2))
+
+# What turns unknowns into numbers: a basis or a grid.
+Space = Basis | Grid
 
 
 class FokkerPlanckSolver:
-    """Finds the stationary density of one problem at many points."""
+    """Finds the stationary densities of one problem at many points."""
 
     def __init__(self, problem: DensityProblem) -> None:
         self.problem = problem
         self._levels = 16
+        self._coupled: Any = None
 
-    def solve(self, point: Point) -> SteadyResult:
-        """The stationary density; the cutoff grows until its moments stand still.
+    def solve(self, point: Point) -> DensityResult:
+        """The stationary density; with the mean field of all others on `complete(N)`.
 
         Raises:
-            SolveError: E516 where no cutoff is enough.
+            SolveError: E516 where no resolution is enough, E517 where it is not unique, E520 for mean
+                fields that reproduce nothing.
         """
-        c = evaluate(self.problem.coefficients, point.values)
+        if self.problem.coupled:
+            from qsyncdsl.solve.density_field import CoupledDensities
+
+            if self._coupled is None:
+                self._coupled = CoupledDensities(self.problem)
+            found: DensityResult = self._coupled.solve(point)
+            return found
+        (equation,), class_of = equations(self.problem, point)
+        lowest = equation.lowest
+        warnings: tuple[Diagnostic, ...] = ()
+        if lowest < 0 and point.options.get("negative", "clip") == "clip":
+            density, numbers, facts = clipped(
+                equation,
+                int(point.options.get("points", 0)),
+                float(point.options.get("extent", 0) or 0),
+            )
+            warnings = (negative(lowest, numbers["negative_diffusion_probability"]),)
+        else:
+            density, numbers, facts = self._spectral(equation, point)
+            if lowest < 0:
+                warnings = (kept(lowest),)
+        trust = Trust({**numbers, "lowest_diffusion": lowest}, facts, warnings)
+        return DensityResult(self.problem.families, (density,), class_of, trust)
+
+    def _spectral(
+        self, equation: DensityEquation, point: Point
+    ) -> tuple[RadialDensity, dict[str, float], dict[str, str]]:
+        """The density in the basis; the cutoff grows until its moments stand still."""
         levels = int(point.options.get("points", 0)) or self._levels
-        rho, change = _stationary(self.problem, c, levels), np.inf
-        while True:
+        scale = 1.0
+        moments, change = _of(equation, Basis(levels, scale))[1], np.inf
+        y = np.zeros(0)
+        vain = 0
+        while vain < _VAIN:
             larger = int(np.ceil(levels * 1.25)) + 2
             if larger > _LARGEST:
                 break
-            finer = _stationary(self.problem, c, larger)
-            change = float(np.abs(_moments(finer) - _moments(rho)).max())
-            rho, levels = finer, larger
-            if change < _ACCURACY * max(1.0, float(np.abs(_moments(rho)).max())):
+            levels, before = larger, change
+            y, finer = _of(equation, Basis(levels, scale))
+            change = float(np.abs(finer - moments).max())
+            vain = vain + 1 if change > before else 0
+            moments = finer
+            if change < _ACCURACY * _size(moments):
                 break
-        if not change < 1e-4 * max(1.0, float(np.abs(_moments(rho)).max())):
-            raise SolveError(
-                Diagnostic(
-                    "E516",
-                    f"the density does not converge: moments still change by {change:.2g}"
-                    f" at {levels} levels",
-                    help="is the drift bounded? a negative diffusion makes the equation ill-posed:"
-                    " choose diffusion = limit_cycle, or 'langevin', which takes it as 0",
-                )
-            )
+        if not change < _ENOUGH * _size(moments):
+            raise _unresolved(change, f"{levels} levels")
         self._levels = max(int(levels / 1.6), 8)
-        state = QuantumState((Part(self.problem.label, "boson", levels),), rho)
-        return SteadyResult(state, None, self._trust(rho, c, levels, change))
-
-    def _trust(
-        self, rho: np.ndarray, c: np.ndarray, levels: int, change: float
-    ) -> Trust:
-        lowest = _lowest_diffusion(self.problem.diffusion, c)
-        numbers = {
-            "truncation_error": change,
-            "levels": float(levels),
-            "lowest_diffusion": lowest,
-        }
-        warnings = []
-        if lowest < 0:
-            warnings.append(
-                Diagnostic(
-                    "W511",
-                    f"the diffusion is negative near the origin (down to {lowest:.3g})",
-                    help="the density is a formal solution; choose diffusion = limit_cycle",
-                )
-            )
+        numbers = {"truncation_error": change, "levels": float(levels)}
         facts = {"scheme": "spectral, Wigner functions of |n><m|"}
-        return Trust(numbers, facts, tuple(warnings))
+        return Basis(levels, scale).density(y), numbers, facts
 
 
-def _stationary(problem: DensityProblem, c: np.ndarray, levels: int) -> np.ndarray:
-    """rho of the stationary density, trace 1, shape (levels, levels)."""
-    ops = _operators(levels)
-    drift = _polynomial(problem.drift, c, ops)
-    conjugate = _polynomial(problem.drift, c, ops, conjugate=True)
-    generator = -ops["d"] @ drift - ops["d*"] @ conjugate
-    generator = generator + ops["d"] @ (
-        ops["d*"] @ _polynomial(problem.diffusion, c, ops)
+def clipped(
+    equation: DensityEquation, points: int = 0, extent: float = 0.0
+) -> tuple[RadialDensity, dict[str, float], dict[str, str]]:
+    """The density with its negative diffusion taken as 0, on a grid that is refined until it stands.
+
+    Args:
+        points: Cells of the first grid.
+        extent: Largest radius; by default where the density is negligible.
+
+    Raises:
+        SolveError: E516.
+    """
+    cells = points or _CELLS
+    orders = _orders(equation, cells, extent)
+    grid = Grid(faces(equation, cells, extent), orders)
+    moments, change = _of(equation, grid)[1], np.inf
+    while cells < _MOST_CELLS and 2 * cells * (2 * orders + 1) <= _UNKNOWNS:
+        cells *= 2
+        grid = Grid(faces(equation, cells, extent), orders)
+        y, finer = _of(equation, grid)
+        # the error falls at least with the size of the cells
+        change = float(np.abs(finer - moments).max())
+        moments = finer
+        if change < _GRID_ACCURACY * _size(moments):
+            break
+    if not change < 1e-2 * _size(moments):
+        raise _unresolved(change, f"{cells} cells")
+    density = grid.density(y)
+    inside = equation.noise(density.radii)[1] < 0
+    share = float(
+        2 * np.pi * density.weights[inside] @ density.harmonics[0].real[inside]
     )
-    if problem.squeezing:
-        second = ops["d"] @ (ops["d"] @ _polynomial(problem.squeezing, c, ops))
-        other = ops["d*"] @ (
-            ops["d*"] @ _polynomial(problem.squeezing, c, ops, conjugate=True)
-        )
-        generator = generator + 0.5 * (second + other)
-    # The row of rho_00 is redundant: it becomes the normalization.
-    trace = sp.csr_array(
-        (np.ones(levels), (np.zeros(levels, int), np.arange(levels) * (levels + 1))),
-        shape=generator.shape,
-    )
-    keep = sp.diags_array(np.r_[0.0, np.ones(generator.shape[0] - 1)])
-    matrix = sp.csc_array(keep @ generator + trace)
-    right = np.zeros(generator.shape[0], dtype=complex)
-    right[0] = 1.0
-    try:
-        found = splu(matrix).solve(right)
-    except RuntimeError:
-        raise SolveError(
-            Diagnostic(
-                "E517", "the Fokker-Planck equation has no unique stationary density"
-            )
-        ) from None
-    rho = found.reshape(levels, levels)
-    return np.asarray((rho + rho.conj().T) / 2)
-
-
-@lru_cache(maxsize=8)
-def _operators(levels: int) -> dict[Any, Any]:
-    """alpha, alpha*, d and d* as superoperators on rho, flattened by rows."""
-    a = sp.diags_array(np.sqrt(np.arange(1.0, levels)), offsets=1, format="csr")
-    one = sp.eye_array(levels, format="csr")
-    left, right = sp.kron(a, one, "csr"), sp.kron(one, a.T, "csr")
-    left_dag, right_dag = sp.kron(a.T, one, "csr"), sp.kron(one, a, "csr")
-    return {
-        "z": (left + right) / 2,
-        "z*": (left_dag + right_dag) / 2,
-        "d": right_dag - left_dag,
-        "d*": left - right,
-        "1": sp.eye_array(levels**2, format="csr"),
+    numbers = {
+        "truncation_error": change,
+        "cells": float(grid.cells),
+        "harmonics": float(orders),
+        "negative_diffusion_probability": share,
     }
+    return density, numbers, {"scheme": "finite volumes, diffusion max(D, 0)"}
 
 
-def _polynomial(
-    terms: OneField, c: np.ndarray, ops: dict[Any, Any], conjugate: bool = False
-) -> Any:
-    total = ops["1"] * 0j
-    for p, q, index in terms:
-        value = np.conj(c[index]) if conjugate else c[index]
-        p, q = (q, p) if conjugate else (p, q)
-        product = ops["1"]
-        for _ in range(p):
-            product = ops["z*"] @ product
-        for _ in range(q):
-            product = ops["z"] @ product
-        total = total + value * product
-    return total
+def _orders(equation: DensityEquation, cells: int, extent: float) -> int:
+    """How many harmonics it takes."""
+    radii = faces(equation, cells, extent)
+    orders = _ORDERS
+    while True:
+        grid = Grid(radii, orders)
+        density = grid.density(_of(equation, grid)[0])
+        sizes = np.abs(density.harmonics) @ density.weights
+        if sizes[-1] < _TAIL * sizes[0] or orders >= _MOST_ORDERS:
+            return orders
+        orders = int(orders * 1.6)
 
 
-def _moments(rho: np.ndarray) -> np.ndarray:
-    """<a>, <a'a>, <aa>, <a'a'aa>."""
-    n = np.arange(len(rho), dtype=float)
-    first = (np.sqrt(n[1:]) * np.diagonal(rho, -1)).sum()
-    pair = (np.sqrt(n[2:] * n[1:-1]) * np.diagonal(rho, -2)).sum()
-    populations = np.diagonal(rho).real
-    return np.array(
-        [first, (n * populations).sum(), pair, (n * (n - 1) * populations).sum()]
+def _of(equation: DensityEquation, space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """The unknowns of the stationary density and its moments."""
+    if isinstance(space, Grid):
+        matrix = space.generator(equation)
+    else:
+        matrix = space.generator(equation.drift, equation.diffusion, equation.squeezing)
+    right = np.zeros(matrix.shape[0])
+    right[0] = 1.0
+    y = factored(matrix, space.trace)(right)
+    return y, np.array([space.moment(p, q) @ y for p, q in _MOMENTS])
+
+
+def factored(matrix: Any, trace: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Solutions of G y = b with the integral in place of the first equation, which is redundant.
+
+    Raises:
+        SolveError: E517.
+    """
+    size = matrix.shape[0]
+    keep = np.ones(size)
+    keep[0] = 0.0
+    places = np.flatnonzero(trace)
+    row = sp.csr_array(
+        (trace[places], (np.zeros(len(places), dtype=int), places)), shape=matrix.shape
+    )
+    try:
+        factors = splu(sp.csc_array(sp.diags_array(keep) @ matrix + row))
+    except RuntimeError:
+        message = "the Fokker-Planck equation has no unique stationary density"
+        raise SolveError(Diagnostic("E517", message)) from None
+    return lambda b: np.asarray(factors.solve(b))
+
+
+def _size(moments: np.ndarray) -> float:
+    return max(1.0, float(np.abs(moments).max()))
+
+
+def _unresolved(change: float, what: str) -> SolveError:
+    return SolveError(
+        Diagnostic(
+            "E516",
+            f"the density does not converge: moments still change by {change:.2g} at {what}",
+            help="is the drift bounded? with negative = keep a negative diffusion makes the equation"
+            " ill-posed: take negative = clip, or diffusion = limit_cycle",
+        )
     )
 
 
-def _lowest_diffusion(terms: OneField, c: np.ndarray) -> float:
-    """The least value of D, where it depends on |alpha|^2 alone."""
-    x = np.linspace(0.0, 50.0, 5001)
-    total = np.zeros_like(x)
-    for p, q, index in terms:
-        if p == q:
-            total += c[index].real * x**p
-    return float(total.min())
+def negative(lowest: float, probability: float) -> Diagnostic:
+    """W511: a diffusion that was taken as 0."""
+    return Diagnostic(
+        "W511",
+        f"the diffusion is negative at some fields (down to {lowest:.3g}) and taken as 0 there;"
+        f" the probability to be there is {max(probability, 0.0):.2g}",
+        help="truncated Wigner is not valid there; compare with 'steadystate', or choose"
+        " diffusion = limit_cycle",
+    )
+
+
+def kept(lowest: float) -> Diagnostic:
+    """W511: a diffusion that is negative."""
+    return Diagnostic(
+        "W511",
+        f"the diffusion is negative at some fields (down to {lowest:.3g})",
+        help="the density is a formal solution; choose negative = clip, or diffusion = limit_cycle",
+    )

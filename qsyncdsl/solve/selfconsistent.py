@@ -107,6 +107,28 @@ class FieldMap:
         a, b = (slope.at(mu)[:, self.fields] for slope in self._slopes)
         return a, b
 
+    def radius(self) -> float:
+        """The size of the first field's operator without fields."""
+        cells = self.cells
+        still = self.image(np.zeros(len(self.fields), dtype=complex), 0.0, False)
+        look, _ = cells.look_at(int(self.fields[0]))
+        kind, operator = cells.operators.looks[look]
+        base = cells.operators.bases[kind]
+        number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
+        return float(np.sqrt(np.abs(number[0]).mean()))
+
+    def fastest(self) -> float:
+        """The largest static rate of change of the lowest coherences."""
+        cells = self.cells
+        g = cells.static.at(np.zeros(cells.means, dtype=complex))
+        found = 0.0
+        for (kind, _), first in zip(
+            cells.operators.operators, cells.strength_place, strict=True
+        ):
+            mine = np.abs(g[first : first + len(cells.layouts[kind].members)])
+            found += float(np.median(mine))
+        return found
+
     def image(self, x: np.ndarray, nu: float, slopes: bool = True) -> Image:
         """Solve all classes of cells in given fields."""
         cells, r = self.cells, len(self.fields)
@@ -279,7 +301,7 @@ def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.n
 
 
 def newton(
-    field_map: FieldMap, x: np.ndarray, nu: float, turning: bool
+    field_map: Any, x: np.ndarray, nu: float, turning: bool
 ) -> tuple[np.ndarray, float, Image, float] | None:
     """Fields and frequency that reproduce themselves, near a guess; None where it does not converge.
 
@@ -429,7 +451,7 @@ class Curve:
         scale: Size of the couplings for which it was computed.
     """
 
-    field_map: FieldMap
+    field_map: Any
     scale: float
     marks: list[Mark] = field(default_factory=list)
 
@@ -473,6 +495,22 @@ def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
         np.round(direction / size, 12).tobytes(),
         tuple(layout.class_of.tobytes() for layout in cells.layouts),
     )
+    found = on_curve(field_map, curves, key, size)
+    if found is None:
+        return None
+    _, nu, image, error = found
+    frequency = _frequency(cells, nu)
+    return Stationary(cells, image.y, nu, frequency, error, "Newton, rotating frame")
+
+
+def on_curve(
+    field_map: Any, curves: Curves, key: Any, size: float
+) -> tuple[np.ndarray, float, Image, float] | None:
+    """The ordered state with the largest amplitude, as `newton` gives it; None if there is none.
+
+    Args:
+        key: Everything but the size of the coupling of the one complex field.
+    """
     curve = curves.get(key)
     if curve is None:
         if len(curves) > 8:
@@ -483,13 +521,7 @@ def ordered(cells: CellEquations, curves: Curves) -> Stationary | None:
     mark = _crossing(curve, ratio)
     if mark is None:
         return None
-    x, nu = mark.x, mark.nu
-    found = newton(field_map, np.array([x / ratio], dtype=complex), nu, True)
-    if found is None:
-        return None
-    _, nu, image, error = found
-    frequency = _frequency(cells, nu)
-    return Stationary(cells, image.y, nu, frequency, error, "Newton, rotating frame")
+    return newton(field_map, np.array([mark.x / ratio], dtype=complex), mark.nu, True)
 
 
 def _locked(curve: Curve, mean: float, x: float, nu: float) -> Mark | None:
@@ -572,14 +604,7 @@ def _reached(
 def _start(curve: Curve) -> Mark | None:
     """A point of the curve, from a scan over frequencies at a drive that unlocks no cell."""
     field_map = curve.field_map
-    cells = field_map.cells
-    still = field_map.image(np.zeros(1, dtype=complex), 0.0, False)
-    look, _ = cells.look_at(int(field_map.fields[0]))
-    kind, operator = cells.operators.looks[look]
-    base = cells.operators.bases[kind]
-    number = base.row(operator.conj().T @ operator) @ cells.vectors(still.y, kind)
-    radius = float(np.sqrt(np.abs(number[0]).mean()))
-    rate = _fastest(cells)
+    radius, rate = field_map.radius(), field_map.fastest()
     for factor in (0.7, 1.0, 0.5, 1.4, 2.0, 0.35, 2.8):
         x = factor * rate * radius / curve.scale
         grid = 6 * factor * rate * np.sinh(np.linspace(-3.5, 3.5, 33)) / np.sinh(3.5)
@@ -631,18 +656,6 @@ def _peaks(
         values.append(mean(float(best.x)))
     order = np.argsort(places)
     return np.array(places)[order], np.array(values)[order]
-
-
-def _fastest(cells: CellEquations) -> float:
-    """The largest static rate of change of the lowest coherences."""
-    g = cells.static.at(np.zeros(cells.means, dtype=complex))
-    found = 0.0
-    for (kind, _), first in zip(
-        cells.operators.operators, cells.strength_place, strict=True
-    ):
-        mine = np.abs(g[first : first + len(cells.layouts[kind].members)])
-        found += float(np.median(mine))
-    return found
 
 
 def _refine(curve: Curve) -> None:

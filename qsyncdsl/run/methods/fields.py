@@ -50,7 +50,7 @@ def _density_solver(problem: Any, options: Mapping[str, Any]) -> Any:
 
 def _density_scene(result: Any, stage: Stage) -> tuple[DensityScene, ...]:
     """A stationary density."""
-    return (DensityScene(result.state, stage.space, None, {}, stage.hbar),)
+    return (DensityScene(stage.space, result, stage.hbar),)
 
 
 def _field_start(
