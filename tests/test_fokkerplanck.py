@@ -151,7 +151,11 @@ def test_the_mean_field_of_the_ordered_state_reproduces_itself(
     from qsyncdsl.solve.density_field import DensityMap
     from qsyncdsl.solve.selfconsistent import newton
 
-    drift = {(0, 1, 0): 1 + 2 * gamma2, (1, 2, 0): -2 * gamma2, (0, 0, 1): -1j * coupling}
+    drift = {
+        (0, 1, 0): 1 + 2 * gamma2,
+        (1, 2, 0): -2 * gamma2,
+        (0, 0, 1): -1j * coupling,
+    }
     drift = {k: complex(v) for k, v in drift.items()}
     equation = DensityEquation(drift, {(0, 0, 0): 3 + 2 * gamma2 + 0j}, {})
     basis = Basis(62, 1.2 if gamma2 == 0.03 else 1.84)
