@@ -139,6 +139,47 @@ class FieldResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocks:
+    """Averages over parts of a run.
+
+    Attributes:
+        sums: Sum over the states of each block, shape (B, ...); (B, T, ...) for a series.
+        weights: Number of states in each block (and at each time).
+    """
+
+    sums: np.ndarray = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TrajectoryResult:
+    """State vectors with quantum jumps: what was recorded of them.
+
+    Attributes:
+        times: Times of the samples, shape (T,).
+        realizations: Number R of trajectories.
+        series: Whether the times were asked for one by one, rather than for an average.
+        blocks: Block of each state, shape (R,) where blocks are realizations, (T,) where there is
+            one realization only.
+        jumps: For each realization the times and the channels of its jumps.
+        channels: The jump operators as text, in the order of the channels.
+        record: Called with a request for what was recorded: values of shape (R, T) of an
+            operator, else `Blocks`. What nobody asked for before is found by a second run.
+    """
+
+    parts: tuple[Part, ...]
+    times: np.ndarray
+    realizations: int
+    series: bool
+    blocks: np.ndarray = field(repr=False)
+    jumps: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
+    channels: tuple[str, ...]
+    window: tuple[float, float]
+    record: Any = field(repr=False)
+    trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True, slots=True)
 class GaussianResult:
     r"""Means and covariances at times.
 

@@ -12,6 +12,7 @@ from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
 from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
 from qsyncdsl.model import numbers, signature
@@ -136,7 +137,7 @@ class MeasureEvaluator(OperatorEvaluator):
     def path_times(self) -> np.ndarray | None:
         """Times along trajectories, where there are any."""
         scene = self.scenes[0]
-        return np.asarray(scene.given.times) if sampled(scene) else None
+        return np.asarray(scene.given.times) if _on_paths(scene) else None
 
     def _number(self, value: Any) -> Any:
         """Operators that are numbers become numbers; a bare operator is no measure."""
@@ -160,7 +161,7 @@ class MeasureEvaluator(OperatorEvaluator):
             return self._mean_of_paths(operator)
         if not isinstance(operator, Polynomial):
             return operator
-        if self._paths and sampled(self.scenes[0]):
+        if self._paths and _on_paths(self.scenes[0]):
             return self._on_paths(operator)
         values = [scene.expect(operator) for scene in self.scenes]
         if self.series:
@@ -450,6 +451,11 @@ _PATHS = {
     "spectrum": "along",
     "var": "along",
 }
+
+
+def _on_paths(scene: Any) -> bool:
+    """Whether there are trajectories to take values along."""
+    return sampled(scene) or jumping(scene)
 
 
 def _hermitian(operator: Polynomial) -> bool:

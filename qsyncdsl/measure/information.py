@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.trajectories import jumping
 
 Parts = tuple[int, ...]
 # Eigenvalues of this size are rounding, not entanglement.
@@ -147,7 +148,7 @@ def fidelity(scene: Scene, state: np.ndarray) -> float:
     r"""$F = \big(\operatorname{Tr}\sqrt{\sqrt\sigma\rho\sqrt\sigma}\big)^2$ with a density matrix $\sigma$."""
     values, vectors = np.linalg.eigh(state)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.conj().T
-    inner = np.linalg.eigvalsh(root @ scene.state.rho @ root)
+    inner = np.linalg.eigvalsh(root @ _state(scene, None) @ root)
     return float(np.sqrt(np.maximum(inner, 0)).sum() ** 2)
 
 
@@ -174,6 +175,8 @@ def block_eigenvalues(matrix: np.ndarray) -> np.ndarray:
 
 
 def _state(scene: Scene, parts: Parts | None) -> np.ndarray:
+    if parts is None and jumping(scene):
+        parts = tuple(range(len(scene.state.parts)))
     return scene.state.rho if parts is None else scene.reduced(parts)
 
 

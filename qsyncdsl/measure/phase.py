@@ -10,6 +10,7 @@ from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import phase_histogram
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution
 
 _POINTS = 361
@@ -63,6 +64,8 @@ def phase_moment(scene: Scene, a: int, b: int, k: int) -> complex:
 
 def _relative_moments(scene: Scene, a: int, b: int) -> dict[int, complex]:
     """C_k for every k that the cutoffs allow."""
+    if jumping(scene):
+        return scene.relative_moments(a, b)
     dims = scene.state.dims
     da, db = dims[a], dims[b]
     rho = scene.reduced((a, b)).reshape(da, db, da, db)

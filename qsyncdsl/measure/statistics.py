@@ -9,6 +9,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution
 
 
@@ -65,7 +66,9 @@ def _items(x: Any) -> Any:
 
 def _times(scene: Scene) -> np.ndarray:
     times = (
-        scene.given.times if sampled(scene) else getattr(scene.result, "times", None)
+        scene.given.times
+        if sampled(scene) or jumping(scene)
+        else getattr(scene.result, "times", None)
     )
     if times is None:
         raise SolveError(

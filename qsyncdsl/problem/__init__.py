@@ -27,6 +27,7 @@ from qsyncdsl.problem.lindblad import (
 )
 from qsyncdsl.problem.moments import CumulantProblem
 from qsyncdsl.problem.product import EVERYONE, CellKind, CellTerm, MeanFieldProblem
+from qsyncdsl.problem.trajectories import GeneratorTerm, Request, TrajectoryProblem
 
 __all__ = [
     "EVERYONE",
@@ -43,6 +44,7 @@ __all__ = [
     "FieldFamily",
     "FieldProblem",
     "GaussianProblem",
+    "GeneratorTerm",
     "Kick",
     "LevelGroup",
     "LindbladProblem",
@@ -52,6 +54,8 @@ __all__ = [
     "PermutationProblem",
     "PermutationTerm",
     "Point",
+    "Request",
     "Terms",
+    "TrajectoryProblem",
     "Varying",
 ]

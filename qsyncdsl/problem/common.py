@@ -53,6 +53,7 @@ class Point:
         times: Grid of times, where the method needs one.
         options: The options of the solve line at this point.
         seed: Of everything random at this point.
+        requests: What trajectories shall record, each a `Request`.
     """
 
     values: tuple[Any, ...]
@@ -60,3 +61,4 @@ class Point:
     times: np.ndarray | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    requests: tuple[Any, ...] = field(default=(), repr=False)

@@ -219,9 +219,10 @@ methods = Registry(
         ),
         word(
             "trajectories",
-            f"{_TIME}, {_RUNS}, {_BACKEND}",
+            f"{_TIME}, {_RUNS}, {_BACKEND}, accuracy: real = 0",
             "trajectories",
             "quantum jumps (Monte Carlo wave functions)",
+            "qsyncdsl.run.methods.trajectories:trajectories",
         ),
         word(
             "floquet",

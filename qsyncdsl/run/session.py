@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from qsyncdsl.algebra.build import space_of
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
-from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
@@ -23,6 +24,7 @@ from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.syntax import tree
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,6 @@ class Session:
         )
         start = self.method.start(plain, self._initials(case), prepared.system, options)
         seed = self.plan.options.seed + 1_000_003 * draw
-        result = prepared.solver.solve(Point(values, start, times, options, seed))
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
         stage = Stage(prepared.space, prepared.matrices, float(hbar), options)
 
@@ -94,6 +95,9 @@ class Session:
                 environment, scenes, positions, self.plan.measures, located
             )
 
+        needed = self._needed(prepared, stage, measured)
+        point = Point(values, start, times, options, seed, needed)
+        result = prepared.solver.solve(point)
         evaluator = measured(self.method.scenes(result, stage))
         return Solved(
             evaluator,
@@ -102,6 +106,28 @@ class Session:
             lambda: self.method.replicas(result, stage),
             measured,
         )
+
+    def _needed(
+        self,
+        prepared: _Prepared,
+        stage: Stage,
+        measured: Callable[[tuple[Any, ...]], MeasureEvaluator],
+    ) -> tuple[Any, ...]:
+        """What the measures of the experiment need to be recorded: they are tried on a stand-in."""
+        if self.method.probe is None:
+            return ()
+        probe = self.method.probe(prepared.solver.problem, stage.options)
+        evaluator = measured(self.method.scenes(probe.result(), stage))
+        for request in self.plan.experiment.requests:
+            node = _looked_at(request)
+            if node is None:
+                continue
+            with suppress(ModelError, SolveError, ArithmeticError, ValueError):
+                evaluator.evaluate(node, self.plan.model.scope)
+        for name in self.plan.measures:
+            with suppress(ModelError, SolveError, ArithmeticError, ValueError):
+                evaluator.measure(name)
+        return tuple(probe.noted)
 
     def prepare(self, layers: Iterable[Layer]) -> Any:
         """The problem at a point, without solving it.
@@ -161,6 +187,16 @@ class Session:
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
+
+
+def _looked_at(request: tree.Request) -> tree.Expr | None:
+    """The expression whose value a request looks at."""
+    if isinstance(request, tree.Expect):
+        return request.value
+    if isinstance(request, tree.Locate):
+        goal = request.goal
+        return goal.value if isinstance(goal, tree.Extremum) else goal
+    return None
 
 
 def _value(environment: Environment, name: str, index: tuple[int, ...] | None) -> Any:

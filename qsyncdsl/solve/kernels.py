@@ -23,7 +23,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem
 from qsyncdsl.resources import cache_folder
-from qsyncdsl.solve import dormand_prince, draws, roots, stepping
+from qsyncdsl.solve import dormand_prince, draws, roots, stepping, wander
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -59,6 +59,21 @@ def kernel_source(
 def random_source(lanes: int, noise: int = 0) -> str:
     """The text of a module that only has `fill(state, z, rows)` and `draw`."""
     return _module(_random(noise), lanes, 0, True, False)
+
+
+# What a state vector with jumps needs beside `term`, in this order.
+_WANDER = (
+    wander.uniform, wander.bessel, wander.interpolate, wander.exponential, wander.means, wander.copy,
+    wander.propagate, wander.apply_jump, wander.jump, wander.advance,
+)  # fmt: skip
+
+
+def jump_source(term: str) -> str:
+    """The text of a module with `advance` for the `term(...)` of a model, or for sparse rows."""
+    pieces = [term or inspect.getsource(wander.term)]
+    return _module(
+        [*pieces, *(inspect.getsource(f) for f in _WANDER)], 1, 0, False, True
+    )
 
 
 def integrator_source(pieces: Sequence[str], lanes: int = 1, sums: int = 0) -> str:

@@ -31,6 +31,8 @@ class Method:
         start: The initial state; None where none is given and none is needed.
         replicas: Parts of the result to find errors of measures from.
         variables: Whether it solves typed equations of motion.
+        probe: What stands for the result while it is found out what measures need; None where the
+            result holds the whole state.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -45,6 +47,7 @@ class Method:
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
     variables: bool = False
+    probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True)

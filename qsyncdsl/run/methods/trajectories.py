@@ -1,0 +1,64 @@
+"""The method on state vectors with quantum jumps: `trajectories`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.states import initial_factors
+from qsyncdsl.lower.trajectories import trajectories as lower_trajectories
+from qsyncdsl.measure.trajectories import Probe, TrajectoryScene
+from qsyncdsl.result import TrajectoryResult
+from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+
+
+def _solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.trajectories import TrajectorySolver
+
+    return TrajectorySolver(problem, options.get("backend", "own"))
+
+
+def _start(
+    evaluator: OperatorEvaluator,
+    initials: Any,
+    system: Any,
+    options: Mapping[str, Any],
+) -> tuple[Any, ...]:
+    """The state of every mode; a product of them is never mixed as a whole."""
+    factors = initial_factors(evaluator, initials)
+    modes = evaluator.space.modes
+    return tuple(
+        f for f, mode in zip(factors, modes, strict=True) if mode.ensemble is None
+    )
+
+
+def _scenes(result: TrajectoryResult, stage: Stage) -> tuple[Any, ...]:
+    """One scene with all states, or one for each time that was asked for."""
+    whole = TrajectoryScene(result, stage.space, stage.matrices, stage.hbar)
+    return whole.one_by_one() if result.series else (whole,)
+
+
+def _replicas(result: TrajectoryResult, stage: Stage) -> Replicas | None:
+    """Realizations, or groups of them, left out; parts of the time of a single realization."""
+    count = int(result.blocks.max()) + 1
+    if count < 2:
+        return None
+
+    def without(block: int) -> tuple[Any, ...]:
+        whole = TrajectoryScene(
+            result, stage.space, stage.matrices, stage.hbar, left_out=block
+        )
+        return whole.one_by_one() if result.series else (whole,)
+
+    return Replicas(without(block) for block in range(count))
+
+
+trajectories = Method(
+    lower_trajectories,
+    _solver,
+    _scenes,
+    start=_start,
+    replicas=_replicas,
+    probe=lambda problem, options: Probe(problem.parts, "times" in options),
+)
