@@ -79,7 +79,7 @@ def _source(problem: TrajectoryProblem) -> str:
     length = -(-count // _BLOCK) * _BLOCK
     margin = max(abs(o) for o in problem.offsets)
     margin = -(-margin // 8) * 8
-    row = length + 2 * margin
+    row = _apart(length + 2 * margin)
     lines, scalars = [], []
     for group in range(1 + len(problem.moving)):
         if group:
@@ -88,10 +88,11 @@ def _source(problem: TrajectoryProblem) -> str:
             )
         for place, offset in enumerate(problem.offsets):
             band = 2 * (group * len(problem.offsets) + place)
-            lines += _band(band, group, offset, length, margin)
+            lines += _band(band, group, offset, _apart(length), margin)
     return _TEMPLATE.format(
         dimension=count,
         length=length,
+        stride=_apart(length),
         margin=margin,
         row=row,
         block=_BLOCK,
@@ -100,11 +101,16 @@ def _source(problem: TrajectoryProblem) -> str:
     )
 
 
-def _band(band: int, group: int, offset: int, length: int, margin: int) -> list[str]:
+def _apart(length: int) -> int:
+    """A distance of rows in memory at which equal places of many rows share no cache line's set."""
+    return length + (72 - length) % 512
+
+
+def _band(band: int, group: int, offset: int, stride: int, margin: int) -> list[str]:
     """The statements of one diagonal; those marked with a band that vanishes are left out."""
     x, y = f"x[m + {margin + offset}]", f"y[m + {margin + offset}]"
-    weight = f"d[{band * length} + m]"
-    other = f"d[{(band + 1) * length} + m]"
+    weight = f"d[{band * stride} + m]"
+    other = f"d[{(band + 1) * stride} + m]"
     if group:
         x, y = f"(p{group}*{x} - q{group}*{y})", f"(p{group}*{y} + q{group}*{x})"
     return [
@@ -118,6 +124,7 @@ def _band(band: int, group: int, offset: int, length: int, margin: int) -> list[
 _TEMPLATE = '''\
 DIMENSION = {dimension}
 LENGTH = {length}
+STRIDE = {stride}
 MARGIN = {margin}
 ROW = {row}
 

@@ -433,7 +433,8 @@ class MeasureEvaluator(OperatorEvaluator):
 _OF_SERIES = frozenset(
     {
         "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
-        "residence_times", "winding", "phase_slips", "phase_diffusion",
+        "residence_times", "winding", "phase_slips", "phase_diffusion", "jump_times",
+        "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps",
     }
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from qsyncdsl.measure.paths import frequency, power_spectrum, turning_rate
 from qsyncdsl.measure.product import factorized
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.symmetric import SymmetricScene
+from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution, argmax
 
 _POINTS = 801
@@ -185,6 +186,14 @@ def eigenenergies(
 def _at(scene: Scene) -> Any:
     """The Liouvillian at the point."""
     generator = getattr(scene.result, "generator", None)
+    if jumping(scene):
+        raise SolveError(
+            Diagnostic(
+                "E613",
+                "two-time means are not those of the records of single trajectories",
+                help="use 'solve steadystate', or winding(along(arg(<a>))) for a frequency",
+            )
+        )
     if generator is None:
         raise SolveError(
             Diagnostic(

@@ -219,7 +219,7 @@ methods = Registry(
         ),
         word(
             "trajectories",
-            f"{_TIME}, {_RUNS}, {_BACKEND}, accuracy: real = 0",
+            f"{_TIME}, {_RUNS}, {_BACKEND}, accuracy: real = 0, cutoff: word = refuse | warn",
             "trajectories",
             "quantum jumps (Monte Carlo wave functions)",
             "qsyncdsl.run.methods.trajectories:trajectories",

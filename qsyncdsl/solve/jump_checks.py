@@ -9,9 +9,15 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.result import Part, Trust
 from qsyncdsl.solve.records import Records
 
-# Mean population of the highest level above which a run is refused, and above which it is warned of.
-REFUSED = 0.02
-WARNED = 0.002
+# Mean population of the highest level over that of the most populated one, above which a run is
+# refused, and above which it is warned of. Two optomechanical cells (Weiss et al. 2016, Fig. 3b) lock
+# to the wrong phase with 16 phonon levels (0.12 to 0.3), and to the right one with 24 (0.01).
+REFUSED = 0.1
+WARNED = 0.01
+# Populations below this do no harm whatever the others are.
+HARMLESS = 1e-4
+# States that a verdict is based on at least.
+_STATES = 50
 
 
 def refuse_edges(records: Records) -> None:
@@ -20,39 +26,42 @@ def refuse_edges(records: Records) -> None:
     Raises:
         SolveError: E530.
     """
-    for part, mean, _ in _edges(records):
-        if mean > REFUSED:
-            raise SolveError(_fault("E530", part, mean))
+    if records.states < _STATES:
+        return
+    for part, mean, share, _ in _edges(records):
+        if share > REFUSED and mean > HARMLESS:
+            raise SolveError(_fault("E530", part, mean, share))
 
 
 def edge_trust(records: Records, trust: Trust) -> Trust:
-    """Add the populations of the highest levels: the mean over all states, and the largest.
-
-    Raises:
-        SolveError: E530.
-    """
-    refuse_edges(records)
+    """Add the populations of the highest levels: the mean over all states, and the largest."""
     numbers = dict(trust.numbers)
     warnings = list(trust.warnings)
-    for part, mean, largest in _edges(records):
+    for part, mean, share, largest in _edges(records):
         numbers[f"top_population_{part.label}"] = mean
         numbers[f"largest_top_population_{part.label}"] = largest
-        if mean > WARNED:
-            warnings.append(_fault("W530", part, mean))
+        if share > WARNED and mean > HARMLESS:
+            warnings.append(_fault("W530", part, mean, share))
     return replace(trust, numbers=numbers, warnings=tuple(warnings))
 
 
-def _edges(records: Records) -> Iterator[tuple[Part, float, float]]:
+def _edges(records: Records) -> Iterator[tuple[Part, float, float, float]]:
+    """Each part with the mean of its highest level, its ratio to the largest, and the maximum."""
     for axis, part in enumerate(records.shape.parts):
-        if part.kind in ("boson", "rotor"):
-            mean = float(records.edges[axis, 0]) / max(records.states, 1)
-            yield part, mean, float(records.edges[axis, 1])
+        if part.kind not in ("boson", "rotor"):
+            continue
+        levels = records.levels[axis] / max(records.states, 1)
+        top = levels[-1] if part.kind == "boson" else levels[0] + levels[-1]
+        yield part, float(top), float(top / levels.max()), float(records.largest[axis])
 
 
-def _fault(code: str, part: Part, mean: float) -> Diagnostic:
+def _fault(code: str, part: Part, mean: float, share: float) -> Diagnostic:
     option = f"levels_{part.label}" if part.kind == "boson" else "nmax"
-    return Diagnostic(
-        code,
-        f"the highest level kept of '{part.label}' has population {mean:.2g}",
-        help=f"raise {option} (now {part.dimension} levels), at least by half",
+    message = (
+        f"the highest level kept of '{part.label}' has population {mean:.2g},"
+        f" {100 * share:.2g} % of the largest"
     )
+    kept = f"raise {option} (now {part.dimension} levels), at least by half"
+    if code == "E530":
+        kept += "; cutoff = warn if these levels are the model"
+    return Diagnostic(code, message, help=kept)

@@ -280,8 +280,9 @@ def _diagonals(
     """The values on the diagonals, and the source without those that vanish."""
     constant = dict(re.findall(r"^([A-Z]+) = (\d+)$", problem.source, re.MULTILINE))
     length, margin, row = (int(constant[n]) for n in ("LENGTH", "MARGIN", "ROW"))
+    stride = int(constant["STRIDE"])
     offsets = np.array(problem.offsets)
-    d = np.zeros((len(groups), len(offsets), 2, length))
+    d = np.zeros((len(groups), len(offsets), 2, stride))
     for k, group in enumerate(groups):
         entries = group.tocoo()
         rows, columns = entries.coords

@@ -57,8 +57,8 @@ class Records:
         wanted = list(dict.fromkeys(requests))
         refuse_large(shape, wanted)
         self.entries: dict[Request, Any] = {r: _entry(shape, r) for r in wanted}
-        dims = shape.dims
-        self.edges = np.zeros((len(dims), 2))
+        self.levels = [np.zeros(size) for size in shape.dims]
+        self.largest = np.zeros(len(shape.dims))
         self.states = 0
 
     def add(self, realization: int, first: int, states: np.ndarray) -> None:
@@ -72,18 +72,17 @@ class Records:
         return self.entries[request].result()
 
     def _watch(self, states: np.ndarray) -> None:
-        """Populations of the highest levels: their sum and their maximum."""
+        """Populations of the levels of every mode, and the largest one of a highest level."""
         dims = self.shape.dims
         populations = (states.real**2 + states.imag**2).reshape(len(states), *dims)
         for axis, part in enumerate(self.shape.parts):
             if part.kind not in ("boson", "rotor"):
                 continue
-            inner = np.moveaxis(populations, axis + 1, 1)
-            top = inner[:, -1].reshape(len(states), -1).sum(axis=1)
-            if part.kind == "rotor":
-                top = top + inner[:, 0].reshape(len(states), -1).sum(axis=1)
-            self.edges[axis, 0] += top.sum()
-            self.edges[axis, 1] = max(self.edges[axis, 1], top.max())
+            others = tuple(k + 1 for k in range(len(dims)) if k != axis)
+            each = populations.sum(axis=others)
+            self.levels[axis] += each.sum(axis=0)
+            top = each[:, -1] if part.kind == "boson" else each[:, -1] + each[:, 0]
+            self.largest[axis] = max(self.largest[axis], top.max())
         self.states += len(states)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Point, Request, TrajectoryProblem
 from qsyncdsl.result import TrajectoryResult, Trust
-from qsyncdsl.solve import jump_numbers
+from qsyncdsl.solve import coefficients, jump_numbers
 from qsyncdsl.solve.checks import refuse_unphysical
 from qsyncdsl.solve.jump_checks import edge_trust, refuse_edges
 from qsyncdsl.solve.jump_numbers import LONGEST, Coefficients, Numbers, Table
@@ -47,9 +47,7 @@ class TrajectorySolver:
         if realizations < 1:
             raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
         _refuse_size(self.problem)
-        f = jump_numbers.coefficients.evaluate(
-            self.problem.coefficients, point.values, 0.0
-        )
+        f = coefficients.evaluate(self.problem.coefficients, point.values, 0.0)
         refuse_unphysical(self.problem.lindblad, f)
         end = _end(point)
         numbers = jump_numbers.numbers(self.problem, point, end)
@@ -182,7 +180,8 @@ class _Run:
             for states in walker.run(self.times, kicks):
                 records.add(k, place, states)
                 place += len(states)
-            refuse_edges(records)
+            if self.point.options.get("cutoff", "refuse") == "refuse":
+                refuse_edges(records)
             jumps.append(walker.jumps())
         numbers["jumps"] = float(sum(len(t) for t, _ in jumps))
         numbers["series_cut_at"] = jump_numbers.TOLERANCE
