@@ -47,6 +47,8 @@ def final(scene: Scene, x: Any) -> Any:
 def mean(scene: Scene, x: Any) -> Any:
     """Mean of a list or a series."""
     values = np.asarray(_items(x))
+    if values.ndim == 0:
+        return x
     return values.mean() if values.ndim == 2 else values.mean(axis=0)
 
 

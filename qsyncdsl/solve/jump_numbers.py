@@ -15,8 +15,8 @@ from qsyncdsl.problem import Point, TrajectoryProblem
 from qsyncdsl.solve import coefficients
 from qsyncdsl.solve.kernels import compiled, jump_source
 
-# What is left out of the series of an exponential.
-TOLERANCE = 1e-11
+# What is left out of the series of an exponential, at most.
+TOLERANCE = 1e-9
 # Bessel functions that one step may need; R tau is at most LONGEST.
 _ROOM = 400
 LONGEST = 40.0
@@ -231,8 +231,10 @@ def _spectrum(
                 most += 2 * largest * norm
     radius = max(1.01 * half, most / 4)
     radius = radius if radius > 0 else 1.0
-    slope = most / 4 / radius
-    growth = slope + np.sqrt(1 + slope**2)
+    # the corner of the rectangle that holds the numerical range of X
+    corner = complex(half / radius, most / 4 / radius)
+    growth = abs(corner + np.sqrt(corner**2 - 1 + 0j))
+    growth = max(growth, 1 / growth)
     return Spectrum(-most / 4 - 0.5j * (high + low), float(radius), float(growth), most)
 
 

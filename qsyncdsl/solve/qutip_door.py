@@ -113,7 +113,7 @@ def trajectory(
 
     dims = [[part.dimension for part in problem.parts], [1] * len(problem.parts)]
     hamiltonian, jumps, _ = moving_operators(problem, values, 0.0)
-    early = times[0] > 0
+    early = int(times[0] > 0)
     result = qutip.mcsolve(
         hamiltonian,
         qutip.Qobj(start, dims=dims),
