@@ -8,7 +8,7 @@ $$ e^{\tau G}\psi = e^{c\tau}\Big[J_0(R\tau)\chi_0 + 2\sum_{k \ge 1}J_k(R\tau)\c
 
 The series converges faster than any power once $k > R\tau$, so that its error is known beforehand.
 A generator that moves in time is taken as the product of two exponentials of weighted means
-(fourth order; S. Blanes, P. C. Moan, Appl. Numer. Math. 56, 1519 (2006)).
+(fourth order; S. Blanes, P. C. Moan, Applied Numerical Mathematics 56, 1519 (2006)).
 
 The text of these functions is put behind `term(...)`, whose matrix is $\frac{2}{R}(G - c)$. A
 state is two rows of `room`, real and imaginary part: 0, 1 the state, 2, 3 and 4, 5 the
