@@ -70,18 +70,20 @@ class Cluster:
             ModelError: E743 if the scheduler is gone.
         """
         work = pickle.dumps(queue.work, pickle.HIGHEST_PROTOCOL)
-        sent = self._client.scatter(work, broadcast=True, hash=False)
         running: dict[Any, Batch] = {}
         try:
             while queue.open:
-                self._hand_out(queue, sent, running)
+                self._hand_out(queue, work, running)
                 for future in self._finished(running):
                     self._hear(future, running.pop(future), queue)
         finally:
             self._client.cancel(list(running))
 
-    def _hand_out(self, queue: Queue, work: Any, running: dict[Any, Batch]) -> None:
-        """One batch for each thread of the workers."""
+    def _hand_out(self, queue: Queue, work: bytes, running: dict[Any, Batch]) -> None:
+        """One batch for each thread of the workers.
+
+        The task goes with every batch: what is left with workers dies with them.
+        """
         room = self.workers
         while len(running) < room:
             batch = queue.take(_TARGET, room)
@@ -93,6 +95,8 @@ class Cluster:
 
     def _finished(self, running: dict[Any, Batch]) -> list[Any]:
         """Futures that are done; waits for one."""
+        from concurrent.futures import CancelledError
+
         from distributed import TimeoutError as Late
         from distributed import wait
 
@@ -103,6 +107,8 @@ class Cluster:
                         list(running), timeout=_LOOK, return_when="FIRST_COMPLETED"
                     ).done
                 )
+            except CancelledError:
+                return [f for f in running if f.status == "cancelled"]
             except (Late, TimeoutError):
                 if self._client.status not in ("running", "connecting"):
                     raise ModelError(
