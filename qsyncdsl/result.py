@@ -283,6 +283,7 @@ class ProductResult:
         frequency: Angular velocity of each part of each kind in a stationary state, $\langle a\rangle
             \propto e^{-i\nu t}$; None where the phase is not free.
         growth: Called for the largest growth rate of a small perturbation and its frequency.
+        fields: The mean fields of a stationary state and their angular velocity.
     """
 
     families: tuple[Any, ...]
@@ -293,3 +294,4 @@ class ProductResult:
     trust: Trust
     frequency: tuple[tuple[float, ...], ...] | None = None
     growth: Any = field(default=None, repr=False)
+    fields: tuple[np.ndarray, float] | None = field(default=None, repr=False)

@@ -54,6 +54,8 @@ class Point:
         options: The options of the solve line at this point.
         seed: Of everything random at this point.
         requests: What trajectories shall record, each a `Request`.
+        previous: What the method made of the end of the point before, where points follow one
+            another; it takes the place of the initial state.
     """
 
     values: tuple[Any, ...]
@@ -62,3 +64,4 @@ class Point:
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     requests: tuple[Any, ...] = field(default=(), repr=False)
+    previous: Mapping[str, np.ndarray] | None = field(default=None, repr=False)

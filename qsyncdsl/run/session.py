@@ -47,6 +47,15 @@ class Solved:
     trust: Trust
     replicas: Callable[[], Replicas | None]
     measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
+    ending: Callable[[], Mapping[str, np.ndarray] | None]
+
+
+@dataclass(frozen=True)
+class Before:
+    """Where the point before ended, and how many points there were before."""
+
+    state: Mapping[str, np.ndarray]
+    steps: int
 
 
 class Session:
@@ -67,8 +76,9 @@ class Session:
         case: str | None,
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
+        before: Before | None = None,
     ) -> Solved:
-        """Solve one point.
+        """Solve one point; from the end of the one `before`, where they follow one another.
 
         Raises:
             ModelError, SolveError: With the reason.
@@ -86,6 +96,10 @@ class Session:
         )
         start = self.method.start(plain, self._initials(case), prepared.system, options)
         seed = self.plan.options.seed + 1_000_003 * draw
+        previous = None
+        if before is not None:
+            # Other noise than that of the point before.
+            seed, previous = seed + 15_485_863 * before.steps, before.state
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
         stage = Stage(prepared.space, prepared.matrices, float(hbar), options)
 
@@ -96,7 +110,7 @@ class Session:
             )
 
         needed = self._needed(prepared, stage, measured)
-        point = Point(values, start, times, options, seed, needed)
+        point = Point(values, start, times, options, seed, needed, previous)
         result = prepared.solver.solve(point)
         evaluator = measured(self.method.scenes(result, stage))
         return Solved(
@@ -105,6 +119,7 @@ class Session:
             result.trust,
             lambda: self.method.replicas(result, stage),
             measured,
+            lambda: self.method.ending(result) if self.method.ending else None,
         )
 
     def _needed(

@@ -13,7 +13,7 @@ from qsyncdsl.problem import EquationProblem, Point
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve import equation_steps
 from qsyncdsl.solve.equation_numbers import Data, data_of, noises
-from qsyncdsl.solve.fields import Sampling, protocol_warnings, sampling
+from qsyncdsl.solve.fields import Sampling, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, integrator_source
 
@@ -63,16 +63,14 @@ class EquationSolver:
             self._noisy(point, start) if self.problem.noisy else self._plain(point, flow, start)
         )  # fmt: skip
         extra = {"flow": flow, "start": start, "again": self._again(point)}
-        warnings = (*result.trust.warnings, *protocol_warnings(point.options))
-        return replace(
-            result, extra=extra, trust=replace(result.trust, warnings=warnings)
-        )
+        return replace(result, extra=extra)
 
     def _again(self, point: Point) -> Any:
         """The same point from another start, given as y."""
 
         def run(y: np.ndarray) -> FieldResult:
-            return self.solve(replace(point, initial=self._unpacked(y[None])[:, 0]))
+            start = self._unpacked(y[None])[:, 0]
+            return self.solve(replace(point, initial=start, previous=None))
 
         return run
 
@@ -90,8 +88,7 @@ class EquationSolver:
         scheme = "map" if problem.discrete else "DOP853"
         facts = {
             "scheme": scheme,
-            "start": "initial values, 0 where none is given",
-            "protocol": "reset: every point starts from the initial values",
+            "start": _start_of(point),
         }
         trust = Trust({"tolerance": flow.tolerance}, facts)
         samples = self._unpacked(found)[:, None, :]
@@ -129,7 +126,7 @@ class EquationSolver:
             if problem.additive
             else f"multiplied by variables, {calculus}",
             "realizations": str(realizations),
-            "start": "initial values, 0 where none is given",
+            "start": _start_of(point),
         }
         return FieldResult(
             problem.families,
@@ -143,14 +140,18 @@ class EquationSolver:
 
     # ── real numbers and samples ─────────────────────────────────────────────────────────────
 
-    def _packed(self, point: Point) -> np.ndarray:
-        """y at the start."""
+    def _packed(self, point: Point, k: int = 0) -> np.ndarray:
+        """y at the start of realization k."""
         problem = self.problem
+        given = point.initial
+        if point.previous is not None:
+            samples = point.previous["samples"]
+            given = samples[:, k % samples.shape[1]]
         y = np.zeros(problem.size)
         for start, kind, family in zip(
             problem.starts, problem.kinds, problem.families, strict=True
         ):
-            values = point.initial[family.offset : family.offset + family.size]
+            values = given[family.offset : family.offset + family.size]
             y[start : start + family.size] = values.real
             if kind == "complex":
                 y[start + family.size : start + 2 * family.size] = values.imag
@@ -169,6 +170,13 @@ class EquationSolver:
                 end = start + family.size
                 samples[rows] += 1j * found[:, end : end + family.size].T
         return samples
+
+
+def _start_of(point: Point) -> str:
+    """Where a run begins, in words."""
+    if point.previous is not None:
+        return "end of the point before"
+    return "initial values, 0 where none is given"
 
 
 def labels(problem: EquationProblem) -> tuple[str, ...]:
@@ -242,6 +250,7 @@ class _Run:
         Raises:
             SolveError: E513.
         """
+        self.start = self.solver._packed(self.point, k)
         total = int(self.places[-1])
         total += total % 2
         problem = self.solver.problem

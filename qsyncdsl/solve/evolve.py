@@ -204,6 +204,8 @@ def _checked(point: Point) -> tuple[np.ndarray, np.ndarray]:
     if point.initial is None:
         raise SolveError(Diagnostic("E511", "an evolution needs an initial state"))
     start = point.initial
+    if point.previous is not None:
+        start = point.previous["rho"]
     return times, start if start.ndim == 2 else np.outer(start, start.conj())
 
 

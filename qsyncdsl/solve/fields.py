@@ -233,12 +233,3 @@ def sampling_of_moments(options: Mapping[str, Any], size: int, room: int) -> np.
         message = f"moments at one time need {size / 2**20:.0f} MB"
         raise SolveError(Diagnostic("E512", message, help="ask for few times = [...]"))
     return np.linspace(0.0, end, min(most, _MOMENT_TIMES[1]) + 1)
-
-
-def protocol_warnings(options: Mapping[str, Any]) -> tuple[Diagnostic, ...]:
-    """W512 where the points of a sweep should follow one another."""
-    wanted = options.get("protocol", "reset")
-    if wanted == "reset":
-        return ()
-    message = f"protocol = {wanted} is not followed: every point starts from the initial state"
-    return (Diagnostic("W512", message, help="set the initial state of each branch"),)

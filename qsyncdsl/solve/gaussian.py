@@ -44,6 +44,8 @@ class GaussianSolver:
         chosen = sampling_of_moments(point.options, 8 * (2 * count) ** 2, _ROOM)
         flow = _Flow(self.problem, point)
         alpha = point.initial[0].astype(complex)
+        if point.previous is not None:
+            alpha = np.array(point.previous["means"])
         relax = float(point.options.get("relax", 0) or 0)
         if relax < 0:
             raise SolveError(Diagnostic("E511", "relax must not be negative"))

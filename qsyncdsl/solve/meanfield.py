@@ -12,12 +12,15 @@ from qsyncdsl.problem import MeanFieldProblem, Point
 from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
 from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
-from qsyncdsl.solve.fields import protocol_warnings, sampling_of_moments
+from qsyncdsl.solve.fields import sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.selfconsistent import (
     Curves,
+    Stationary,
+    followed,
     ordered,
     relaxed,
+    turning_fields,
     unordered,
 )
 from qsyncdsl.solve.stability import growth
@@ -71,6 +74,7 @@ class MeanFieldSolver:
         frequency: tuple[tuple[float, ...], ...] | None = None,
         numbers: Mapping[str, float] | None = None,
         growth_of: Callable[[], tuple[float, float]] | None = None,
+        fields: tuple[np.ndarray, float] | None = None,
     ) -> ProductResult:
         found = []
         for kind, layout in enumerate(cells.layouts):
@@ -85,7 +89,7 @@ class MeanFieldSolver:
         )
         return ProductResult(
             self.problem.families, times, self.problem.kinds, tuple(found), series, trust,
-            frequency, growth_of,
+            frequency, growth_of, fields,
         )  # fmt: skip
 
     def _trust(
@@ -113,9 +117,16 @@ class MeanFieldSolver:
         facts["inequivalent cells"] = f"{count} of {self.problem.count}"
         if self.problem.charges is not None:
             facts["symmetry"] = "U(1)"
-        return Trust(
-            numbers, facts, (*warnings.values(), *protocol_warnings(point.options))
-        )
+        return Trust(numbers, facts, tuple(warnings.values()))
+
+    def _turning(self, cells: CellEquations, point: Point) -> Stationary:
+        """The ordered state of largest amplitude or the branch of the point before."""
+        before = point.previous
+        if before is not None and "fields" in before:
+            return followed(
+                cells, self.curves, before["fields"], float(before["frequency"])
+            )
+        return ordered(cells, self.curves) or unordered(cells)
 
     # ── stationary ───────────────────────────────────────────────────────────────────────────
 
@@ -142,19 +153,33 @@ class MeanFieldSolver:
             found = unordered(CellEquations(self.operators, point, {}))
         elif rotating and options.get("branch") != "static":
             cells = CellEquations(self.operators, point, {})
-            found = ordered(cells, self.curves) or unordered(cells)
+            found = self._turning(cells, point)
         else:
             cells = CellEquations(self.operators, point, _bytes(self.problem, point))
             found = relaxed(cells, start_vector(cells, point), integrated)
         facts = {"scheme": found.scheme}
         return self._result(
             found.cells, found.y[None, :], None, False, facts, point, found.frequency,
-            {"residual": found.residual}, lambda: growth(found),
+            {"residual": found.residual}, lambda: growth(found), turning_fields(found),
         )  # fmt: skip
+
+
+def ending(result: ProductResult) -> dict[str, np.ndarray]:
+    """The last states of all cells, and the fields that turn: the start of the next point."""
+    found = {}
+    for kind, cells in enumerate(result.cells):
+        found[f"states {kind}"] = cells.states[-1]
+        found[f"class {kind}"] = np.asarray(cells.class_of)
+    if result.fields is not None:
+        fields, nu = result.fields
+        found |= {"fields": fields, "frequency": np.array(nu)}
+    return found
 
 
 def start_vector(cells: CellEquations, point: Point) -> np.ndarray:
     """The initial product state of the inequivalent cells."""
+    if point.previous is not None:
+        return _previous_vector(cells, point.previous)
     factors: Any = point.initial
     y = np.empty(cells.size)
     for kind, layout in enumerate(cells.layouts):
@@ -172,8 +197,28 @@ def start_vector(cells: CellEquations, point: Point) -> np.ndarray:
     return y
 
 
+def _previous_vector(
+    cells: CellEquations, previous: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The last product state of the point before."""
+    y = np.empty(cells.size)
+    for kind, layout in enumerate(cells.layouts):
+        base = cells.operators.bases[kind]
+        class_of = previous[f"class {kind}"]
+        states = previous[f"states {kind}"]
+        columns = [base.to_vector(states[class_of[c]]) for c in layout.members]
+        size = base.unknowns * len(columns)
+        y[layout.offset : layout.offset + size] = np.stack(columns, axis=1).reshape(-1)
+    return y
+
+
 def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
     """The initial states of all cells, to be compared."""
+    if point.previous is not None:
+        return {
+            kind: [bytes(str(c), "ascii") for c in point.previous[f"class {kind}"]]
+            for kind in range(len(problem.kinds))
+        }
     factors: Any = point.initial
     return {
         kind: [

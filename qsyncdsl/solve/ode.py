@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import Numbers, numbers, protocol_warnings, sampling
+from qsyncdsl.solve.fields import Numbers, numbers, sampling
 from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
 
 _TOLERANCE = 1e-9
@@ -38,7 +38,10 @@ class ClassicalSolver:
         """
         assert point.initial is not None
         chosen = sampling(point.options, self.problem.count, 1, 0.05)
-        start = np.concatenate([point.initial[0].real, point.initial[0].imag])
+        means = point.initial[0]
+        if point.previous is not None:
+            means = point.previous["samples"][:, 0]
+        start = np.concatenate([means.real, means.imag])
         step = float(point.options.get("dt", 0) or np.inf)
         values = numbers(self.problem, point)
         if values.moving or np.isfinite(step):
@@ -51,11 +54,11 @@ class ClassicalSolver:
         samples = (found[:size] + 1j * found[size:])[:, None, :]
         facts = {
             "scheme": "DOP853",
-            "start": "means of the initial state",
-            "protocol": "reset",
+            "start": "means of the initial state"
+            if point.previous is None
+            else "end of the point before",
         }
-        warnings = protocol_warnings(point.options)
-        trust = Trust({"tolerance": _TOLERANCE}, facts, warnings)
+        trust = Trust({"tolerance": _TOLERANCE}, facts)
         return FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )

@@ -11,7 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import Numbers, numbers, protocol_warnings, sampling
+from qsyncdsl.solve.fields import Numbers, numbers, sampling
 from qsyncdsl.solve.kernels import compiled, kernel_source
 from qsyncdsl.solve.lanes import streams
 
@@ -59,6 +59,10 @@ class LangevinSolver:
 
     def _start(self, point: Point, lanes: int, first: int) -> np.ndarray:
         """Fields at the start, drawn from the Wigner function of the initial state."""
+        if point.previous is not None:
+            samples = point.previous["samples"]
+            columns = np.arange(first, first + lanes) % samples.shape[1]
+            return np.ascontiguousarray(samples[:, columns])
         assert point.initial is not None
         mean, variance = point.initial[0], point.initial[1].real
         if not self.symmetric:
@@ -103,9 +107,9 @@ class LangevinSolver:
         trust = _trust(
             self.problem, step, clipped, steps * fields * lanes, realizations
         )
-        trust = replace(
-            trust, warnings=(*trust.warnings, *protocol_warnings(point.options))
-        )
+        if point.previous is not None:
+            facts = {**trust.facts, "start": "end of the point before"}
+            trust = replace(trust, facts=facts)
         return FieldResult(
             self.problem.families,
             chosen.times,

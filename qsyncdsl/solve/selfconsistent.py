@@ -524,6 +524,45 @@ def on_curve(
     return newton(field_map, np.array([mark.x / ratio], dtype=complex), mark.nu, True)
 
 
+def turning_fields(found: Stationary) -> tuple[np.ndarray, float]:
+    """The mean fields of a state, and the frequency at which they turn."""
+    cells = found.cells
+    return cells.mean_values(found.y)[cells.fields], found.nu
+
+
+# Growth rates above this, in units of the largest frequency or rate, are an instability.
+_UNSTABLE = 1e-6
+
+
+def followed(
+    cells: CellEquations, curves: Curves, fields: np.ndarray, nu: float
+) -> Stationary:
+    """The branch on which the point before was, where it is still there and stable; else the other.
+
+    Raises:
+        SolveError: E520 where nothing is found.
+    """
+    if np.abs(fields).max(initial=0.0) > _TOLERANCE:
+        found = newton(FieldMap(cells), fields.astype(complex), nu, True)
+        if found is not None and np.abs(found[0]).max() > _TOLERANCE:
+            _, nu, image, error = found
+            frequency = _frequency(cells, nu)
+            scheme = "Newton from the point before"
+            state = Stationary(cells, image.y, nu, frequency, error, scheme)
+            if not _unstable(state):
+                return state
+    still = unordered(cells)
+    return (ordered(cells, curves) or still) if _unstable(still) else still
+
+
+def _unstable(found: Stationary) -> bool:
+    """Whether a small perturbation grows."""
+    from qsyncdsl.solve.stability import growth
+
+    rate, frequency = growth(found)
+    return rate > _UNSTABLE * (1.0 + abs(frequency) + abs(found.nu))
+
+
 def _locked(curve: Curve, mean: float, x: float, nu: float) -> Mark | None:
     """The field and frequency that produce a real mean, near a guess (Newton's method)."""
     before = np.inf

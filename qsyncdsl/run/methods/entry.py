@@ -30,6 +30,8 @@ class Method:
         build: From a model to the system that `lower` takes.
         start: The initial state; None where none is given and none is needed.
         replicas: Parts of the result to find errors of measures from.
+        ending: From a result to what the next point starts from, where points follow one another;
+            None where the start is of no account.
         variables: Whether it solves typed equations of motion.
         probe: What stands for the result while it is found out what measures need; None where the
             result holds the whole state.
@@ -46,6 +48,7 @@ class Method:
         )
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
+    ending: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     variables: bool = False
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
 

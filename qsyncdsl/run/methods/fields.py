@@ -100,6 +100,11 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     )
 
 
+def _last_samples(result: FieldResult) -> dict[str, np.ndarray]:
+    """The fields of all realizations at the end, shape (F, R)."""
+    return {"samples": result.samples[:, :, -1]}
+
+
 langevin = Method(
     by_system(lower_langevin, lower_equations),
     by_problem(_langevin_solver, equation_solver),
@@ -108,6 +113,7 @@ langevin = Method(
     start=by_start(_field_start),
     replicas=_field_replicas,
     variables=True,
+    ending=_last_samples,
 )
 classical = Method(
     by_system(lower_classical, lower_deterministic),
@@ -116,6 +122,7 @@ classical = Method(
     build=build_either,
     start=by_start(_field_start),
     variables=True,
+    ending=_last_samples,
 )
 fokkerplanck = Method(
     lower_fokkerplanck,
@@ -140,4 +147,5 @@ gaussian = Method(
     ),
     build=build_fields,
     start=_field_start,
+    ending=lambda result: {"means": result.means[-1]},
 )

@@ -21,6 +21,12 @@ def _meanfield_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return MeanFieldSolver(problem)
 
 
+def _ending(result: Any) -> Mapping[str, np.ndarray]:
+    from qsyncdsl.solve.meanfield import ending
+
+    return ending(result)
+
+
 def _product_start(
     evaluator: OperatorEvaluator,
     initials: Any,
@@ -42,4 +48,5 @@ meanfield = Method(
     ),
     build=build_fields,
     start=_product_start,
+    ending=_ending,
 )

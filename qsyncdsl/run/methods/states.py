@@ -88,5 +88,11 @@ steadystate = Method(
         else initial_state(evaluator, initials, False)
     ),
 )
-evolve = Method(plain(lindblad), _evolution_solver, _evolved_states, grid)
+evolve = Method(
+    plain(lindblad),
+    _evolution_solver,
+    _evolved_states,
+    grid,
+    ending=lambda result: {"rho": result.states[-1].rho},
+)
 eigen = Method(plain(levels), _eigen_solver, _one_state)
