@@ -76,11 +76,6 @@ def test_a_parameter_that_depends_on_itself_by_a_setting_is_refused():
     assert fault.value.diagnostics[0].code == "E311"
 
 
-def test_a_protocol_that_is_not_followed_is_said():
-    text = "parameter x = 1\nmode a : boson(levels = 3)\nhamiltonian x*a.n\ndissipator 1 : a\nexperiment e { sweep x = [1, 2] updown; solve steadystate; measure n = <a.n> }"
-    assert "branches are not followed" in run_text(text)["e"].plan.notes[0]
-
-
 def test_a_parameter_that_is_set_to_a_list_is_refused():
     from qsyncdsl.diagnostics import ModelError
 

@@ -12,6 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.model.types import Model
 from qsyncdsl.run.engines.queue import Engine, Inline
 from qsyncdsl.run.experiment import wanted
+from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.line import LineRun, Workshop
 from qsyncdsl.run.plan import Plan
 from qsyncdsl.run.store.address import Addresses
@@ -146,7 +147,7 @@ def status(folder: Path, plans: Sequence[Plan]) -> Status:
     lines, used = [], set()
     for plan in plans:
         for line in plan.lines:
-            run = LineRun(plan, line, Workshop(store=store))
+            run = line_run(plan, line, Workshop(store=store))
             used.add(run.shelf.folder)
             lines.append(
                 _line_status(run, list(plan.points(line)) if wanted(plan) else [])
@@ -158,8 +159,7 @@ def status(folder: Path, plans: Sequence[Plan]) -> Status:
 
 def _line_status(run: LineRun, points: list[tuple[int, ...]]) -> LineStatus:
     results = run.known(points)
-    total = len(points) * run.plan.draws
-    done = total - sum(1 for _ in run.open_jobs(points))
+    done, total = run.count(points)
     reasons: dict[str, int] = {}
     for result in results:
         for name, fault in result.failures.items():

@@ -14,12 +14,14 @@ import numpy as np
 import xarray as xr
 
 from qsyncdsl.model.environment import Environment
+from qsyncdsl.run.follow import follows
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
 
 # The coordinate that says why a point is a gap.
 _FAILURE = "failure"
+_DIRECTION = "direction"
 _VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
 
 
@@ -29,6 +31,8 @@ def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dat
     Lines with a coarser grid leave gaps (NaN), and so do points that failed.
     """
     lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
+    if any(_DIRECTION in found.dims for found in lines):
+        lines = [_both_ways(found) for found in lines]
     if lines:
         dataset = xr.concat(
             lines,
@@ -57,7 +61,11 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
     names = list(dict.fromkeys(name for point in points for name in point.measures))
     own_of: dict[str, np.ndarray] = {}
     for name in names:
-        found = [(p.index, p.measures[name]) for p in points if name in p.measures]
+        found = [
+            (_place(plan, line, p), p.measures[name])
+            for p in points
+            if name in p.measures
+        ]
         first = _largest([item for _, item in found])
         taken = {*names, *outer_dims}
         rename = _renaming(name, first.dims, first.coords, own_of, taken)
@@ -70,8 +78,7 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
         # Points with fewer levels fill a part of the array; the rest is a gap.
         values = np.full((*shape, *first.values.shape), blank, dtype=dtype)
         errors = np.full(values.shape, np.nan) if first.error is not None else None
-        for index, item in found:
-            place = _place(plan, index)
+        for place, item in found:
             if item.values.ndim == first.values.ndim:
                 inside: Any = tuple(slice(n) for n in item.values.shape)
                 values[place + inside] = item.values
@@ -87,10 +94,17 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
     if any(point.failures for point in points):
         reasons = np.full(shape, "", dtype=object)
         for point in points:
-            reasons[_place(plan, point.index)] = _reason(point)
+            reasons[_place(plan, line, point)] = _reason(point)
         arrays[_FAILURE] = xr.DataArray(reasons, dims=outer_dims)
     dataset = xr.Dataset(arrays, coords=outer_coords)
     return _without_own_axis(plan, line, dataset)
+
+
+def _both_ways(dataset: xr.Dataset) -> xr.Dataset:
+    """A line that does not depend on the way has the same values on both."""
+    if _DIRECTION in dataset.dims:
+        return dataset
+    return dataset.expand_dims({_DIRECTION: ["up", "down"]})
 
 
 def _reason(point: PointResult) -> str:
@@ -137,6 +151,10 @@ def _outer(
         dims.append("case")
         coords["case"] = [str(case) for case in plan.cases]
         shape.append(len(plan.cases))
+    if _two_ways(line):
+        dims.append(_DIRECTION)
+        coords[_DIRECTION] = list(line.directions)
+        shape.append(len(line.directions))
     for axis in line.axes:
         dims.append(axis.dim)
         shape.append(len(axis.values))
@@ -148,8 +166,16 @@ def _has_cases(plan: Plan) -> bool:
     return plan.cases != (None,)
 
 
-def _place(plan: Plan, index: tuple[int, ...]) -> tuple[int, ...]:
-    return index if _has_cases(plan) else index[1:]
+def _place(plan: Plan, line: Line, point: PointResult) -> tuple[int, ...]:
+    """Where a point is in the arrays of its line."""
+    case = point.index[:1] if _has_cases(plan) else ()
+    way = (point.direction,) if _two_ways(line) else ()
+    return (*case, *way, *point.index[1:])
+
+
+def _two_ways(line: Line) -> bool:
+    """Whether the points of a line differ on the way up and on the way down."""
+    return bool(line.directions) and follows(line)
 
 
 def _axis_coordinates(axis: Axis) -> dict[str, Any]:

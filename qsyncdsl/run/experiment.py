@@ -13,7 +13,8 @@ from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.result import Trust
 from qsyncdsl.run.dataset import assemble, line_trust
 from qsyncdsl.run.expect import Expectations, Verdict, refusal
-from qsyncdsl.run.line import LineRun, Workshop
+from qsyncdsl.run.follow import line_run
+from qsyncdsl.run.line import Workshop
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import PointResult
 from qsyncdsl.run.session import Session
@@ -68,7 +69,7 @@ def run_experiment(
     for line in plan.lines:
         start = time.perf_counter()
         points = list(plan.points(line)) if wanted(plan) else []
-        run = LineRun(plan, line, workshop)
+        run = line_run(plan, line, workshop)
         for warning in run.complain():
             workshop.warn(warning)
         reason = _refused(plan, line, points) if not len(run.shelf) else ""
@@ -99,7 +100,7 @@ def known_so_far(plan: Plan, store: Store) -> ExperimentResult:
     results = {}
     for line in plan.lines:
         points = list(plan.points(line)) if wanted(plan) else []
-        run = LineRun(plan, line, Workshop(store=store))
+        run = line_run(plan, line, Workshop(store=store))
         results[line.label] = run.known(points)
     trust = {label: line_trust(points) for label, points in results.items()}
     seconds = dict.fromkeys(results, 0.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -118,15 +118,28 @@ class LineRun:
             address = self.addresses.point(index, draw)
             known = self.shelf.known(address, self.items)
             if known is not None:
-                draws.append(self._ordered(known, index))
+                draws.append(self.ordered(known, index))
         return averaged(draws) if draws else PointResult(index, {}, Trust())
 
-    def _ordered(self, known: PointResult, index: tuple[int, ...]) -> PointResult:
+    def ordered(self, known: PointResult, index: tuple[int, ...]) -> PointResult:
         """Measures in the order of the file, whichever came first."""
         names = ("", *self.points.names)
         measures = {n: known.measures[n] for n in names if n in known.measures}
         failures = {n: known.failures[n] for n in names if n in known.failures}
         return replace(known, index=index, measures=measures, failures=failures)
+
+    def results(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
+        """What is known of some points, averaged over the draws of disorder."""
+        return [self.result(index) for index in indices]
+
+    def averaged(self, draws: Mapping[Any, list[PointResult]]) -> list[PointResult]:
+        """Points of which several draws are known, in order."""
+        return [averaged(draws[place]) for place in sorted(draws)]
+
+    def count(self, indices: Sequence[tuple[int, ...]]) -> tuple[int, int]:
+        """How many solves are done, and how many there are."""
+        total = len(indices) * self.plan.draws
+        return total - sum(1 for _ in self.open_jobs(indices)), total
 
     # ── doing it ─────────────────────────────────────────────────────────────────────────
 
@@ -138,7 +151,7 @@ class LineRun:
                 self.compute(indices)
         finally:
             self.shelf.close()
-        return [self.result(index) for index in indices]
+        return self.results(indices)
 
     def known(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
         """What is known of some points already."""
@@ -148,7 +161,7 @@ class LineRun:
             if known is not None and "" not in known.failures:
                 self.items = self.addresses.items(known.grids)
                 break
-        return [self.result(index) for index in indices]
+        return self.results(indices)
 
     def pilot(self, indices: Sequence[tuple[int, ...]]) -> None:
         """The first points, until one gives the grids on which distributions are drawn."""

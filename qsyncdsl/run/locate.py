@@ -12,7 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Override
 from qsyncdsl.model.values import Interval
-from qsyncdsl.run.session import Session
+from qsyncdsl.run.session import Before, Session
 from qsyncdsl.syntax import tree
 
 # Points of the first scan of the range.
@@ -36,9 +36,13 @@ def locate(
     if low == high:
         return float("nan")
     name = request.parameter.key
+    trail = _Trail(session.follows)
 
     def solved(x: float) -> Any:
-        return session.solve([*layers, (Override(name, x),)], case, draw).evaluator
+        layer = (Override(name, x),)
+        found = session.solve([*layers, layer], case, draw, None, trail.before)
+        trail.end = found.ending if trail.follows else None
+        return found.evaluator
 
     scope = session.plan.model.scope
     goal = request.goal
@@ -48,6 +52,7 @@ def locate(
             lambda x: sign * _real(solved(x).evaluate(goal.value, scope), goal.value),
             low,
             high,
+            trail.accept,
         )
     if isinstance(goal, tree.Binary) and goal.operator == "=":
         left, right = goal.left, goal.right
@@ -58,8 +63,31 @@ def locate(
                 evaluator.evaluate(right, scope), right
             )
 
-        return _root(difference, low, high)
-    return _edge(lambda x: bool(np.all(solved(x).evaluate(goal, scope))), low, high)
+        return _root(difference, low, high, trail.accept)
+
+    def holds(x: float) -> bool:
+        return bool(np.all(solved(x).evaluate(goal, scope)))
+
+    return _edge(holds, low, high, trail.accept)
+
+
+class _Trail:
+    """The branch along which a search goes, where points follow one another.
+
+    A search accepts a point that is on the same side; the next one starts from its end.
+    """
+
+    def __init__(self, follows: bool) -> None:
+        self.follows = follows
+        self.before: Before | None = None
+        self.end: Callable[[], Any] | None = None
+
+    def accept(self) -> None:
+        """The next point starts from the end of the last one."""
+        state = self.end() if self.end is not None else None
+        if state is not None:
+            steps = 0 if self.before is None else self.before.steps
+            self.before = Before(state, steps + 1)
 
 
 def _ends(
@@ -95,12 +123,18 @@ def _real(value: Any, node: tree.Node) -> float:
     return number.real
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
+def _root(
+    function: Callable[[float], float],
+    low: float,
+    high: float,
+    accept: Callable[[], None],
+) -> float:
     """The first sign change after the first end."""
     from scipy.optimize import brentq
 
     grid = np.linspace(low, high, _SCAN)
     before = function(float(grid[0]))
+    accept()
     for left, right in itertools.pairwise(grid):
         if before == 0:
             return float(left)
@@ -116,33 +150,50 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
                 )
             )
         before = after
+        accept()
     return float(grid[-1]) if before == 0 else float("nan")
 
 
-def _edge(function: Callable[[float], bool], low: float, high: float) -> float:
+def _edge(
+    function: Callable[[float], bool],
+    low: float,
+    high: float,
+    accept: Callable[[], None],
+) -> float:
     """The first place after the first end where a condition changes."""
     grid = np.linspace(low, high, _SCAN)
     start = function(float(grid[0]))
+    accept()
     for left, right in itertools.pairwise(grid):
         if function(float(right)) == start:
+            accept()
             continue
         inside, outside = float(left), float(right)
         while abs(outside - inside) > _tolerance(low, high):
             middle = (inside + outside) / 2
             if function(middle) == start:
                 inside = middle
+                accept()
             else:
                 outside = middle
         return (inside + outside) / 2
     return float("nan")
 
 
-def _extremum(function: Callable[[float], float], low: float, high: float) -> float:
+def _extremum(
+    function: Callable[[float], float],
+    low: float,
+    high: float,
+    accept: Callable[[], None],
+) -> float:
     """The smallest value in the range: the best point of a scan, refined."""
     from scipy.optimize import minimize_scalar
 
     grid = np.linspace(min(low, high), max(low, high), 2 * _SCAN - 1)
-    values = np.array([function(float(x)) for x in grid])
+    values = np.empty(len(grid))
+    for k, x in enumerate(grid):
+        values[k] = function(float(x))
+        accept()
     best = int(np.argmin(values))
     left, right = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = minimize_scalar(

@@ -58,13 +58,26 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One `solve` line: a method with its options, its own settings and its own axes."""
+    """One `solve` line: a method with its options, its own settings and its own axes.
+
+    Attributes:
+        protocol: `reset` where every point starts anew; `continue`, `down`, `updown` where each starts
+            from the end of its neighbor.
+        along: The position of the axis along which points follow one another; -1 for none.
+    """
 
     label: str
     method: str
     node: tree.Solve
     overrides: tuple[Override, ...]
     axes: tuple[Axis, ...]
+    protocol: str = "reset"
+    along: int = -1
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """`up` and `down` where the axis is swept both ways."""
+        return ("up", "down") if self.protocol == "updown" else ()
 
 
 @dataclass(frozen=True)
@@ -147,10 +160,9 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
 
 _PROTOCOLS = {
     "adaptive": "every point of the grid is computed: adaptive sweeps are not there yet",
-    "updown": "every point is solved on its own, from its initial state: branches are not followed",
-    "down": "every point is solved on its own, from its initial state: branches are not followed",
-    "continue": "every point is solved on its own, from its initial state: branches are not followed",
 }
+# Protocols in which a point starts from the end of its neighbor.
+_FOLLOWING = ("updown", "down", "continue")
 
 
 def _notes(
@@ -265,7 +277,27 @@ def _lines(
                 own[axis.names] = axis
             else:
                 overrides.append(override(setting, model.scope))
+        chosen = tuple(own.values())
+        protocol, along = _protocol(request, chosen)
         lines.append(
-            Line(label, method, request, tuple(overrides), tuple(own.values()))
+            Line(label, method, request, tuple(overrides), chosen, protocol, along)
         )
     return tuple(lines), skipped
+
+
+def _protocol(request: tree.Solve, axes: tuple[Axis, ...]) -> tuple[str, int]:
+    """How the points of a line follow one another, and along which axis.
+
+    The word of the solve line holds against that of the sweep; it means the last axis unless a sweep
+    names another.
+    """
+    noted = [k for k, axis in enumerate(axes) if axis.note in _FOLLOWING]
+    along = noted[-1] if noted else len(axes) - 1
+    word = axes[along].note if noted else "reset"
+    for option in request.options or ():
+        if isinstance(option, tree.Option) and option.name.key == "protocol":
+            word = getattr(option.value, "key", word)
+    if word not in _FOLLOWING:
+        return "reset", -1
+    # Without a sweep only a search can follow a branch.
+    return ("continue", -1) if not axes else (word, along)

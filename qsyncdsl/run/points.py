@@ -17,7 +17,7 @@ from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, average, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.session import Before, Session, Solved
 from qsyncdsl.syntax import tree
 
 
@@ -40,6 +40,7 @@ class PointResult:
         seconds: Wall time.
         draw: Which draw of disorder.
         grids: Grids on which distributions were drawn here, where none were given.
+        direction: 0 on the way up or where there is one way only, 1 on the way down.
     """
 
     index: tuple[int, ...]
@@ -49,6 +50,7 @@ class PointResult:
     seconds: float = 0.0
     draw: int = 0
     grids: Mapping[str, np.ndarray] = field(default_factory=dict)
+    direction: int = 0
 
 
 class Points:
@@ -82,7 +84,14 @@ class Points:
 
     def one(self, job: Job) -> PointResult:
         """One point of the sweep, for one draw of disorder."""
+        return self.after(job, None)[0]
+
+    def after(
+        self, job: Job, before: Before | None, ending: bool = False
+    ) -> tuple[PointResult, Mapping[str, np.ndarray] | None]:
+        """One point that starts from the end of another; with its own end if that is wanted."""
         start = time.perf_counter()
+        end: Mapping[str, np.ndarray] | None = None
         grids = dict(self.grids)
         layers = self.plan.point_layers(self.line, job.index)
         case = self.plan.cases[job.index[0]]
@@ -93,10 +102,11 @@ class Points:
             self.session, list(self.locates.values()), layers, case, job.draw
         )
         wanted = {n: m for n, m in self.plan.measures.items() if n in job.names}
-        if wanted:
+        if wanted or ending:
             try:
-                solved = self.session.solve(layers, case, job.draw, located)
+                solved = self.session.solve(layers, case, job.draw, located, before)
                 trust = solved.trust
+                end = solved.ending() if ending else None
                 self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
                 trust = replace(trust, numbers={**trust.numbers, **steps})
@@ -113,7 +123,10 @@ class Points:
                 failures[name] = failure(fault)
         fresh = {n: grid for n, grid in grids.items() if n not in self.grids}
         seconds = time.perf_counter() - start
-        return PointResult(job.index, found, trust, failures, seconds, job.draw, fresh)
+        result = PointResult(
+            job.index, found, trust, failures, seconds, job.draw, fresh
+        )
+        return result, end
 
     def _measure(
         self,

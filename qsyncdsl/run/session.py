@@ -70,6 +70,11 @@ class Session:
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
 
+    @property
+    def follows(self) -> bool:
+        """Whether points that are solved one after the other start from one another."""
+        return self.line.protocol != "reset" and self.method.ending is not None
+
     def solve(
         self,
         layers: Iterable[Layer],
