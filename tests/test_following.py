@@ -78,7 +78,7 @@ def test_every_method_that_can_hands_its_end_over(method):
     }[method]
     text = f"""
 parameter w = 1
-mode a : boson(levels = 10)
+mode a : boson(levels = 20)
 hamiltonian w*a'*a
 dissipator 0.02 : a
 initial a = coherent(1.5)
@@ -94,12 +94,12 @@ experiment e {{ sweep w = [1, 2, 3] continue; solve {options}; measure n = <a'*a
 def test_langevin_draws_other_noise_at_every_step():
     text = """
 parameter w = 1
-mode a : boson
-hamiltonian 0*w*a'*a
-dissipator 1 : a
+mode a : boson(levels = 20)
+hamiltonian w*a'*a
+dissipator 0.02 : a
 experiment e {
-  sweep   w = [1, 2] continue
-  solve   langevin(time = 5, window = [4, 5], realizations = 4)
+  sweep   w = [1, 1] continue
+  solve   langevin(time = 300, window = [299, 300], realizations = 20)
   measure x = mean(along(<a.q>))
 }
 """
@@ -171,6 +171,7 @@ def test_a_chain_that_was_cut_goes_on_where_it_was(command, tmp_path, broken):
     assert bits(tmp_path / "out") == bits(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_chains_have_the_same_bits_in_processes(command, tmp_path, monkeypatch):
     text = DUFFING.replace("PROTOCOL", "updown").replace(
         "parameter F = 1", "parameter F = 1, G = 1"
