@@ -267,6 +267,7 @@ def test_order_on_a_lattice_removes_the_static_mean():
 
     class Given:
         families = (FieldFamily("b", 0, 12, (12,), True),)
+        times = np.arange(500.0)
 
     rng = np.random.default_rng(0)
     noise = 0.1 * (rng.normal(size=(12, 4, 500)) + 1j * rng.normal(size=(12, 4, 500)))
@@ -275,3 +276,86 @@ def test_order_on_a_lattice_removes_the_static_mean():
         scene = FieldScene(np.broadcast_to(field, noise.shape), None, Given())
         found = order.phase_correlation(scene, tuple(range(12)), 5)
         assert found == pytest.approx(wanted, abs=0.05)
+
+
+def test_raw_phases_count_a_common_displacement_and_free_ones_lose_nothing():
+    from dataclasses import replace
+
+    from qsyncdsl.measure.ensemble import FieldScene
+    from qsyncdsl.problem import FieldFamily
+
+    class Given:
+        families = (FieldFamily("b", 0, 12, (12,), True),)
+        times = np.arange(500.0)
+
+    class Free(Given):
+        families = (replace(Given.families[0], free=True),)
+
+    rng = np.random.default_rng(0)
+    noise = 0.1 * (rng.normal(size=(12, 4, 500)) + 1j * rng.normal(size=(12, 4, 500)))
+    sites = tuple(range(12))
+    bound, free = (FieldScene(1.0 + noise, None, given()) for given in (Given, Free))
+    assert order.phase_correlation(bound, sites, 5) == pytest.approx(0, abs=0.05)
+    assert order.phase_correlation(bound, sites, 5, "none") > 0.9
+    assert order.order_parameter(bound, sites) < 0.4
+    assert order.order_parameter(bound, sites, "none") > 0.9
+    assert order.collective_amplitude(bound, sites) < 0.1
+    for scene, how in ((bound, "none"), (free, "static")):
+        assert order.collective_amplitude(scene, sites, how) == pytest.approx(
+            1, abs=0.02
+        )
+    assert order.phase_correlation(free, sites, 5) > 0.9
+
+
+def test_phases_are_free_where_no_term_fixes_them():
+    from qsyncdsl import pipeline
+    from qsyncdsl.algebra.fields import build_fields
+    from qsyncdsl.lower.langevin import langevin
+    from qsyncdsl.model.environment import Environment
+
+    found = {}
+    for name in ("vdp_driven", "vdp_global", "vdp_pair_reactive", "optomech_array"):
+        model, _ = pipeline.load_source(pipeline.read(pipeline.find(name)))
+        system = build_fields(model, Environment(model, []))
+        found[name] = [f.free for f in langevin(system, "", {}).problem.families]
+    assert found == {
+        "vdp_driven": [False],
+        "vdp_global": [True],
+        "vdp_pair_reactive": [True, True],
+        "optomech_array": [False, False],
+    }
+
+
+def test_the_autocorrelation_time_of_a_first_order_process():
+    from qsyncdsl.measure.statistics import autocorrelation_time
+
+    rng, x = np.random.default_rng(3), [0.0]
+    for z in rng.normal(size=100_000):
+        x.append(0.8 * x[-1] + z)
+    assert autocorrelation_time(np.array(x)) == pytest.approx(4.5, rel=0.06)
+
+
+ONE_RUN = """
+mode a : boson
+hamiltonian 0.3*a'*a
+dissipator 1.3 : a
+dissipator 0.3 : a'
+experiment e {
+  solve langevin(time = 4000, burn_in = 20)
+  measure n = <a'*a>
+  measure S = phase_coherence(a)
+}
+"""
+
+
+def test_one_long_run_has_the_error_and_the_memory_of_its_process():
+    r"""$|\alpha|^2$ of a damped mode: mean 0.8, variance 0.64, correlations $e^{-t}$."""
+    result = run_text(ONE_RUN)["e"]
+    error = result.dataset["n_error"].sel({"method": "langevin"}).values
+    trust = result.trust["langevin"]
+    exact = np.sqrt(2 * 0.64 / 3980)
+    assert error == pytest.approx(exact, rel=0.3)
+    assert abs(values(result, "n", "langevin") - 0.3) < 4 * exact
+    assert trust["autocorrelation_time of n"] == pytest.approx(1.0, rel=0.5)
+    assert trust["effective_samples of n"] == pytest.approx(1990, rel=0.5)
+    assert "effective_samples of S" not in trust

@@ -7,7 +7,10 @@ its Ito form is $d\alpha_k = A_k\,dt + d\xi_k$, $E[d\xi_k\,d\xi_l^*] = D_{kl}\,d
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from qsyncdsl.algebra.fields import FieldSystem
 from qsyncdsl.diagnostics import Diagnostic, ModelError
@@ -58,7 +61,7 @@ def _lowered(system: FieldSystem, equations: FieldEquations, title: str) -> Lowe
     channels = noise.channels()
     coefficients, keys = coefficient_source(names.expressions, names.sortable())
     problem = FieldProblem(
-        families=field_families(system),
+        families=_with_phases(system, equations),
         coefficients=coefficients,
         source=source,
         varying=tuple(names.varying),
@@ -74,6 +77,42 @@ def _lowered(system: FieldSystem, equations: FieldEquations, title: str) -> Lowe
         title=title,
     )
     return Lowered(problem, tuple(names.plain(key) for key in keys))
+
+
+def _with_phases(
+    system: FieldSystem, equations: FieldEquations
+) -> tuple[FieldFamily, ...]:
+    r"""The families, with the phases that are free.
+
+    A symmetry $\alpha_f \to e^{ic_f\theta}\alpha_f$ has charges c with $\sum_g(q_g - p_g)c_g = c_f$ for every term
+    $\prod_g\alpha_g^{*p_g}\alpha_g^{q_g}$ of the drift of f. A phase is free if some charges differ from 0.
+    """
+    families = field_families(system)
+    names = [family.label for family in families]
+    place = [0] * len(system.space.modes)
+    for position in range(len(place)):
+        slot = system.slots.get(position)
+        place[position] = (
+            names.index(slot.mode)
+            if slot is not None
+            else next(
+                k for k, f in enumerate(families)
+                if f.offset <= position < f.offset + f.size
+            )
+        )  # fmt: skip
+    rows = {(0,) * len(families)}
+    for entries in equations.drift.values():
+        for target, polynomial in entries.items():
+            for fields in polynomial:
+                row = [0] * len(families)
+                row[place[target]] -= 1
+                for key, p, q in fields:
+                    row[place[key]] += q - p
+                rows.add(tuple(row))
+    _, sizes, axes = np.linalg.svd(np.array(sorted(rows), dtype=float))
+    kept = axes[int((sizes > 1e-9).sum()) :]
+    free = np.abs(kept).max(axis=0, initial=0.0) > 1e-9
+    return tuple(replace(f, free=bool(x)) for f, x in zip(families, free, strict=True))
 
 
 def field_families(system: FieldSystem) -> tuple[FieldFamily, ...]:

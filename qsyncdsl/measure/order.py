@@ -13,33 +13,36 @@ from qsyncdsl.measure.gaussian import gaussian
 from qsyncdsl.measure.product import factorized
 
 
-def order_parameter(scene: Any, modes: tuple[int, ...]) -> float:
-    r"""$R = E\,\big|\frac1N\sum_j e^{i\phi_j}\big|$, $\phi_j = \arg\alpha_j$.
+def order_parameter(scene: Any, modes: Any, subtract: str = "static") -> float:
+    r"""$R = E\,\big|\frac1N\sum_j e^{i\phi_j}\big|$, $\phi_j = \arg(\alpha_j - \bar\alpha)$.
+
+    The static mean $\bar\alpha$ over sites, times and runs is removed where a term of the model fixes the
+    phase: a common displacement is no order. `subtract = none` takes the phases as they are.
 
     References:
         Y. Kuramoto, Chemical Oscillations, Waves, and Turbulence (1984).
     """
     fields = _fields(scene, modes, "order_parameter")
+    fields = _moving(scene, modes, fields, subtract)
     return float(np.abs(_phases(fields).mean(axis=0)).mean())
 
 
-def collective_amplitude(scene: Any, modes: tuple[int, ...]) -> float:
+def collective_amplitude(scene: Any, modes: Any, subtract: str = "static") -> float:
     r"""$r = E\,|Z - \bar Z|$ with $Z = \frac1N\sum_j\alpha_j$ and its mean $\bar Z$ over time and runs.
 
-    The static part does not rotate and is no sign of synchronization. In a stationary mean field
-    with free phases all of Z rotates; at single times all of Z counts.
+    The static part does not rotate and is no sign of synchronization. Where phases are free, and at
+    single times, all of Z counts.
     """
     mean = _fields(scene, modes, "collective_amplitude").mean(axis=0)
-    alone = mean.shape[1] == 1 and (scene.result is not None or _turning(scene))
-    static = 0.0 if alone else mean.mean()
-    return float(np.abs(mean - static).mean())
+    return float(np.abs(_moving(scene, modes, mean, subtract)).mean())
 
 
-def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
+def phase_correlation(
+    scene: Any, modes: Any, d: int, subtract: str = "static"
+) -> float:
     r"""$C(d) = \mathrm{Re}\,E\,e^{i(\phi_j - \phi_k)}$ over pairs at distance d along the axes.
 
-    The static mean of the fields is removed before the phases are taken: a common displacement is
-    no order.
+    The static mean of the fields is removed as in `order_parameter`.
 
     References:
         M. Ludwig, F. Marquardt, Phys. Rev. Lett. 111, 073603 (2013), Fig. 4.
@@ -57,10 +60,9 @@ def phase_correlation(scene: Any, modes: tuple[int, ...], d: int) -> float:
         raise SolveError(
             Diagnostic("E612", "phase_correlation needs all sites of a lattice")
         )
-    key = ("phases", family.label)
+    key = ("phases", family.label, subtract)
     if key not in scene.known:
-        if fields.shape[2] > 1:
-            fields = fields - fields.mean()
+        fields = _moving(scene, modes, fields, subtract)
         scene.known[key] = _phases(fields).reshape(*family.shape, *fields.shape[1:])
     phases = scene.known[key]
     total, count = 0.0, 0
@@ -100,6 +102,15 @@ def _fields(scene: Any, modes: tuple[int, ...], word: str) -> np.ndarray:
     if tuple(modes) == tuple(range(first, first + count)):
         return np.asarray(found.samples[first : first + count])
     return np.asarray(found.samples[list(modes)])
+
+
+def _moving(scene: Any, modes: Any, fields: np.ndarray, subtract: str) -> np.ndarray:
+    """Fields, shape (..., R, T), without their static mean where it is one."""
+    if subtract == "none" or isinstance(modes, np.ndarray):
+        return fields
+    free = getattr(scene.family(modes[0]), "free", False) or _turning(scene)
+    alone = fields.shape[-1] == 1 and (scene.result is not None or _turning(scene))
+    return fields if free or alone else fields - fields.mean()
 
 
 def _turning(scene: Any) -> bool:

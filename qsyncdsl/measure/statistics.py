@@ -62,6 +62,33 @@ def along(scene: Scene, x: Any) -> Any:
     return x
 
 
+def autocorrelation_time(series: np.ndarray) -> float:
+    r"""$\tau = \tfrac12 + \sum_{t=1}^W\rho(t)$ in steps of a series, shape (n,); at least 1/2.
+
+    The variance of its mean is $2\tau\,\mathrm{Var}(x)/n$. W is the least window with $W \ge 5\tau(W)$: longer
+    ones add noise only. Complex values count with both parts.
+
+    References:
+        A. Sokal, Monte Carlo methods in statistical mechanics (1996), Sec. 3.
+
+    Examples:
+        >>> bool(autocorrelation_time(np.random.default_rng(0).normal(size=4000)) < 0.6)
+        True
+    """
+    x = np.asarray(series) - np.mean(series)
+    n = len(x)
+    transformed = np.fft.fft(x, 2 * n)
+    correlation = np.fft.ifft(np.abs(transformed) ** 2).real[:n]
+    if not correlation[0] > 0:
+        return 0.5
+    total = 0.5
+    for window in range(1, n):
+        total += float(correlation[window] / correlation[0])
+        if window >= 5 * total:
+            break
+    return max(total, 0.5)
+
+
 def _items(x: Any) -> Any:
     return x.values if isinstance(x, Distribution) else x
 

@@ -18,6 +18,7 @@ class FieldFamily:
     Attributes:
         shape: Numbers of sites along the coordinates of its lattice; empty for a single mode.
         periodic: Whether these coordinates wrap.
+        free: Whether its phase is: nothing in the equations fixes it.
     """
 
     label: str
@@ -25,6 +26,7 @@ class FieldFamily:
     size: int
     shape: tuple[int, ...] = ()
     periodic: bool = False
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True)

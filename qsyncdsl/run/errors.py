@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qsyncdsl.diagnostics import ModelError, SolveError
+from qsyncdsl.measure.statistics import autocorrelation_time
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.run.labels import Labelled, label
+from qsyncdsl.run.methods.entry import Replicas
 from qsyncdsl.run.session import Solved
 from qsyncdsl.syntax import tree
 
@@ -24,12 +26,13 @@ def with_errors(
     r"""The measures with their standard errors, and what a change of the step does to them.
 
     Jackknife over n blocks (Efron, Ann. Stat. 7, 1 (1979)):
-    $\sigma^2 = \frac{n-1}{n}\sum_k(x_{(k)} - \bar x)^2$. Blocks of time are longer than the record's
-    memory only if the record is; realizations are independent.
+    $\sigma^2 = \frac{n-1}{n}\sum_k(x_{(k)} - \bar x)^2$, over realizations, which are independent. Of few
+    realizations over blocks of time, with the autocorrelation of the pseudo-values; an average over
+    time has the error of its series.
 
     Returns:
-        The measures, and under `step_error of NAME` the change of a number when the step is doubled
-        with the same noise.
+        The measures, and numbers: under `step_error of NAME` the change when the step is doubled with
+        the same noise, `autocorrelation_time of NAME` and `effective_samples of NAME` of averages.
     """
     replicas = solved.replicas()
     if replicas is None:
@@ -52,14 +55,86 @@ def with_errors(
     for name, request in chosen.items():
         item, kept = found[name], np.array(values[name])
         if len(kept) >= 2:
-            spread = np.abs(kept - kept.mean(axis=0)) ** 2
-            error = np.sqrt((len(kept) - 1) / len(kept) * spread.sum(axis=0))
-            result[name] = replace(item, error=error)
+            result[name] = replace(item, error=_jackknife(kept, replicas.in_time))
         if fine is not None and coarse is not None and item.values.ndim == 0:
             pair = [_value(e, request, grids, item) for e in (fine, coarse)]
             if pair[0] is not None and pair[1] is not None:
                 steps[f"step_error of {name}"] = float(np.abs(pair[0] - pair[1]))
+    for name, (error, time, count) in _averages(
+        solved, replicas, chosen, grids, result
+    ).items():
+        if replicas.in_time:
+            result[name] = replace(result[name], error=np.asarray(error))
+        steps[f"autocorrelation_time of {name}"] = time
+        steps[f"effective_samples of {name}"] = count
     return result, steps
+
+
+def _jackknife(kept: np.ndarray, in_time: bool) -> np.ndarray:
+    """The standard error of values without one block each, shape (n, ...)."""
+    n = len(kept)
+    away = kept - kept.mean(axis=0)
+    error = np.sqrt((n - 1) / n * (np.abs(away) ** 2).sum(axis=0))
+    if not in_time:
+        return np.asarray(error)
+    columns = away.reshape(n, -1).T
+    times = np.array([autocorrelation_time(column) for column in columns])
+    return np.asarray(error * np.sqrt(2 * times).reshape(error.shape))
+
+
+def _averages(
+    solved: Solved,
+    replicas: Replicas,
+    chosen: Mapping[str, tree.Measure],
+    grids: dict[str, np.ndarray],
+    found: Mapping[str, Labelled],
+) -> dict[str, tuple[float, float, float]]:
+    """Of numbers that are averages over samples: error, autocorrelation time, effective samples.
+
+    A number is an average if it is the mean of its values on short stretches of time.
+    """
+    wanted = {k: r for k, r in chosen.items() if found[k].values.ndim == 0}
+    series = _on(replicas.pieces, solved, wanted, grids, found) if wanted else {}
+    averages = {}
+    for name, values in series.items():
+        spread = float(np.abs(values - values.mean()).max(initial=0.0))
+        miss = abs(values.mean() - found[name].values)
+        if spread > 0 and miss < 0.02 * spread / np.sqrt(len(values)) + 1e-12:
+            averages[name] = values
+    single = _on(
+        replicas.singles, solved, {k: wanted[k] for k in averages}, grids, found
+    )
+    result = {}
+    for name, values in averages.items():
+        memory = autocorrelation_time(values)
+        error = float(np.sqrt(2 * memory / len(values)) * values.std())
+        if name not in single or not error > 0:
+            continue
+        count = max(float(single[name].std() / error) ** 2, 1.0)
+        result[name] = (error, replicas.span / (2 * count), count)
+    return result
+
+
+def _on(
+    parts: Iterable[tuple[Any, ...]],
+    solved: Solved,
+    wanted: Mapping[str, tree.Measure],
+    grids: dict[str, np.ndarray],
+    found: Mapping[str, Labelled],
+) -> dict[str, np.ndarray]:
+    """Numbers on each of some parts of the samples, if they have one on every part."""
+    values: dict[str, list[Any]] = {name: [] for name in wanted}
+    for scenes in parts:
+        if not values:
+            break
+        evaluator = solved.measured(scenes)
+        for name in list(values):
+            value = _value(evaluator, wanted[name], grids, found[name])
+            if value is None or not np.isfinite(value):
+                del values[name]
+            else:
+                values[name].append(value[()])
+    return {name: np.array(kept) for name, kept in values.items() if kept}
 
 
 def _value(

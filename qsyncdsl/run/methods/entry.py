@@ -71,11 +71,19 @@ class Replicas:
         blocks: The result without one part after the other, for the jackknife; made one by one,
             since each is nearly as large as the result.
         fine, coarse: The same realizations with the step and with twice the step.
+        in_time: Whether the blocks are of time, one after the other, rather than independent.
+        pieces: Short stretches of time, one after the other.
+        singles: Single samples, picked at random.
+        span: Length of all records together.
     """
 
     blocks: Iterable[tuple[Any, ...]] = ()
     fine: tuple[Any, ...] = ()
     coarse: tuple[Any, ...] = ()
+    in_time: bool = False
+    pieces: Iterable[tuple[Any, ...]] = ()
+    singles: Iterable[tuple[Any, ...]] = ()
+    span: float = 0.0
 
 
 # Number of times between the start and `time`, where only the end of the run is asked for.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,13 +91,39 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
             _scenes_of(result, np.delete(samples, part, axis=axis), stage)
             for part in parts
         )
-    if result.coarse is None:
-        return Replicas(blocks)
-    first = samples[:, : result.coarse.shape[1]]
-    return Replicas(
-        blocks,
-        _scenes_of(result, first, stage),
-        _scenes_of(result, result.coarse, stage),
+    pieces, singles, span = _stretches(result, stage)
+    fine: tuple[FieldScene, ...] = ()
+    coarse: tuple[FieldScene, ...] = ()
+    if result.coarse is not None:
+        first = samples[:, : result.coarse.shape[1]]
+        fine = _scenes_of(result, first, stage)
+        coarse = _scenes_of(result, result.coarse, stage)
+    return Replicas(blocks, fine, coarse, axis == 2, pieces, singles, span)
+
+
+# Stretches of time, samples that are picked, and times that make it worth while.
+_STRETCHES, _PICKED, _FEWEST_TIMES = 200, 400, 40
+
+
+def _stretches(
+    result: FieldResult, stage: Stage
+) -> tuple[Iterable[tuple[Any, ...]], Iterable[tuple[Any, ...]], float]:
+    """Short stretches, single samples, and the length of all records together."""
+    _, realizations, times = result.samples.shape
+    if result.series or not result.symmetric or times < _FEWEST_TIMES:
+        return (), (), 0.0
+    edges = np.linspace(0, times, min(_STRETCHES, times // 2) + 1).astype(int)
+    rng = np.random.default_rng(0)
+    picks = [
+        (int(rng.integers(realizations)), int(rng.integers(times)))
+        for _ in range(_PICKED)
+    ]
+    step = float(result.times[-1] - result.times[0]) / (times - 1)
+    samples = result.samples
+    return (
+        (_scenes_of(result, samples[:, :, a:b], stage) for a, b in pairwise(edges)),
+        (_scenes_of(result, samples[:, r : r + 1, t : t + 1], stage) for r, t in picks),
+        realizations * times * step,
     )
 
 
