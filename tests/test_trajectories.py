@@ -359,3 +359,25 @@ def test_one_long_run_has_the_error_and_the_memory_of_its_process():
     assert trust["autocorrelation_time of n"] == pytest.approx(1.0, rel=0.5)
     assert trust["effective_samples of n"] == pytest.approx(1990, rel=0.5)
     assert "effective_samples of S" not in trust
+
+
+EXCHANGE = """
+parameter V = 3.1
+mode a, b : boson
+hamiltonian V*(a'*b + h.c.)
+dissipator 1e-9 : a
+initial a = coherent(30)
+experiment e {
+  solve langevin(times = [0, 4], dt = 0.02, realizations = 16) as heun
+  solve langevin(times = [0, 4], dt = 0.02, realizations = 16, scheme = euler) as euler
+  measure n = <a'*a> + <b'*b>
+}
+"""
+
+
+def test_a_coherent_coupling_is_pumped_at_the_rate_of_the_scheme():
+    r"""$|1 - i\theta|^2 = 1 + \theta^2$ and $|1 - i\theta - \theta^2/2|^2 = 1 + \theta^4/4$, $\theta = V\,dt$."""
+    result = run_text(EXCHANGE)["e"]
+    for scheme, rate in (("euler", 3.1**2 * 0.02), ("heun", 3.1**4 * 0.02**3 / 4)):
+        start, end = values(result, "n", scheme)
+        assert np.log(end / start) / 4 == pytest.approx(rate, rel=0.01)

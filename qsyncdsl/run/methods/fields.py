@@ -102,7 +102,7 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
 
 
 # Stretches of time, samples that are picked, and times that make it worth while.
-_STRETCHES, _PICKED, _FEWEST_TIMES = 200, 400, 40
+_STRETCHES, _PICKED, _FEWEST_TIMES = 120, 160, 40
 
 
 def _stretches(
