@@ -151,12 +151,7 @@ class MeasureEvaluator(OperatorEvaluator):
 
     def expectation(self, node: tree.Expectation, scope: Scope, frame: Frame) -> Any:
         """<O>: a number, or a series in time."""
-        before, self._in_mean = self._in_mean, True
-        try:
-            value = self.evaluate(node.operand, scope, frame)
-            operator = self.operand(value, node.operand)
-        finally:
-            self._in_mean = before
+        operator, hermitian = self._observable(node, scope, frame)
         if isinstance(operator, np.ndarray) and operator.ndim == 2:
             return self._mean_of_paths(operator)
         if not isinstance(operator, Polynomial):
@@ -167,7 +162,33 @@ class MeasureEvaluator(OperatorEvaluator):
         if self.series:
             found = np.array(values)
             return self._mean(found.real if operator.is_hermitian() else found)
-        return values[0].real if _hermitian(operator) else values[0]
+        return values[0].real if hermitian else values[0]
+
+    def _observable(
+        self, node: tree.Expectation, scope: Scope, frame: Frame
+    ) -> tuple[Any, bool]:
+        """The operator of an expectation value and whether it is Hermitian.
+
+        One that depends on no parameter is evaluated once for all points of a sweep.
+        """
+        shared = getattr(self.scenes[0], "matrices", None)
+        key = ("observable", id(node))
+        if shared is not None and key in shared and not frame.bindings:
+            return shared[key][:2]  # type: ignore[no-any-return]
+        before, self._in_mean = self._in_mean, True
+        try:
+            with self.environment.recording() as reads:
+                value = self.evaluate(node.operand, scope, frame)
+                operator = self.operand(value, node.operand)
+        finally:
+            self._in_mean = before
+        hermitian = isinstance(operator, Polynomial) and _hermitian(operator)
+        plain = isinstance(operator, Polynomial) and not (
+            reads or frame.bindings or self.series
+        )
+        if shared is not None and plain:
+            shared[key] = (operator, hermitian, node)  # the node is kept for its id
+        return operator, hermitian
 
     def _mean_of_paths(self, values: np.ndarray) -> Any:
         """The mean of a function of variables: over all, at each time, or of each path itself."""

@@ -54,15 +54,23 @@ class Scene:
         """<O> = Tr(O rho), from normal-ordered moments."""
         total, data = 0j, self.state.data
         for monomial, value in operator.terms.items():
-            matrix = self.monomial(monomial)
             if self.state.pure:
-                moment = data.conj() @ (matrix @ data)
+                moment = data.conj() @ (self.monomial(monomial) @ data)
             else:
-                entries = matrix.tocoo()
-                rows, columns = entries.coords
-                moment = (entries.data * data[columns, rows]).sum()
+                places, entries = self._entries(monomial)
+                moment = entries @ data.ravel()[places]
             total += complex(value) * complex(moment)
         return total
+
+    def _entries(self, monomial: Monomial) -> tuple[np.ndarray, np.ndarray]:
+        """Places in a flat density matrix and factors whose sum is the mean of a monomial, kept."""
+        key: Any = ("entries", monomial)
+        if key not in self.matrices:
+            entries = self.monomial(monomial).tocoo()
+            rows, columns = (c.astype(np.int64) for c in entries.coords)
+            kept = (columns * entries.shape[0] + rows, entries.data)
+            self.matrices[key] = kept  # type: ignore[assignment]
+        return self.matrices[key]  # type: ignore[return-value]
 
     def letter(self, part: int, name: str) -> Polynomial:
         """A named operator of a part."""

@@ -15,9 +15,8 @@ from qsyncdsl.run.dataset import assemble, line_trust
 from qsyncdsl.run.expect import Expectations, Verdict, refusal
 from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.line import Workshop
-from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import PointResult
-from qsyncdsl.run.session import Session
+from qsyncdsl.run.plan import Plan
+from qsyncdsl.run.points import PointResult, Points
 from qsyncdsl.run.store.address import Addresses
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
@@ -72,7 +71,7 @@ def run_experiment(
         run = line_run(plan, line, workshop)
         for warning in run.complain():
             workshop.warn(warning)
-        reason = _refused(plan, line, points) if not len(run.shelf) else ""
+        reason = _refused(run.points, points) if not len(run.shelf) else ""
         if reason:
             refused[line.label] = reason
             continue
@@ -140,12 +139,12 @@ def _verdict(
     return verdict
 
 
-def _refused(plan: Plan, line: Line, points: list[tuple[int, ...]]) -> str:
+def _refused(here: Points, points: list[tuple[int, ...]]) -> str:
     """Why a method is not for this model; empty where it is."""
     if not points:
         return ""
     try:
-        Session(plan, line).prepare(plan.point_layers(line, points[0]))
+        here.session.prepare(here.plan.point_layers(here.line, points[0]))
     except ModelError as fault:
         if refusal(fault.diagnostics[0]):
             return fault.diagnostics[0].message

@@ -208,7 +208,8 @@ class LineRun:
 
     def queue(self, work: Callable[..., Any], jobs: list[Job]) -> Queue:
         """A queue whose answers go to the shelf."""
-        return Queue(work, jobs, self.answered, self.gave_up)
+        together = self.points.together
+        return Queue(work, jobs, self.answered, self.gave_up, together=together)
 
     def answered(self, results: Sequence[PointResult]) -> Iterable[Job]:
         """Keep what came out."""

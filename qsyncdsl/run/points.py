@@ -80,31 +80,64 @@ class Points:
 
     def many(self, jobs: Sequence[Job]) -> list[PointResult]:
         """Several points; what comes out of each does not depend on the others."""
-        return [self.one(job) for job in jobs]
+        if self.together == 1:
+            return [self.one(job) for job in jobs]
+        start = time.perf_counter()
+        measured = [
+            job for job in jobs if not set(job.names).isdisjoint(self.plan.measures)
+        ]
+        solved = self.session.solve_many([self._wanted(job) for job in measured])
+        answers = dict(zip(measured, solved, strict=True))
+        each = (time.perf_counter() - start) / max(1, len(jobs))
+        found = [self.after(job, None, given=answers.get(job))[0] for job in jobs]
+        return [replace(result, seconds=result.seconds + each) for result in found]
+
+    @property
+    def together(self) -> int:
+        """How many jobs are best done together; 1 where each is solved on its own."""
+        return 1 if self.session.follows else self.session.together
+
+    def _wanted(
+        self, job: Job
+    ) -> tuple[list[tuple[Override, ...]], str | None, int, Located]:
+        """What the session is asked for."""
+        layers = self.plan.point_layers(self.line, job.index)
+        case = self.plan.cases[job.index[0]]
+        requests = list(self.locates.values())
+        located = Located(self.session, requests, layers, case, job.draw)
+        return layers, case, job.draw, located
 
     def one(self, job: Job) -> PointResult:
         """One point of the sweep, for one draw of disorder."""
         return self.after(job, None)[0]
 
     def after(
-        self, job: Job, before: Before | None, ending: bool = False
+        self,
+        job: Job,
+        before: Before | None,
+        ending: bool = False,
+        given: Solved | Exception | None = None,
     ) -> tuple[PointResult, Mapping[str, np.ndarray] | None]:
-        """One point that starts from the end of another; with its own end if that is wanted."""
+        """One point that starts from the end of another; with its own end if that is wanted.
+
+        Args:
+            given: The answer or the fault, where the point is solved already.
+        """
         start = time.perf_counter()
         end: Mapping[str, np.ndarray] | None = None
         grids = dict(self.grids)
-        layers = self.plan.point_layers(self.line, job.index)
-        case = self.plan.cases[job.index[0]]
+        layers, case, draw, located = self._wanted(job)
         found: dict[str, Labelled] = {}
         failures: dict[str, Diagnostic] = {}
         trust = Trust()
-        located = Located(
-            self.session, list(self.locates.values()), layers, case, job.draw
-        )
         wanted = {n: m for n, m in self.plan.measures.items() if n in job.names}
         if wanted or ending:
             try:
-                solved = self.session.solve(layers, case, job.draw, located, before)
+                if isinstance(given, Exception):
+                    raise given
+                solved = given or self.session.solve(
+                    layers, case, draw, located, before
+                )
                 trust = solved.trust
                 end = solved.ending() if ending else None
                 self._measure(wanted, solved, found, failures, grids)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
+from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
@@ -26,14 +29,17 @@ from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.syntax import tree
 
+# Points from which on a sweep is solved many at once.
+_LONG = 32
+
 
 @dataclass(frozen=True)
 class _Prepared:
     """A system, its solver, and the matrices that measures have asked for."""
 
     system: Any
+    lowered: Lowered
     solver: Any
-    parameters: tuple[Any, ...]
     space: Space
     matrices: dict[Any, Any] = field(default_factory=dict)
 
@@ -48,6 +54,15 @@ class Solved:
     replicas: Callable[[], Replicas | None]
     measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
     ending: Callable[[], Mapping[str, np.ndarray] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """A point that is to be solved, and what is made of the answer."""
+
+    prepared: _Prepared
+    point: Point
+    finish: Callable[[Any], Solved]
 
 
 @dataclass(frozen=True)
@@ -88,12 +103,56 @@ class Session:
         Raises:
             ModelError, SolveError: With the reason.
         """
+        request = self._request(layers, case, draw, located, before)
+        return request.finish(request.prepared.solver.solve(request.point))
+
+    @cached_property
+    def together(self) -> int:
+        """How many points are best solved together, in a sweep that is long enough for it.
+
+        It depends on the plan alone, so that a point gives the same bits however the work is split.
+        """
+        axes = [len(axis.values) for axis in self.line.axes]
+        points = len(self.plan.cases) * prod(axes) * self.plan.draws
+        return self.method.together if points >= _LONG else 1
+
+    def solve_many(
+        self, wanted: Iterable[tuple[Iterable[Layer], str | None, int, Any]]
+    ) -> list[Solved | Exception]:
+        """Solve several points, each given as for `solve`; a fault stands for a point without answer."""
+        found: list[Any] = [_tried(self._request, *one) for one in wanted]
+        requests = [x for x in found if isinstance(x, _Request)]
+        answers: dict[int, Any] = {}
+        for prepared in {id(r.prepared): r.prepared for r in requests}.values():
+            own = [r for r in requests if r.prepared is prepared]
+            points = [r.point for r in own]
+            if hasattr(prepared.solver, "solve_many"):
+                results = prepared.solver.solve_many(points)
+            else:
+                results = [_tried(prepared.solver.solve, point) for point in points]
+            answers |= {id(r): result for r, result in zip(own, results, strict=True)}
+        whole = [answers.get(id(x), x) for x in found]
+        return [
+            y if isinstance(y, Exception) else _tried(x.finish, y)
+            for x, y in zip(found, whole, strict=True)
+        ]
+
+    def _request(
+        self,
+        layers: Iterable[Layer],
+        case: str | None,
+        draw: int = 0,
+        located: Mapping[str, Any] | None = None,
+        before: Before | None = None,
+    ) -> _Request:
+        """A point with its solver, and what is made of the answer."""
         model = self.plan.model
         environment = Environment(model, layers, self.plan.options.seed, draw)
         options = self.options(environment)
         prepared = self._prepare(environment, options)
         values = tuple(
-            _value(environment, name, index) for name, index in prepared.parameters
+            _value(environment, name, index)
+            for name, index in prepared.lowered.parameters
         )
         times = self.method.times(options)
         plain = OperatorEvaluator(
@@ -116,16 +175,18 @@ class Session:
 
         needed = self._needed(prepared, stage, measured)
         point = Point(values, start, times, options, seed, needed, previous)
-        result = prepared.solver.solve(point)
-        evaluator = measured(self.method.scenes(result, stage))
-        return Solved(
-            evaluator,
-            environment,
-            result.trust,
-            lambda: self.method.replicas(result, stage),
-            measured,
-            lambda: self.method.ending(result) if self.method.ending else None,
-        )
+
+        def finish(result: Any) -> Solved:
+            return Solved(
+                measured(self.method.scenes(result, stage)),
+                environment,
+                result.trust,
+                lambda: self.method.replicas(result, stage),
+                measured,
+                lambda: self.method.ending(result) if self.method.ending else None,
+            )
+
+        return _Request(prepared, point, finish)
 
     def _needed(
         self,
@@ -156,10 +217,7 @@ class Session:
             ModelError: E3xx, E4xx.
         """
         environment = Environment(self.plan.model, layers, self.plan.options.seed)
-        options = self.options(environment)
-        _refuse_variables(self.plan.model, self.line, self.method)
-        system = self.method.build(self.plan.model, environment)
-        return self.method.lower(system, self.plan.model.title, options)
+        return self._prepare(environment, self.options(environment)).lowered
 
     def options(self, environment: Environment) -> dict[str, Any]:
         """The options of the solve line at a point."""
@@ -203,7 +261,7 @@ class Session:
         lowered = self.method.lower(system, model.title, options)
         solver = self.method.solver(lowered.problem, options)
         space, _ = space_of(model, environment, NUMERIC)
-        prepared = _Prepared(system, solver, lowered.parameters, space)
+        prepared = _Prepared(system, lowered, solver, space)
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
@@ -217,6 +275,14 @@ def _looked_at(request: tree.Request) -> tree.Expr | None:
         goal = request.goal
         return goal.value if isinstance(goal, tree.Extremum) else goal
     return None
+
+
+def _tried(call: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer of a call, or its fault."""
+    try:
+        return call(*arguments)
+    except Exception as fault:
+        return fault
 
 
 def _value(environment: Environment, name: str, index: tuple[int, ...] | None) -> Any:

@@ -31,10 +31,7 @@ def refuse_unphysical(problem: LindbladProblem, f: np.ndarray) -> None:
     Raises:
         SolveError: E502, E503, E507 (a coefficient that is not finite).
     """
-    if not np.isfinite(f).all():
-        raise SolveError(
-            Diagnostic("E507", "a coefficient of the model is not finite here")
-        )
+    refuse_rates(problem, f)
     hamiltonian = combine(problem, problem.hamiltonian, f)
     if hamiltonian is not None and hamiltonian.nnz:
         difference = abs(hamiltonian - hamiltonian.conj().T).max()
@@ -46,6 +43,18 @@ def refuse_unphysical(problem: LindbladProblem, f: np.ndarray) -> None:
                     help="a coefficient of a Hermitian term must be real",
                 )
             )
+
+
+def refuse_rates(problem: LindbladProblem, f: np.ndarray) -> None:
+    """Refuse rates that are complex or negative.
+
+    Raises:
+        SolveError: E503, E507 (a coefficient that is not finite).
+    """
+    if not np.isfinite(f).all():
+        raise SolveError(
+            Diagnostic("E507", "a coefficient of the model is not finite here")
+        )
     for channel in problem.channels:
         rate = f[channel.rate]
         if abs(rate.imag) > 1e-12 * abs(rate) or rate.real < 0:

@@ -56,7 +56,7 @@ def null_vector(
     One population is pinned to 1 and its equation dropped (the sum of the equations of the
     populations is zero), so that no dense trace row fills the factors.
     """
-    pin = int(populations[0])
+    pin = int(populations[_likely(matrix, populations)])
     for _ in range(2):
         x, singular = _pinned(matrix, pin)
         if x is not None and not singular:
@@ -71,6 +71,20 @@ def null_vector(
         return np.zeros(matrix.shape[0]), True
     trace = x[populations].sum()
     return x / trace, singular
+
+
+def _likely(matrix: sp.csc_array, populations: np.ndarray) -> int:
+    """Which population is probably large: that of the rates between populations alone.
+
+    The chain is restarted everywhere at a small rate, so that it has one answer.
+    """
+    rates = sp.csc_matrix(matrix[:, populations][populations, :])
+    restart = 1e-3 * float(np.abs(rates.data).max(initial=0.0))
+    if restart == 0:
+        return 0
+    size = len(populations)
+    chain = sp.csc_matrix(rates - restart * sp.identity(size))
+    return int(np.argmax(np.abs(spla.spsolve(chain, -np.ones(size)))))
 
 
 def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:

@@ -62,6 +62,11 @@ class Generator:
         return superoperator.real_generator(self.sides, self.sector, self.form)
 
     @cached_property
+    def patterns(self) -> dict[int, Any]:
+        """Eliminations that were analyzed, by the unknown that is pinned."""
+        return {}
+
+    @cached_property
     def elimination_cost(self) -> float:
         r"""Some $n b^2$ for n unknowns in a band of half width b: work of an LU, from above.
 
@@ -93,7 +98,7 @@ class At:
     @property
     def real_strengths(self) -> np.ndarray:
         """Strengths of the real form."""
-        return np.concatenate([self.g.real, -self.g.imag])
+        return real_strengths(self.g)
 
     def apply(self, rho: np.ndarray) -> np.ndarray:
         """L rho for a Hermitian matrix, shape (D, D)."""
@@ -116,6 +121,11 @@ class At:
     def decay_rates(self, count: int) -> np.ndarray:
         """See `solve.spectrum.decay_rates`."""
         return spectrum.decay_rates(self, count)
+
+
+def real_strengths(g: np.ndarray) -> np.ndarray:
+    """Strengths of the real form, shape (..., 2K)."""
+    return np.concatenate([g.real, -g.imag], axis=-1)
 
 
 def prepare(problem: LindbladProblem, on: frozenset[int]) -> Generator:

@@ -84,6 +84,11 @@ def integrator_source(pieces: Sequence[str], lanes: int = 1, sums: int = 0) -> s
     return _module([*pieces, *loop], lanes, sums, False, True)
 
 
+def lane_source(pieces: Sequence[str], lanes: int) -> str:
+    """The text of a module of functions that work on `LANES` things side by side."""
+    return _module(list(pieces), lanes, 0, False, True)
+
+
 def integrate(
     source: str,
     first: np.ndarray,

@@ -8,7 +8,7 @@ or by the evolution without jumps. Every answer is checked by its residual.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
-from qsyncdsl.solve.checks import refuse_unphysical, state_trust
+from qsyncdsl.solve.batch import batched
+from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import direct
 from qsyncdsl.solve.generator import At, Generator, prepare
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
@@ -49,12 +50,21 @@ class SteadyStateSolver:
             SolveError: E501 (memory), E502 (H not Hermitian), E503 (a rate).
         """
         f = coefficients.evaluate(self.problem.coefficients, point.values)
-        refuse_unphysical(self.problem, f)
+        if self._hermitian and not any(f[k].imag for k, _ in self.problem.hamiltonian):
+            refuse_rates(self.problem, f)
+        else:
+            refuse_unphysical(self.problem, f)
         on = superoperator.active(self.problem, f)
         if on not in self._generators:
             self._generators[on] = prepare(self.problem, on)
         generator = self._generators[on]
         return At(generator, f, superoperator.strengths(generator.sides, f))
+
+    @cached_property
+    def _hermitian(self) -> bool:
+        """Whether all matrices of H are Hermitian: then H is, with real coefficients."""
+        matrices = [self.problem.matrices[k] for _, k in self.problem.hamiltonian]
+        return not any(abs(m - m.conj().T).nnz for m in matrices)
 
     def solve(self, point: Point) -> SteadyResult:
         """The stationary state at a point.
@@ -89,6 +99,54 @@ class SteadyStateSolver:
         rho, warnings = direct(at, point)
         solver = f"sparse LU, {at.generator.unknowns} unknowns"
         return self._finish(at, rho, {"solver": solver}, warnings)
+
+    def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError]:
+        """The stationary states at some points; a fault stands for a point without one.
+
+        Points that one by one would be solved by LU share the steps of one elimination; an answer
+        does not depend on which points it was found together with.
+        """
+        found: dict[int, SteadyResult | SolveError] = {}
+        waiting: dict[int, list[tuple[int, At]]] = {}
+        for k, point in enumerate(points):
+            try:
+                at = self.at(point)
+                if self.backend == "own" and self._plain(at):
+                    waiting.setdefault(id(at.generator), []).append((k, at))
+            except SolveError as fault:
+                found[k] = fault
+        for group in waiting.values():
+            found |= self._together(group)
+        return [
+            found[k] if k in found else self._tried(point)
+            for k, point in enumerate(points)
+        ]
+
+    def _together(
+        self, group: list[tuple[int, At]]
+    ) -> dict[int, SteadyResult | SolveError]:
+        """The answers of those points of one generator that could be found together."""
+        found: dict[int, SteadyResult | SolveError] = {}
+        for (k, at), answer in zip(
+            group, batched([at for _, at in group]), strict=True
+        ):
+            if answer is not None:
+                rho, residual = answer
+                solver = f"LU of one pattern, {at.generator.unknowns} unknowns"
+                found[k] = self._finish(at, rho, {"solver": solver}, (), residual)
+        return found
+
+    def _plain(self, at: At) -> bool:
+        """Whether a point is solved as one whole, by LU."""
+        moving = self.problem.coefficients.time_dependent or self.problem.kicks
+        whole = len(uncoupled(self.problem, at.f)) == 1 or self.solver == "direct"
+        return not moving and whole and not self._iterative(at)
+
+    def _tried(self, point: Point) -> SteadyResult | SolveError:
+        try:
+            return self.solve(point)
+        except SolveError as fault:
+            return fault
 
     def _iterative(self, at: At) -> bool:
         if self.solver != "automatic":

@@ -72,16 +72,13 @@ def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
 
 
 def strengths(all_sides: list[Side], f: np.ndarray) -> np.ndarray:
-    """The numbers g_k of the summands, shape (K,)."""
-    return np.array(
-        [
-            f[s.factors[0]]
-            if len(s.factors) == 1
-            else f[s.factors[0]] * f[s.factors[1]] * np.conj(f[s.factors[2]])
-            for s in all_sides
-        ],
-        dtype=complex,
-    )
+    """The numbers g_k of the summands, shape (..., K), for f of shape (..., number of f_k)."""
+    one = np.ones((*f.shape[:-1], 1))
+    known = np.concatenate([f, one], axis=-1)
+    padded = [(*s.factors, -1, -1)[:3] for s in all_sides]
+    first, second, third = np.array(padded, dtype=int).reshape(-1, 3).T
+    found = known[..., first] * known[..., second] * known[..., third].conj()
+    return np.asarray(found, dtype=complex)
 
 
 def occupations(problem: LindbladProblem) -> np.ndarray:

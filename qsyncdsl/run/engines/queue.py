@@ -33,6 +33,7 @@ class Queue:
         answered: Called with the answers of a batch; returns jobs that they make possible.
         gave_up: Called for a job that two workers died of.
         memory: Bytes that a worker had at most.
+        together: Jobs that are best done together; batches are multiples of it.
     """
 
     work: Callable[[Sequence[Any]], list[Any]]
@@ -40,6 +41,7 @@ class Queue:
     answered: Callable[[Sequence[Any]], Iterable[Any]]
     gave_up: Callable[[Any, Diagnostic], Iterable[Any]]
     memory: float = 0.0
+    together: int = 1
     seconds: float | None = None
     running: int = 0
     _waiting: deque[Any] = field(default_factory=deque)
@@ -72,6 +74,8 @@ class Queue:
         if self.seconds is not None:
             count = int(min(target / max(self.seconds, 1e-7), _MOST))
         count = max(1, min(count, -(-len(self._waiting) // workers)))
+        whole = max(self.together, count // self.together * self.together)
+        count = min(whole, len(self._waiting))
         self.running += 1
         return Batch(tuple(self._waiting.popleft() for _ in range(count)))
 

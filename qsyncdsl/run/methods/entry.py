@@ -35,6 +35,7 @@ class Method:
         variables: Whether it solves typed equations of motion.
         probe: What stands for the result while it is found out what measures need; None where the
             result holds the whole state.
+        together: How many points are best solved together, by `solve_many(points)` of the solver.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -51,6 +52,7 @@ class Method:
     ending: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     variables: bool = False
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
+    together: int = 1
 
 
 @dataclass(frozen=True)

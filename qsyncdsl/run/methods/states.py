@@ -87,6 +87,7 @@ steadystate = Method(
         if any(jump.per_atom is not None for jump in system.jumps)
         else initial_state(evaluator, initials, False)
     ),
+    together=32,
 )
 evolve = Method(
     plain(lindblad),

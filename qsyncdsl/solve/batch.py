@@ -1,0 +1,70 @@
+"""Stationary states at many points of one generator, by one elimination for all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qsyncdsl.solve import static_lu
+from qsyncdsl.solve.generator import At, Generator, real_strengths
+
+# Dimension of the Hilbert space up to which the states of many points are kept at once; unknowns and operations
+# of an elimination up to which the numbers of all lanes stay near the processor.
+_MOST_DIMENSION = 400
+_MOST_UNKNOWNS = 6000
+_MOST_WORK = 3e8
+_RESIDUAL = 1e-12
+_PIVOT = 1e-11
+# Largest element, against the pinned population, above which another pin is better.
+_LARGEST = 1e5
+
+
+def batched(ats: list[At]) -> list[tuple[np.ndarray, float] | None]:
+    """Density matrices with their residuals; None at points that must be solved one by one.
+
+    The first population is pinned, and where that is too small the largest one of what came out. Each
+    answer depends on its own point alone.
+
+    Args:
+        ats: Points of one generator.
+    """
+    generator = ats[0].generator
+    found: list[tuple[np.ndarray, float] | None] = [None] * len(ats)
+    if not 2 <= generator.unknowns <= _MOST_UNKNOWNS:
+        return found
+    if generator.problem.dimension > _MOST_DIMENSION:
+        return found
+    strengths = real_strengths(np.array([at.g for at in ats]))
+    pins = np.full(len(ats), generator.form.populations[0])
+    for _ in range(2):
+        left = [k for k, answer in enumerate(found) if answer is None]
+        for pin in np.unique(pins[left]).tolist():
+            chosen = [k for k in left if pins[k] == pin]
+            answers, better = _pinned(generator, pin, strengths[chosen])
+            for k, answer, other in zip(chosen, answers, better, strict=True):
+                found[k], pins[k] = answer, other
+    return found
+
+
+def _pinned(
+    generator: Generator, pin: int, strengths: np.ndarray
+) -> tuple[list[tuple[np.ndarray, float] | None], np.ndarray]:
+    """The states with one unknown pinned, None where that is not safe, and better pins."""
+    if pin not in generator.patterns:
+        generator.patterns[pin] = static_lu.analyze(generator.real, pin)
+    pattern = generator.patterns[pin]
+    better = np.full(len(strengths), pin)
+    if pattern.work > _MOST_WORK:
+        return [None] * len(strengths), better
+    x, residuals, pivots = static_lu.solve(pattern, generator.real, strengths)
+    x = np.nan_to_num(x, nan=np.inf, posinf=np.inf, neginf=np.inf)
+    populations = x[:, generator.form.populations]
+    good = (residuals < _RESIDUAL) & (pivots > _PIVOT)
+    good &= np.abs(x).max(axis=1) < _LARGEST
+    better = generator.form.populations[np.argmax(np.abs(populations), axis=1)]
+    normal = x[good] / populations[good].sum(axis=1)[:, None]
+    elements = iter((generator.form.to_complex @ normal.T).T)
+    answers = [
+        (generator.sector.to_matrix(next(elements)), float(residual)) if fine else None
+        for fine, residual in zip(good, residuals, strict=True)
+    ]
+    return answers, better

@@ -1,0 +1,132 @@
+"""The inner loops of `solve.static_lu`: one elimination for many matrices of one pattern.
+
+Without pivoting, row by row; `LANES` matrices side by side. The source is read and compiled there.
+"""
+
+# ruff: noqa: F821, C901
+# mypy: ignore-errors
+
+import numpy as np
+
+
+def eliminate(
+    entries,
+    slot,
+    column,
+    row_start,
+    right_slot,
+    lower,
+    lower_start,
+    width,
+    upper,
+    upper_start,
+    factors,
+    inverse,
+    rows,
+    x,
+):
+    """Solve A x = -right for `LANES` matrices at once; x has shape (n, LANES).
+
+    Rows of A: `entries[slot[p]]` at `column[p]`; of the right side `entries[right_slot]`, -1 for none.
+    Row i is reduced by the rows `lower`, in runs of `width` rows with one pattern. `upper` is the pattern
+    of the reduced rows behind the diagonal.
+    """
+    n = len(row_start) - 1
+    l0 = np.empty(LANES)
+    l1 = np.empty(LANES)
+    l2 = np.empty(LANES)
+    l3 = np.empty(LANES)
+    for i in range(n):
+        for p in range(lower_start[i], lower_start[i + 1]):
+            for w in range(width[p]):
+                for b in range(LANES):
+                    rows[lower[p] + w, b] = 0.0
+        for q in range(upper_start[i], upper_start[i + 1]):
+            for b in range(LANES):
+                rows[upper[q], b] = 0.0
+        for b in range(LANES):
+            rows[i, b] = 0.0
+        for p in range(row_start[i], row_start[i + 1]):
+            j, s = column[p], slot[p]
+            for b in range(LANES):
+                rows[j, b] = entries[s, b]
+        s = right_slot[i]
+        if s >= 0:
+            for b in range(LANES):
+                x[i, b] = -entries[s, b]
+        else:
+            for b in range(LANES):
+                x[i, b] = 0.0
+        for p in range(lower_start[i], lower_start[i + 1]):
+            k, run = lower[p], width[p]
+            q0 = upper_start[k]
+            count = upper_start[k + 1] - q0
+            if run == 1:
+                for b in range(LANES):
+                    l0[b] = rows[k, b] * inverse[k, b]
+                    x[i, b] -= l0[b] * x[k, b]
+                for q in range(count):
+                    j = upper[q0 + q]
+                    for b in range(LANES):
+                        rows[j, b] -= l0[b] * factors[q0 + q, b]
+            elif run == 2:
+                q1 = upper_start[k + 1]
+                for b in range(LANES):
+                    l0[b] = rows[k, b] * inverse[k, b]
+                    l1[b] = (rows[k + 1, b] - l0[b] * factors[q0, b]) * inverse[
+                        k + 1, b
+                    ]
+                    x[i, b] -= l0[b] * x[k, b] + l1[b] * x[k + 1, b]
+                for q in range(count - 1):
+                    j = upper[q1 + q]
+                    for b in range(LANES):
+                        rows[j, b] -= (
+                            l0[b] * factors[q0 + 1 + q, b] + l1[b] * factors[q1 + q, b]
+                        )
+            else:
+                q1, q2, q3 = upper_start[k + 1], upper_start[k + 2], upper_start[k + 3]
+                for b in range(LANES):
+                    l0[b] = rows[k, b] * inverse[k, b]
+                    l1[b] = (rows[k + 1, b] - l0[b] * factors[q0, b]) * inverse[
+                        k + 1, b
+                    ]
+                    l2[b] = (
+                        rows[k + 2, b]
+                        - l0[b] * factors[q0 + 1, b]
+                        - l1[b] * factors[q1, b]
+                    ) * inverse[k + 2, b]
+                    l3[b] = (
+                        rows[k + 3, b]
+                        - l0[b] * factors[q0 + 2, b]
+                        - l1[b] * factors[q1 + 1, b]
+                        - l2[b] * factors[q2, b]
+                    ) * inverse[k + 3, b]
+                    x[i, b] -= (
+                        l0[b] * x[k, b]
+                        + l1[b] * x[k + 1, b]
+                        + l2[b] * x[k + 2, b]
+                        + l3[b] * x[k + 3, b]
+                    )
+                for q in range(count - 3):
+                    j = upper[q3 + q]
+                    for b in range(LANES):
+                        rows[j, b] -= (
+                            l0[b] * factors[q0 + 3 + q, b]
+                            + l1[b] * factors[q1 + 2 + q, b]
+                            + l2[b] * factors[q2 + 1 + q, b]
+                            + l3[b] * factors[q3 + q, b]
+                        )
+        for b in range(LANES):
+            inverse[i, b] = 1.0 / rows[i, b]
+        for q in range(upper_start[i], upper_start[i + 1]):
+            j = upper[q]
+            for b in range(LANES):
+                factors[q, b] = rows[j, b]
+    for back in range(n):
+        i = n - 1 - back
+        for q in range(upper_start[i], upper_start[i + 1]):
+            j = upper[q]
+            for b in range(LANES):
+                x[i, b] -= factors[q, b] * x[j, b]
+        for b in range(LANES):
+            x[i, b] *= inverse[i, b]
