@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -260,6 +261,7 @@ def _attributes(
     }
 
 
+@lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     found = {}

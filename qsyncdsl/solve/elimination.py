@@ -9,6 +9,97 @@ Without pivoting, row by row; `LANES` matrices side by side. The source is read 
 import numpy as np
 
 
+def fill(indices, starts):
+    """Columns behind the diagonal of each eliminated row, for a symmetric pattern.
+
+    Row k has its own columns and those of its children: of the rows whose first column behind the
+    diagonal is k.
+    """
+    n = len(starts) - 1
+    room = 4 * len(indices) + n
+    found = np.empty(room, dtype=np.int64)
+    ends = np.zeros(n + 1, dtype=np.int64)
+    child = np.full(n, -1)
+    sibling = np.full(n, -1)
+    mark = np.full(n, -1)
+    count = 0
+    for k in range(n):
+        if count + n > room:
+            room = 2 * room + n
+            more = np.empty(room, dtype=np.int64)
+            more[:count] = found[:count]
+            found = more
+        first = count
+        for p in range(starts[k], starts[k + 1]):
+            j = indices[p]
+            if j > k and mark[j] != k:
+                mark[j] = k
+                found[count] = j
+                count += 1
+        c = child[k]
+        while c >= 0:
+            for p in range(ends[c] + 1, ends[c + 1]):
+                j = found[p]
+                if mark[j] != k:
+                    mark[j] = k
+                    found[count] = j
+                    count += 1
+            c = sibling[c]
+        ends[k + 1] = count
+        if count > first:
+            found[first:count] = np.sort(found[first:count])
+            parent = found[first]
+            sibling[k] = child[parent]
+            child[parent] = k
+    return ends, found[:count].copy()
+
+
+def runs(upper, upper_start):
+    """The rows that reduce each row, in runs of 1, 2 or 4 rows with one pattern.
+
+    Returns:
+        First row of each run, where the runs of each row begin, and their lengths.
+    """
+    n = len(upper_start) - 1
+    length = np.ones(n, dtype=np.int64)
+    for k in range(n - 2, -1, -1):
+        p, q, end = upper_start[k], upper_start[k + 1], upper_start[k + 2]
+        alike = q - p == end - q + 1 and upper[p] == k + 1
+        if alike:
+            for m in range(end - q):
+                if upper[p + 1 + m] != upper[q + m]:
+                    alike = False
+                    break
+        if alike:
+            length[k] = length[k + 1] + 1
+    total = np.zeros(n + 1, dtype=np.int64)
+    for p in range(len(upper)):
+        total[upper[p] + 1] += 1
+    ends = np.cumsum(total)
+    place = ends.copy()
+    reduced_by = np.empty(len(upper), dtype=np.int64)
+    for k in range(n):
+        for p in range(upper_start[k], upper_start[k + 1]):
+            reduced_by[place[upper[p]]] = k
+            place[upper[p]] += 1
+    lower = np.empty(len(upper), dtype=np.int64)
+    width = np.empty(len(upper), dtype=np.int64)
+    start = np.zeros(n + 1, dtype=np.int64)
+    count = 0
+    for i in range(n):
+        p = ends[i]
+        while p < ends[i + 1]:
+            k = reduced_by[p]
+            run = min(length[k], ends[i + 1] - p, i - k, 4)
+            run = 2 if run == 3 else run
+            lower[count] = k
+            width[count] = run
+            count += 1
+            p += run
+        start[i + 1] = count
+    return lower[:count].copy(), start, width[:count].copy()
+
+
 def eliminate(
     entries,
     slot,

@@ -31,6 +31,8 @@ def partitions(problem: LindbladProblem, f: np.ndarray) -> list[Partition]:
 
 def uncoupled(problem: LindbladProblem, f: np.ndarray) -> Partition:
     """The groups that no term couples."""
+    if len(problem.parts) == 1:
+        return ((0,),)
     return _components(len(problem.parts), [s for _, s in _links(problem, f)])
 
 

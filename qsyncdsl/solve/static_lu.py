@@ -60,14 +60,27 @@ def analyze(matrix: AffineMatrix, pin: int) -> Pattern:
     right = sp.csc_array(numbered[keep[order], :][:, [pin]])
     right_slot = np.full(len(keep), -1)
     right_slot[right.indices] = right.data.astype(np.int64) - 1
-    behind = _behind(rows)
-    lower, lower_start, width = _runs(behind)
-    upper = np.concatenate([*behind, np.zeros(0, dtype=np.int64)])
-    upper_start = np.concatenate([[0], np.cumsum([len(b) for b in behind])])
-    data = [rows.data - 1, rows.indices, rows.indptr, right_slot]
-    data += [np.array(x) for x in (lower, lower_start, width, upper, upper_start)]
-    numbers = tuple(np.ascontiguousarray(x, dtype=np.int64) for x in data)
+    pattern = sp.csr_array(abs(rows) + abs(rows).T)
+    pattern.sort_indices()
+    upper_start, upper = _compiled("fill")(
+        _integers(pattern.indices), _integers(pattern.indptr)
+    )
+    runs = _compiled("runs")(upper, upper_start)
+    data = (
+        rows.data - 1,
+        rows.indices,
+        rows.indptr,
+        right_slot,
+        *runs,
+        upper,
+        upper_start,
+    )
+    numbers = tuple(_integers(x) for x in data)
     return Pattern(matrix.size, keep[order], pin, numbers, len(upper))
+
+
+def _integers(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x, dtype=np.int64)
 
 
 def _order(reduced: sp.csc_array) -> np.ndarray:
@@ -84,55 +97,6 @@ def _order(reduced: sp.csc_array) -> np.ndarray:
         options={"SymmetricMode": True},
     )
     return np.argsort(factors.perm_c)
-
-
-def _behind(rows: sp.csr_array) -> list[np.ndarray]:
-    """For each eliminated row the columns of its factors behind the diagonal."""
-    pattern = sp.csr_array(abs(rows) + abs(rows).T)
-    pattern.sort_indices()
-    found: list[np.ndarray] = []
-    children: list[list[np.ndarray]] = [[] for _ in range(rows.shape[0])]
-    for k in range(rows.shape[0]):
-        own = pattern.indices[pattern.indptr[k] : pattern.indptr[k + 1]]
-        merged = np.unique(np.concatenate([own[own > k], *children[k]]))
-        found.append(merged)
-        if len(merged):
-            children[merged[0]].append(merged[1:])
-    return found
-
-
-def _runs(behind: list[np.ndarray]) -> tuple[list[int], list[int], list[int]]:
-    """The rows that reduce each row, in runs of 1, 2 or 4 rows with one pattern."""
-    size = len(behind)
-    alike = [
-        len(behind[k]) == len(behind[k + 1]) + 1
-        and behind[k][0] == k + 1
-        and np.array_equal(behind[k][1:], behind[k + 1])
-        for k in range(size - 1)
-    ]
-    # Length of the run of alike rows that begins at each row.
-    length = [1] * size
-    for k in range(size - 2, -1, -1):
-        length[k] = length[k + 1] + 1 if alike[k] else 1
-    rows = np.concatenate([*behind, np.zeros(0, dtype=np.int64)])
-    from_row = np.repeat(np.arange(size), [len(b) for b in behind])
-    order = np.argsort(rows, kind="stable")
-    ends = np.searchsorted(rows[order], np.arange(size + 1))
-    reduced_by = from_row[order].tolist()
-    lower: list[int] = []
-    width: list[int] = []
-    start = [0]
-    for i in range(size):
-        place, end = int(ends[i]), int(ends[i + 1])
-        while place < end:
-            k = reduced_by[place]
-            run = min(length[k], end - place, i - k, 4)
-            run = 2 if run == 3 else run
-            lower.append(k)
-            width.append(run)
-            place += run
-        start.append(len(lower))
-    return lower, start, width
 
 
 def solve(
@@ -185,7 +149,8 @@ def _room(pattern: Pattern) -> tuple[np.ndarray, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def _compiled() -> Any:
-    source = kernels.lane_source([inspect.getsource(elimination.eliminate)], LANES)
-    return kernels.compiled(source, "eliminate")
+@lru_cache(maxsize=4)
+def _compiled(name: str = "eliminate") -> Any:
+    functions = (elimination.fill, elimination.runs, elimination.eliminate)
+    pieces = [inspect.getsource(function) for function in functions]
+    return kernels.compiled(kernels.lane_source(pieces, LANES), name)
