@@ -221,3 +221,15 @@ def eliminate(
                 x[i, b] -= factors[q, b] * x[j, b]
         for b in range(LANES):
             x[i, b] *= inverse[i, b]
+
+
+def residual(entries, indices, starts, x, left):
+    """A x for the same matrices with all unknowns, entries by columns."""
+    for j in range(len(starts) - 1):
+        for b in range(LANES):
+            left[j, b] = 0.0
+    for j in range(len(starts) - 1):
+        for p in range(starts[j], starts[j + 1]):
+            i = indices[p]
+            for b in range(LANES):
+                left[i, b] += entries[p, b] * x[j, b]

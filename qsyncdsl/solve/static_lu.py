@@ -112,28 +112,24 @@ def solve(
         smallest pivot of each in units of max|L|, 0 for a second null vector.
     """
     points = len(strengths)
-    call = _compiled()
+    eliminate, check = _compiled(), _compiled("residual")
     room = _room(pattern)
     found = np.empty((points, matrix.size))
     residuals, pivots = np.empty(points), np.empty(points)
-    columns = np.repeat(np.arange(matrix.size), np.diff(matrix.indptr))
-    sums = sp.csr_array(
-        (np.ones(len(columns)), (matrix.indices, np.arange(len(columns)))),
-        shape=(matrix.size, len(columns)),
-    )
+    values = sp.csr_array(matrix.values.real)
+    x, left = np.empty((matrix.size, LANES)), np.empty((matrix.size, LANES))
     for first in range(0, points, LANES):
         chosen = np.arange(first, first + LANES) % points
-        entries = np.ascontiguousarray((matrix.values @ strengths[chosen].T).real)
-        call(entries, *pattern.data, *room)
-        x = np.empty((matrix.size, LANES))
+        entries = values @ np.ascontiguousarray(strengths[chosen].T)
+        eliminate(entries, *pattern.data, *room)
         x[pattern.unknowns] = room[-1]
         x[pattern.pin] = 1.0
+        check(entries, matrix.indices, matrix.indptr, x, left)
         count = min(LANES, points - first)
-        left = np.abs(sums @ (entries * x[columns])).max(axis=0)
-        largest = np.abs(entries).max(axis=0)
+        largest = np.maximum(entries.max(axis=0), -entries.min(axis=0))
         scale = np.abs(x).max(axis=0) * largest
         found[first : first + count] = x.T[:count]
-        residuals[first : first + count] = (left / scale)[:count]
+        residuals[first : first + count] = (np.abs(left).max(axis=0) / scale)[:count]
         least = 1 / (np.abs(room[1]).max(axis=0) * largest)
         pivots[first : first + count] = least[:count]
     return found, residuals, pivots
@@ -151,6 +147,11 @@ def _room(pattern: Pattern) -> tuple[np.ndarray, ...]:
 
 @lru_cache(maxsize=4)
 def _compiled(name: str = "eliminate") -> Any:
-    functions = (elimination.fill, elimination.runs, elimination.eliminate)
+    functions = (
+        elimination.fill,
+        elimination.runs,
+        elimination.eliminate,
+        elimination.residual,
+    )
     pieces = [inspect.getsource(function) for function in functions]
     return kernels.compiled(kernels.lane_source(pieces, LANES), name)

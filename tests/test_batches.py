@@ -1,0 +1,89 @@
+"""Sweeps whose points share one elimination: the same numbers as one by one, and no silent failures."""
+
+import numpy as np
+import pytest
+
+from qsyncdsl.run.plan import Options, make_plan
+from qsyncdsl.run.session import Session
+from tests.conftest import model_of, run_text, values
+
+KERR = """
+parameter Delta = 0, E = 0.6
+mode a : boson(levels = 14)
+hamiltonian -Delta*a'*a + 0.1*(a'*a)^2 + i*E*(a - a')
+dissipator 1 : a'
+dissipator 0.5 : a^2
+experiment e {{
+  sweep   Delta = linspace(-2, 2, {count})
+  solve   steadystate
+  measure n = <a'*a>
+  measure m = <a>
+}}
+"""
+
+
+def test_a_long_sweep_gives_what_its_points_give_one_by_one():
+    long = run_text(KERR.format(count=41))["e"]
+    short = run_text(KERR.format(count=5))["e"]
+    assert long.trust["steadystate"]["solver"].startswith("LU of one pattern")
+    assert short.trust["steadystate"]["solver"].startswith("sparse LU")
+    for name in ("n", "m"):
+        assert values(long, name)[::10] == pytest.approx(values(short, name), abs=1e-13)
+
+
+def test_a_point_has_the_same_bits_whatever_it_is_solved_with():
+    model = model_of(KERR.format(count=41))
+    plan = make_plan(model, model.experiments["e"], Options())
+    line = plan.lines[0]
+    wanted = [(plan.point_layers(line, (0, k)), None, 0, None) for k in range(41)]
+
+    def states(sizes):
+        session, found, done = Session(plan, line), [], 0
+        assert session.together == 32
+        for size in sizes:
+            solved = session.solve_many(wanted[done : done + size])
+            found += [s.evaluator.scenes[0].state.rho for s in solved]
+            done += size
+        return np.array(found)
+
+    assert np.array_equal(states([41]), states([1, 3, 20, 17]))
+
+
+def test_a_pin_that_is_empty_is_replaced():
+    """The ground state of a strongly pumped ladder is empty: another population is pinned."""
+    text = """
+parameter x = 1
+mode s : spin(4)
+hamiltonian 0.1*s.x
+dissipator 1e4*x : s.plus
+dissipator 1 : s.minus
+experiment e { sweep x = linspace(1, 2, 40); solve steadystate; solve steadystate(backend = qutip) as plain with x = [1, 2]; measure z = <s.z>; measure P = <|0><0| of s> }
+"""
+    result = run_text(text)["e"]
+    trust = result.trust["steadystate"]
+    assert trust["solver"].startswith("LU of one pattern")
+    assert trust["residual"] < 1e-12
+    assert np.abs(values(result, "P")).max() < 1e-12
+    ends = values(result, "z", "plain")
+    assert values(result, "z")[[0, -1]] == pytest.approx(
+        ends[~np.isnan(ends)], abs=1e-9
+    )
+
+
+def test_a_state_that_is_not_unique_is_refused_in_a_sweep_too():
+    text = """
+parameter alpha = 1
+mode a : boson(levels = 12)
+dissipator 1 : a^2 - alpha
+experiment e { sweep alpha = linspace(0.5, 1, 40); solve steadystate; measure n = <a.n> }
+"""
+    (failure,) = run_text(text)["e"].trust["steadystate"]["failures"]
+    assert (failure["code"], failure["points"]) == ("E504", 40)
+
+
+def test_a_rate_below_zero_fails_at_its_own_points_only():
+    text = "parameter g = 1\nmode a : boson(levels = 6)\nhamiltonian 0.3*(a + a')\ndissipator g : a\nexperiment e { sweep g = linspace(-1, 3, 41); solve steadystate; measure n = <a.n> }"
+    result = run_text(text)["e"]
+    found = values(result, "n")
+    assert np.isnan(found[:11]).all()
+    assert np.isfinite(found[11:]).all()
