@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
 from qsyncdsl.model.check import check_file
+from qsyncdsl.model.check_experiment import settable
 from qsyncdsl.model.elaborate import override
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Model, Override
@@ -145,14 +146,7 @@ def _sweep(model: Model, text: str) -> tree.Sweep:
 
 def _known(model: Model, name: tree.Name) -> None:
     """E703 unless the name can be set."""
-    bosons = [
-        m.name.replace(".", "_") for m in model.modes.values() if m.kind == "boson"
-    ]
-    known = [
-        *model.parameters,
-        *(["levels"] if bosons else []),
-        *(f"levels_{b}" for b in bosons),
-    ]
+    known = settable(model)
     if name.key not in known:
         raise ModelError(
             [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,23 @@ class QuantumState:
         """Density matrix, shape (D, D)."""
         data = self.data
         return data[:, None] * data.conj()[None, :] if self.pure else data
+
+
+def level_populations(states: Iterable[QuantumState]) -> dict[str, np.ndarray]:
+    """Populations of the levels of every boson, the largest over some states; by label."""
+    found: dict[str, np.ndarray] = {}
+    for state in states:
+        data = state.data
+        diagonal = abs(data) ** 2 if state.pure else abs(data.diagonal())
+        populations = diagonal.reshape(state.dims)
+        for axis, part in enumerate(state.parts):
+            if part.kind != "boson":
+                continue
+            others = tuple(k for k in range(len(state.parts)) if k != axis)
+            own = populations.sum(axis=others)
+            before = found.get(part.label)
+            found[part.label] = own if before is None else own.clip(min=before)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

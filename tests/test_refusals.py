@@ -57,9 +57,18 @@ def test_atoms_with_channels_of_their_own_need_another_method():
     assert "no product basis" in skipped(text)
 
 
-def test_levels_that_are_not_given_are_asked_for():
-    text = "mode a : boson\nhamiltonian a.n\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n> }"
-    assert failure(text) == "E402"
+def test_levels_that_are_not_given_are_asked_for_where_no_method_chooses_them():
+    from qsyncdsl.algebra.build import examine
+    from qsyncdsl.diagnostics import ModelError
+    from qsyncdsl.lower.lindblad import lindblad
+    from qsyncdsl.model.environment import Environment
+    from tests.conftest import model_of
+
+    model = model_of("mode a : boson\nhamiltonian a.n\ndissipator 1 : a")
+    system = examine(model, Environment(model))
+    with pytest.raises(ModelError) as fault:
+        lindblad(system)
+    assert fault.value.diagnostics[0].code == "E402"
 
 
 def test_a_coherent_state_that_does_not_fit_is_refused():

@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import faults
 from qsyncdsl.model.check_equations import check_equations
-from qsyncdsl.model.check_experiment import check_experiment, settable
+from qsyncdsl.model.check_experiment import (
+    check_experiment,
+    open_levels,
+    settable,
+)
 from qsyncdsl.model.elaborate import elaborate
 from qsyncdsl.model.kinds import NUMBER, UNKNOWN, Bindings, Inference, Kind
 from qsyncdsl.model.signature import bind
@@ -38,7 +42,7 @@ from qsyncdsl.registry import (
 )
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
-from qsyncdsl.syntax.walk import mentions
+from qsyncdsl.syntax.walk import is_auto, mentions
 
 
 def check_file(file: tree.File, source: Source) -> tuple[Model, tuple[Diagnostic, ...]]:
@@ -157,6 +161,8 @@ class _Checker:
             self.found += fault.diagnostics
             return
         for name, value in given.items():
+            if name == "levels" and is_auto(value):
+                continue
             if not isinstance(value, tuple) and name != "f":
                 self.kinds.number(value, entity.scope, bindings, f"'{name}'")
 
@@ -283,6 +289,8 @@ class _Checker:
             self.found.append(faults.unknown_parameter(name, known))
         bindings = self._indices(override.index)
         scope = override.scope or self.model.scope
+        if open_levels(override.name, override.value):
+            return
         if override.random:
             self._drawn(override.value, scope, bindings)
         else:

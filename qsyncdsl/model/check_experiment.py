@@ -13,7 +13,7 @@ from qsyncdsl.model.types import Experiment, Initial, Model
 from qsyncdsl.registry import methods
 from qsyncdsl.source import Span
 from qsyncdsl.syntax import tree
-from qsyncdsl.syntax.walk import names_in
+from qsyncdsl.syntax.walk import is_auto, names_in
 
 PLOT_OPTIONS = frozenset(
     {"xscale", "yscale", "title", "xlabel", "ylabel", "xlim", "ylim", "cmap"}
@@ -113,7 +113,10 @@ class _Requests:
         for name in _place_names(setting.place):
             if name.key not in known:
                 self.report(faults.unknown_parameter(name, known))
-        self._value(setting.value)
+        if isinstance(setting.place, tree.Group) or not open_levels(
+            setting.place.name.key, setting.value
+        ):
+            self._value(setting.value)
 
     def _value(self, node: tree.Expr) -> None:
         kind = self.kinds.of(node, self.model.scope, {})
@@ -302,7 +305,8 @@ class _Requests:
                 shown = value if isinstance(value, tree.Name) else name
                 self.report(faults.unknown_case(shown, self.model.cases))
         elif name.key in coordinates or name.key in settable(self.model):
-            self._value(value)
+            if not open_levels(name.key, value):
+                self._value(value)
         else:
             known_names = [*settable(self.model), "method", "case", *coordinates]
             self.report(faults.unknown_parameter(name, known_names))
@@ -319,7 +323,13 @@ def settable(model: Model) -> list[str]:
         m.name.replace(".", "_") for m in model.modes.values() if m.kind == "boson"
     ]
     levels = ["levels", *(f"levels_{boson}" for boson in bosons)] if bosons else []
-    return [*model.parameters, *levels]
+    accuracy = [] if "accuracy" in model.parameters else ["accuracy"]
+    return [*model.parameters, *levels, *accuracy]
+
+
+def open_levels(name: str, value: object) -> bool:
+    """`levels = auto`, `levels_a = auto`: the program chooses."""
+    return name.partition("_")[0] == "levels" and is_auto(value)
 
 
 def _place_names(place: tree.Place | tree.Group) -> tuple[tree.Name, ...]:

@@ -17,6 +17,7 @@ from qsyncdsl.model.types import Index, Lattice, Mode, Model, Override, Paramete
 from qsyncdsl.model.values import Frame
 from qsyncdsl.registry import distributions, lattices
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import is_auto
 
 Layer = Iterable[Override]
 Key = tuple[str, tuple[int, ...]]
@@ -243,7 +244,7 @@ class Environment:
             yield from self.sites(indices, (*had, site))
 
     def levels(self, mode: Mode) -> int | None:
-        """Number of levels kept of a boson: set, declared, or None.
+        """Number of levels kept of a boson: set, declared, or None for `auto` or nothing.
 
         Raises:
             ModelError: E314 unless it is an integer of at least 2.
@@ -260,9 +261,31 @@ class Environment:
                 return self._levels(value, mode.scope, mode)  # type: ignore[arg-type]
         return None
 
+    def accuracy(self) -> float:
+        """The error that measures may have from cutoffs and steps; 0 where none is asked for.
+
+        Raises:
+            ModelError: E326 unless it lies between 0 and 1.
+        """
+        override = self.overrides.get("accuracy")
+        if override is None or "accuracy" in self.model.parameters:
+            return 0.0
+        value = override.value
+        span = value.span if isinstance(value, tree.Node) else None
+        if isinstance(value, tree.Node):
+            value = self.numbers.evaluate(value, override.scope or self.model.scope)
+        if isinstance(value, int | float) and 0 < value < 1:
+            return float(value)
+        message = f"the accuracy cannot be {show(value)}"
+        raise ModelError(
+            [Diagnostic("E326", message, span, "a number between 0 and 1 is needed")]
+        )
+
     def _levels(
         self, value: tree.Expr | float | complex, scope: Scope, mode: Mode
-    ) -> int:
+    ) -> int | None:
+        if is_auto(value):
+            return None
         number = (
             self.numbers.evaluate(value, scope)
             if isinstance(value, tree.Node)

@@ -212,7 +212,7 @@ methods = Registry(
         ),
         word(
             "eigen",
-            "count: integer = 0, of: word = hamiltonian | liouvillian",
+            "count: integer = 0, of: word = hamiltonian | liouvillian, accuracy: real = 0",
             "spectrum",
             "eigenstates of H or of the Liouvillian",
             "qsyncdsl.run.methods.states:eigen",
@@ -232,7 +232,7 @@ methods = Registry(
         ),
         word(
             "meanfield",
-            f"{_TIME}, branch: word = rotating | static, state: word = coherent | incoherent, {_PROTOCOL}",
+            f"{_TIME}, branch: word = rotating | static, state: word = coherent | incoherent, accuracy: real = 0, {_PROTOCOL}",
             "states",
             "self-consistent product state",
             "qsyncdsl.run.methods.product:meanfield",

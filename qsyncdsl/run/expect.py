@@ -10,6 +10,7 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
+from qsyncdsl.model.check_experiment import settable
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import Evaluator
 from qsyncdsl.model.numbers import show
@@ -19,7 +20,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located
 from qsyncdsl.run.session import Session, Solved
 from qsyncdsl.syntax import tree
-from qsyncdsl.syntax.walk import mentions
+from qsyncdsl.syntax.walk import is_auto, mentions
 
 # Agreement that is asked for where a file states no error.
 _EXACT = 1e-9
@@ -152,6 +153,14 @@ class Expectations:
             and not self._is_dimension(s.place.name.key)
         ]
         names = {r.name.key for r in self._locates()}
+        below.append(
+            tuple(
+                Override(_name(s), s.value, model.scope)
+                for s in settings
+                if is_auto(s.value)
+            )
+        )
+        settings = [s for s in settings if not is_auto(s.value)]
         first = [s for s in settings if not mentions(s.value, names)]
         environment = Environment(model, below, self.plan.options.seed)
         layer = tuple(
@@ -173,7 +182,7 @@ class Expectations:
 
     def _is_dimension(self, name: str) -> bool:
         """Whether `at NAME` picks from a result instead of setting a parameter."""
-        return name not in self.plan.model.parameters and not name.startswith("levels")
+        return name not in settable(self.plan.model)
 
     def _locates(self) -> list[tree.Locate]:
         return [r for r in self.plan.experiment.requests if isinstance(r, tree.Locate)]

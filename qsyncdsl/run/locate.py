@@ -12,6 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Override
 from qsyncdsl.model.values import Interval
+from qsyncdsl.run.refine import located
 from qsyncdsl.run.session import Before, Session
 from qsyncdsl.syntax import tree
 
@@ -35,12 +36,36 @@ def locate(
     low, high = _ends(session, request, layers)
     if low == high:
         return float("nan")
+    model, options = session.plan.model, session.plan.options
+    if session.wish(Environment(model, layers, options.seed, draw)) is None:
+        return _search(session, request, layers, (low, high), session.solve, case, draw)
+    value, _ = located(
+        session, list(layers), (low, high), request.parameter.key,
+        lambda solve: _search(
+            session, request, layers, (low, high), solve, case, draw
+        ),
+        draw, case,
+    )  # fmt: skip
+    return value
+
+
+def _search(
+    session: Session,
+    request: tree.Locate,
+    layers: Sequence[Layer],
+    ends: tuple[float, float],
+    solve: Callable[..., Any],
+    case: str | None,
+    draw: int,
+) -> float:
+    """Where the goal is reached, each point solved by `solve(layers, case, draw)`."""
+    low, high = ends
     name = request.parameter.key
     trail = _Trail(session.follows)
 
     def solved(x: float) -> Any:
         layer = (Override(name, x),)
-        found = session.solve([*layers, layer], case, draw, None, trail.before)
+        found = solve([*layers, layer], case, draw, None, trail.before)
         trail.end = found.ending if trail.follows else None
         return found.evaluator
 

@@ -13,6 +13,7 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Initial, Model, Override
 from qsyncdsl.registry import methods
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import is_auto
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,11 @@ def _lines(
             continue
         overrides, own = [], {axis.names: axis for axis in axes}
         for setting in request.overrides or ():
-            value = environment.numbers.evaluate(setting.value, model.scope)
+            value = (
+                None
+                if is_auto(setting.value)
+                else environment.numbers.evaluate(setting.value, model.scope)
+            )
             if isinstance(value, tuple) or isinstance(setting.place, tree.Group):
                 axis = _axis(
                     model, environment, setting, tree.Sweep(setting.span, (), None)

@@ -142,6 +142,7 @@ class Points:
                 end = solved.ending() if ending else None
                 self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
+                found |= _truncated(solved, found)
                 trust = replace(trust, numbers={**trust.numbers, **steps})
             except Exception as fault:
                 failures[""] = failure(fault)
@@ -249,3 +250,12 @@ def failure(fault: Exception) -> Diagnostic:
     return Diagnostic(
         "E900", "this is a bug in qsyncdsl, please report it with your model", help=text
     )
+
+
+def _truncated(solved: Solved, found: dict[str, Labelled]) -> dict[str, Labelled]:
+    """Measures with the change that a larger cutoff makes as their error."""
+    return {
+        name: replace(found[name], error=np.full(found[name].values.shape, error))
+        for name, error in solved.errors.items()
+        if name in found and found[name].error is None
+    }

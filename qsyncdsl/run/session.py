@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,10 +25,14 @@ from qsyncdsl.model.values import Interval
 from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
+from qsyncdsl.run import cutoffs
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.refine import Refinement, Wish, wish
 from qsyncdsl.syntax import tree
 
+# Levels of an open boson where only equations are looked at.
+_SHOWN = 8
 # Points from which on a sweep is solved many at once.
 _LONG = 32
 
@@ -46,7 +50,13 @@ class _Prepared:
 
 @dataclass(frozen=True)
 class Solved:
-    """One solved point: what its measures are read from."""
+    """One solved point: what its measures are read from.
+
+    Attributes:
+        populations: Of the levels of every boson, by label; empty where there are no cutoffs.
+        errors: What a larger cutoff changes of each measure, where it was tried.
+        levels: The cutoffs that were chosen for that.
+    """
 
     evaluator: MeasureEvaluator
     environment: Environment
@@ -54,6 +64,9 @@ class Solved:
     replicas: Callable[[], Replicas | None]
     measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
     ending: Callable[[], Mapping[str, np.ndarray] | None]
+    populations: Callable[[], Mapping[str, np.ndarray]] = dict
+    errors: Mapping[str, float] = field(default_factory=dict)
+    levels: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +97,7 @@ class Session:
         self.line = line
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
+        self._refinement = Refinement()
 
     @property
     def follows(self) -> bool:
@@ -100,10 +114,50 @@ class Session:
     ) -> Solved:
         """Solve one point; from the end of the one `before`, where they follow one another.
 
+        Levels that are open, or an accuracy, are refined.
+
+        Raises:
+            ModelError, SolveError: With the reason; E530 for an accuracy out of reach, E531 where
+                points follow one another and their levels are open.
+        """
+        layers = list(layers)
+        environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
+        wanted = self.wish(environment)
+        if wanted is None:
+            return self.solve_with({}, layers, case, draw, located, before)
+        if before is not None:
+            message = "points that follow one another keep their levels"
+            help_ = "give the levels, and no accuracy, on this line"
+            raise SolveError(Diagnostic("E531", message, help=help_))
+        return self._refinement.solve(  # type: ignore[no-any-return]
+            wanted,
+            environment,
+            lambda levels: self.solve_with(levels, layers, case, draw, located),
+        )
+
+    def wish(self, environment: Environment) -> Wish | None:
+        """What a point leaves to the program to choose."""
+        if self.method.populations is None:
+            return None
+        asked = float(self.options(environment).get("accuracy", 0.0))
+        return wish(environment, asked)
+
+    def solve_with(
+        self,
+        levels: Mapping[str, int],
+        layers: Iterable[Layer],
+        case: str | None,
+        draw: int = 0,
+        located: Mapping[str, Any] | None = None,
+        before: Before | None = None,
+    ) -> Solved:
+        """Solve one point with the levels given, others as declared.
+
         Raises:
             ModelError, SolveError: With the reason.
         """
-        request = self._request(layers, case, draw, located, before)
+        below = [*layers, cutoffs.layer(levels)]
+        request = self._request(below, case, draw, located, before)
         return request.finish(request.prepared.solver.solve(request.point))
 
     @cached_property
@@ -120,7 +174,7 @@ class Session:
         self, wanted: Iterable[tuple[Iterable[Layer], str | None, int, Any]]
     ) -> list[Solved | Exception]:
         """Solve several points, each given as for `solve`; a fault stands for a point without answer."""
-        found: list[Any] = [_tried(self._request, *one) for one in wanted]
+        found: list[Any] = [_tried(self._asked, *one) for one in wanted]
         requests = [x for x in found if isinstance(x, _Request)]
         answers: dict[int, Any] = {}
         for prepared in {id(r.prepared): r.prepared for r in requests}.values():
@@ -133,9 +187,25 @@ class Session:
             answers |= {id(r): result for r, result in zip(own, results, strict=True)}
         whole = [answers.get(id(x), x) for x in found]
         return [
-            y if isinstance(y, Exception) else _tried(x.finish, y)
+            _tried(x.finish, y)
+            if isinstance(x, _Request) and not isinstance(y, Exception)
+            else y
             for x, y in zip(found, whole, strict=True)
         ]
+
+    def _asked(
+        self,
+        layers: Iterable[Layer],
+        case: str | None,
+        draw: int = 0,
+        located: Mapping[str, Any] | None = None,
+    ) -> _Request | Solved:
+        """A request; or its answer at once, where levels are refined."""
+        layers = list(layers)
+        environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
+        if self.wish(environment) is None:
+            return self._request(layers, case, draw, located)
+        return self.solve(layers, case, draw, located)
 
     def _request(
         self,
@@ -184,6 +254,7 @@ class Session:
                 lambda: self.method.replicas(result, stage),
                 measured,
                 lambda: self.method.ending(result) if self.method.ending else None,
+                lambda: self._populations(result),
             )
 
         return _Request(prepared, point, finish)
@@ -210,13 +281,23 @@ class Session:
                 evaluator.measure(name)
         return tuple(probe.noted)
 
-    def prepare(self, layers: Iterable[Layer]) -> Any:
-        """The problem at a point, without solving it.
+    def _populations(self, result: Any) -> Mapping[str, np.ndarray]:
+        find = self.method.populations
+        return {} if find is None else find(result)
+
+    def prepare(self, layers: Sequence[Layer]) -> Any:
+        """The problem at a point, without solving it; open levels are few.
 
         Raises:
             ModelError: E3xx, E4xx.
         """
         environment = Environment(self.plan.model, layers, self.plan.options.seed)
+        open_ = {
+            n: _SHOWN for n, c in cutoffs.declared(environment).items() if c is None
+        }
+        if open_ and self.method.populations is not None:
+            below = [*layers, cutoffs.layer(open_)]
+            environment = Environment(self.plan.model, below, self.plan.options.seed)
         return self._prepare(environment, self.options(environment)).lowered
 
     def options(self, environment: Environment) -> dict[str, Any]:
@@ -234,6 +315,8 @@ class Session:
             else:
                 value = environment.numbers.evaluate(node, self.plan.model.scope)
                 found[name] = tuple(value) if isinstance(value, Interval) else value
+        if "accuracy" in kinds and environment.accuracy():
+            found.setdefault("accuracy", environment.accuracy())
         return found
 
     def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:

@@ -43,7 +43,10 @@ class EvolutionSolver:
     ) -> None:
         self.problem = problem
         self.backend = backend
-        self.relative = accuracy or _RELATIVE
+        # Errors of the steps add up: a thousandth of what measures may be off by.
+        self.relative = (
+            min(max(accuracy / 1000, 1e-12), 1e-5) if accuracy else _RELATIVE
+        )
 
     def solve(self, point: Point) -> EvolutionResult:
         """rho(t) on the point's grid of times, from its initial state at t = 0.

@@ -20,6 +20,11 @@ def names_in(node: object) -> Iterator[tree.Name]:
                 yield from names_in(getattr(node, slot))
 
 
+def is_auto(node: object) -> bool:
+    """Whether a number of levels is left to the program: `levels = auto`."""
+    return isinstance(node, tree.Name) and node.key == "auto"
+
+
 def mentions(node: object, names: set[str]) -> bool:
     """Whether one of the names occurs."""
     return any(name.key in names for name in names_in(node))

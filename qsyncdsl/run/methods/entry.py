@@ -36,6 +36,8 @@ class Method:
         probe: What stands for the result while it is found out what measures need; None where the
             result holds the whole state.
         together: How many points are best solved together, by `solve_many(points)` of the solver.
+        populations: Populations of the levels of every boson, by label, the largest over times;
+            None for methods without cutoffs.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -53,6 +55,7 @@ class Method:
     variables: bool = False
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
     together: int = 1
+    populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
 
 
 @dataclass(frozen=True)

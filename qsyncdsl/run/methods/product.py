@@ -12,6 +12,7 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_factors
 from qsyncdsl.lower.meanfield import meanfield as lower_meanfield
 from qsyncdsl.measure.product import scenes as product_scenes
+from qsyncdsl.result import ProductResult, QuantumState, level_populations
 from qsyncdsl.run.methods.entry import Method, grid
 
 
@@ -40,6 +41,21 @@ def _product_start(
     return initial_factors(evaluator, initials)
 
 
+# Inequivalent cells and times whose populations are looked at.
+_EXAMINED = 64
+
+
+def _populations(result: ProductResult) -> dict[str, np.ndarray]:
+    """The largest over times and inequivalent cells."""
+    return level_populations(
+        QuantumState(kind.parts, rho)
+        for kind, cells in zip(result.kinds, result.cells, strict=True)
+        for rho in cells.states[
+            :: max(1, len(cells.states) // _EXAMINED), :_EXAMINED
+        ].reshape(-1, *cells.states.shape[2:])
+    )
+
+
 meanfield = Method(
     lower_meanfield,
     _meanfield_solver,
@@ -49,4 +65,5 @@ meanfield = Method(
     build=build_fields,
     start=_product_start,
     ending=_ending,
+    populations=_populations,
 )

@@ -14,7 +14,12 @@ from qsyncdsl.lower.permutation import steadystate as lower_steadystate
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.problem import PermutationProblem
-from qsyncdsl.result import EvolutionResult, PermutationResult, QuantumState
+from qsyncdsl.result import (
+    EvolutionResult,
+    PermutationResult,
+    QuantumState,
+    level_populations,
+)
 from qsyncdsl.run.methods.entry import Method, Stage, grid, plain
 
 
@@ -78,10 +83,20 @@ def _mean_state(result: EvolutionResult, options: Mapping[str, Any]) -> QuantumS
     return QuantumState(result.states[0].parts, mean)
 
 
+def _populations(result: Any) -> Mapping[str, np.ndarray]:
+    """Of one state, or the largest over the times of a run."""
+    if isinstance(result, EvolutionResult):
+        return level_populations(result.states)
+    if isinstance(result, PermutationResult):
+        return {}
+    return level_populations((result.state,))
+
+
 steadystate = Method(
     lower_steadystate,
     _steadystate_solver,
     _one_state,
+    populations=_populations,
     start=lambda evaluator, initials, system, options: (
         None
         if any(jump.per_atom is not None for jump in system.jumps)
@@ -94,6 +109,7 @@ evolve = Method(
     _evolution_solver,
     _evolved_states,
     grid,
+    populations=_populations,
     ending=lambda result: {"rho": result.states[-1].rho},
 )
-eigen = Method(plain(levels), _eigen_solver, _one_state)
+eigen = Method(plain(levels), _eigen_solver, _one_state, populations=_populations)
