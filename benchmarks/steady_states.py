@@ -1,102 +1,145 @@
-"""Ratios of CPU time against plain QuTiP, alternating in one process.
+"""Steady states and sweeps against QuTiP: from the text of a model to the numbers of its measures.
 
-OMP_NUM_THREADS=1 python benchmarks/steady_states.py
+Run: python benchmarks/steady_states.py [--quick]. One thread; CPU seconds and ratios of CPU times.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+import sys
 
 import numpy as np
 import qutip
+from table import Case, show
 
 from qsyncdsl import pipeline
+from qsyncdsl.resources import bundled_models
 from qsyncdsl.source import Source
 
-KERR = (
-    "vdp_kerr",
-    pipeline.Request(sets=("levels=16",), sweeps=("Delta = linspace(-K, 5*K, 241)",)),
-    "S = abs(<a>)/sqrt(<a'*a>)",
-)
-
 PAIR = """
-parameter N = 14
-mode a1, a2 : boson(levels = 14)
-hamiltonian 0.15*(a1'*a1 - a2'*a2)
-dissipator 1 : a1', a2'
-dissipator 3/14 : a1^2, a2^2
-coupling 0.5 : a1 - a2
-experiment pair { solve steadystate; measure n = <a1'*a1> }
+parameter Delta = 0.3
+mode a1, a2 : boson(levels = {n})
+hamiltonian Delta/2*(a1'*a1 - a2'*a2)
+dissipator  1 : a1', a2'
+dissipator  3/{n} : a1^2, a2^2
+coupling    0.5 : a1 - a2
+experiment e {{ solve steadystate; measure n = <a1'*a1> }}
+"""
+KERR = """
+parameter Delta = 0
+mode a : boson(levels = 30)
+hamiltonian -Delta*a'*a + 0.1*(a'*a)^2 + 0.6*i*(a - a')
+dissipator  1 : a'
+dissipator  0.2 : a^2
+experiment e { sweep Delta = linspace(-2, 2, 200); solve steadystate; measure n = <a'*a> }
+"""
+TONGUE = """
+experiment e {
+  case    classical
+  set     Delta = 1, g = 1
+  solve   steadystate
+  measure I = mutual_information(a1, a2)
+}
+"""
+IONS = """
+experiment e { solve steadystate; measure S = 2*pi*max(relative_phase(a1, a2)) - 1 }
 """
 
 
-def kerr_ours() -> np.ndarray:
-    name, request, measure = KERR
-    return (
-        pipeline.evaluate(name, ["steadystate"], [measure], request)
-        .dataset["S"]
-        .values[0]
-    )
+def ours(text: str, name: str) -> np.ndarray:
+    """A measure of the experiment `e` of a text."""
+    model, _ = pipeline.load_source(Source("benchmark", text))
+    (result,) = pipeline.run_model(model, pipeline.Request(), expectations=False)
+    return np.ravel(result.dataset[name].values)
 
 
-def kerr_qutip() -> np.ndarray:
+def declared(name: str) -> str:
+    """A bundled model without its experiments."""
+    text = bundled_models()[name].read_text(encoding="utf-8")
+    return text.split("\nexperiment")[0] + "\n"
+
+
+def pair(levels: int, method: str = "direct", **options: float) -> np.ndarray:
+    """The pair by QuTiP."""
+    a, one = qutip.destroy(levels), qutip.qeye(levels)
+    x, y = qutip.tensor(a, one), qutip.tensor(one, a)
+    n = x.dag() * x
+    h = 0.15 * (n - y.dag() * y)
+    two = np.sqrt(3 / levels)
+    jumps = [x.dag(), y.dag(), two * x**2, two * y**2, np.sqrt(0.5) * (x - y)]
+    if method != "direct":
+        options = {"method": "direct", "solver": method, **options}  # type: ignore[dict-item]
+    return np.array([qutip.expect(n, qutip.steadystate(h, jumps, **options))])
+
+
+def kerr(points: int) -> np.ndarray:
+    """Some points of the sweep by QuTiP."""
+    a = qutip.destroy(30)
+    n, jumps = a.dag() * a, [a.dag(), np.sqrt(0.2) * a * a]
     found = []
-    for detuning in np.linspace(-50, 250, 241):
-        a = qutip.destroy(16)
-        n = a.dag() * a
-        h = -detuning * n + 50 * n * n + 2.25j * (a - a.dag())
-        rho = qutip.steadystate(h, [a.dag(), np.sqrt(7) * a * a])
-        found.append(abs(qutip.expect(a, rho)) / np.sqrt(qutip.expect(n, rho)))
+    for delta in np.linspace(-2, 2, 200)[:: 200 // points]:
+        h = -delta * n + 0.1 * n * n + 0.6j * (a - a.dag())
+        found.append(qutip.expect(n, qutip.steadystate(h, jumps)))
     return np.array(found)
 
 
-def pair_ours() -> np.ndarray:
-    model, _ = pipeline.load_source(Source("pair", PAIR))
-    (result,) = pipeline.run_model(model, pipeline.Request())
-    return result.dataset["n"].values
-
-
-def pair_qutip() -> np.ndarray:
-    a = qutip.destroy(14)
-    one = qutip.qeye(14)
-    x, y = qutip.tensor(a, one), qutip.tensor(one, a)
-    h = 0.15 * (x.dag() * x - y.dag() * y)
-    jumps = [
-        x.dag(),
-        y.dag(),
-        np.sqrt(3 / 14) * x**2,
-        np.sqrt(3 / 14) * y**2,
-        np.sqrt(0.5) * (x - y),
-    ]
-    return np.array([qutip.expect(x.dag() * x, qutip.steadystate(h, jumps))])
-
-
-def cpu(function: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    start = time.process_time()
-    value = function()
-    return time.process_time() - start, value
-
-
-def main() -> None:
-    for name, ours, plain in (
-        ("driven Kerr vdP, 241 detunings, N = 16", kerr_ours, kerr_qutip),
-        ("two coupled vdP, N = 14", pair_ours, pair_qutip),
-    ):
-        cpu(ours)
-        ratios, times, worst = [], [], 0.0
-        for _ in range(3):
-            own, value = cpu(ours)
-            other, expected = cpu(plain)
-            ratios.append(other / own)
-            times.append(own)
-            worst = max(worst, float(np.abs(np.ravel(value) - expected).max()))
-        ratio, seconds = statistics.median(ratios), statistics.median(times)
-        print(
-            f"{name:<42} {seconds:7.3f} s   QuTiP/ours {ratio:5.1f}   largest difference {worst:.1e}"
-        )
-
+CASES = [
+    Case(
+        "sweep of 200 points, Kerr vdP, N = 30",
+        lambda: ours(KERR, "n"),
+        lambda: kerr(20),
+        "QuTiP loop",
+        0.1,
+        lambda x: x[::10],
+        limit="46 x",
+        goal="35 x, 0.2 s",
+        repeats=5,
+    ),
+    Case(
+        "two vdP, N = 14",
+        lambda: ours(PAIR.format(n=14), "n"),
+        lambda: pair(14),
+        "QuTiP",
+        limit="34 x (MUMPS), 24 x (SuperLU)",
+        goal="20 x",
+        repeats=5,
+    ),
+    Case(
+        "two vdP, N = 20",
+        lambda: ours(PAIR.format(n=20), "n"),
+        lambda: pair(20, "gmres", rtol=1e-9),
+        "QuTiP GMRES",
+        limit="25 x (MUMPS), 17 x (SuperLU)",
+        goal="15 x",
+        repeats=3,
+    ),
+    Case(
+        "two vdP, N = 30",
+        lambda: ours(PAIR.format(n=30), "n"),
+        limit="1.4 s",
+        goal="2 s",
+    ),
+    Case(
+        "two vdP, N = 50",
+        lambda: ours(PAIR.format(n=50), "n"),
+        limit="6.4 s, 161 MB",
+        goal="10 s, 300 MB",
+        repeats=1,
+    ),
+    Case(
+        "mutual information, N = 32",
+        lambda: ours(declared("vdp_pair_mutual_info") + TONGUE, "I"),
+        limit="-",
+        goal="3 s, 1 GB",
+        repeats=1,
+    ),
+    Case(
+        "two ions with recoil, M = 13",
+        lambda: ours(declared("ion_phonon_lasers") + IONS, "S"),
+        limit="-",
+        goal="30 s, 2 GB",
+        repeats=1,
+    ),
+]
 
 if __name__ == "__main__":
-    main()
+    show(__file__, CASES, sys.argv[1:])

@@ -18,6 +18,8 @@ from scipy.sparse.csgraph import connected_components
 
 # Part of the largest squared singular value below which a combined jump is rounding.
 _ROUNDING = 1e-15
+# Accuracy of matrix elements of functions of operators: smaller entries of a mixture are noise.
+_ACCURACY = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _mixed(jumps: Sequence[Weighted], rows: sp.csr_array) -> Iterator[Weighted]:
         # The phase of a singular vector is free: its largest component is made real.
         lead = vector[np.argmax(np.abs(vector))]
         entries = value * vector * (abs(lead) / lead)
-        entries[np.abs(entries) < 1e-14 * np.abs(rows.data).max()] = 0
+        entries[np.abs(entries) < _ACCURACY * np.abs(rows.data).max()] = 0
         flat = sp.coo_array((entries, (np.zeros_like(columns), columns)), (1, size))
         matrix = sp.csr_array(flat.reshape(shape))
         matrix.eliminate_zeros()

@@ -151,11 +151,18 @@ def available_memory() -> float:
 
 
 def refuse_memory(problem: LindbladProblem, elements: int) -> None:
-    """E501: a sector that does not fit."""
+    """E501: a sector that does not fit, with the matrix of its Liouvillian."""
     # The elements with their real form, pattern and factors: some 2 kB each; and the table of places.
-    needed = (
-        elements * 2000.0 + 4.0 * problem.dimension**2 + 48.0 * problem.dimension**2
-    )
+    _refuse(problem, elements, elements * 2000.0 + 52.0 * problem.dimension**2)
+
+
+def refuse_vectors(problem: LindbladProblem, elements: int) -> None:
+    """E501: a sector that does not fit, with the vectors of an iterative solver."""
+    vectors = min(100.0, max(30.0, 8e6 / max(1, elements)))
+    _refuse(problem, elements, elements * 8.0 * vectors + 32.0 * problem.dimension**2)
+
+
+def _refuse(problem: LindbladProblem, elements: int, needed: float) -> None:
     room = available_memory()
     if needed <= room:
         return

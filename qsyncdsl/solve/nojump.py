@@ -1,15 +1,20 @@
-r"""Stationary states by GMRES, preconditioned by the evolution without jumps.
+r"""Stationary states by GMRES, preconditioned by the evolution without jumps: the jump chain.
 
 $\mathcal{L} = \mathcal{L}_0 + \mathcal{J}$ with $\mathcal{L}_0\rho = -i(K\rho - \rho K^\dagger)$,
-$K = H - \tfrac{i}{2}\sum_c \gamma_c L_c^\dagger L_c$, and $\mathcal{J}\rho = \sum_c \gamma_c L_c\rho L_c^\dagger$. The
-stationary state is the fixed point of $-\mathcal{L}_0^{-1}\mathcal{J}$. $\mathcal{L}_0$ is inverted in the
-eigenbasis of $K$, block by block of the conserved charges: memory of a few density matrices.
+$K = H - \tfrac{i}{2}\sum_c \gamma_c L_c^\dagger L_c$, and $\mathcal{J}\rho = \sum_c \gamma_c L_c\rho L_c^\dagger$.
+$\mathcal{L}_0$ is inverted in the eigenbasis of $K$, block by block of the conserved charges. The blocks are put
+in an order in which most jumps lead forward; these are solved for together with $\mathcal{L}_0$ by
+substitution, $M = \mathcal{L}_0 + \mathcal{J}_{\text{forward}}$, and the stationary state is the fixed point of
+$-M^{-1}\mathcal{J}_{\text{back}}$. Needs the memory of some density matrices.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from itertools import permutations, product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.linalg
@@ -21,84 +26,237 @@ if TYPE_CHECKING:
 
 # Condition number of the eigenvectors of K above which its Schur form is used.
 _WORST_BASIS = 1e8
-_TOLERANCE = 1e-13
+_TOLERANCE = 1e-12
 _MOST_ITERATIONS = 2000
+# Vectors between restarts, as many as fit into this many numbers.
+_RESTARTS, _NUMBERS = (30, 100), 8e6
+# Entries for each element of a block up to which a jump is kept as one sparse superoperator.
+_SPARSE = 24
+# Charges up to which all their orders are tried.
+_FEW_CHARGES = 3
+
+Transform = Callable[[np.ndarray], np.ndarray]
+
+
+def no_jump_steadystate(at: At) -> tuple[np.ndarray, str, float] | None:
+    """The stationary state, how it was found, and max|L rho|; None without convergence."""
+    chain = jump_chain(at)
+    found = chain.stationary()
+    if found is None:
+        return None
+    x, steps = found
+    x /= x[chain.diagonal].sum()
+    blocks = f"{len(chain.blocks)} blocks, " if len(chain.blocks) > 1 else ""
+    text = f"GMRES preconditioned by the evolution without jumps, {blocks}{steps} iterations"
+    residual = chain.residual(x)
+    places = [(block.states, block.place) for block in chain.blocks]
+    dimension = chain.dimension
+    # What the chain holds may be larger than the state.
+    del chain
+    return _matrix(x, places, dimension), text, residual
 
 
 @dataclass(frozen=True)
 class _Block:
-    """The states of one charge, and how L_0 - shift is inverted on them."""
+    """The states of one charge, where their elements lie, K on them, and (L_0 - shift)^-1."""
 
     states: np.ndarray
-    invert: Any
+    place: slice
+    effective: sp.csr_array
+    invert: Transform
 
 
 @dataclass(frozen=True)
-class _Jump:
+class _Arrival:
+    """What jumps bring into one block from others.
+
+    Attributes:
+        sparse: Superoperator on all elements, or None.
+        moves: Sources and matrices of jumps with too many entries for that.
+    """
+
+    sparse: sp.csr_array | None
+    moves: tuple[tuple[_Block, np.ndarray], ...]
+
+    def of(self, x: np.ndarray, size: int) -> np.ndarray:
+        """The sum of L x L', shape (size, size)."""
+        total = np.zeros((size, size), dtype=complex)
+        if self.sparse is not None:
+            total += (self.sparse @ x).reshape(size, size)
+        for source, jump in self.moves:
+            inner = x[source.place].reshape(len(source.states), -1)
+            total += jump @ inner @ jump.conj().T
+        return total
+
+
+@dataclass(frozen=True)
+class JumpChain:
+    """A Liouvillian in blocks, in an order in which most jumps lead forward."""
+
+    dimension: int
+    blocks: list[_Block]
+    forward: list[_Arrival]
+    back: list[_Arrival]
+    shift: float
+
+    @property
+    def size(self) -> int:
+        """Number of elements in all blocks."""
+        return self.blocks[-1].place.stop
+
+    @cached_property
+    def diagonal(self) -> np.ndarray:
+        """Places of the populations."""
+        sizes = [(b.place.start, len(b.states)) for b in self.blocks]
+        return np.concatenate([start + np.arange(n) * (n + 1) for start, n in sizes])
+
+    @cached_property
+    def flip(self) -> np.ndarray:
+        """Place of the transposed element."""
+        sizes = [(b.place.start, len(b.states)) for b in self.blocks]
+        return np.concatenate(
+            [start + np.arange(n * n).reshape(n, n).T.ravel() for start, n in sizes]
+        )
+
+    def residual(self, x: np.ndarray) -> float:
+        """The largest |L x|."""
+        worst = 0.0
+        for block, forward, back in zip(
+            self.blocks, self.forward, self.back, strict=True
+        ):
+            size = len(block.states)
+            half = -1j * (block.effective @ x[block.place].reshape(size, size))
+            gain = back.of(x, size) + forward.of(x, size)
+            worst = max(worst, float(np.abs(half + half.conj().T + gain).max()))
+        return worst
+
+    def propagate(self, x: np.ndarray) -> np.ndarray:
+        """-M^-1 (J_back + shift) x for elements of Hermitian blocks."""
+        found = np.zeros_like(x)
+        for block, forward, back in zip(
+            self.blocks, self.forward, self.back, strict=True
+        ):
+            size = len(block.states)
+            gain = back.of(x, size) + forward.of(found, size)
+            if self.shift:
+                gain += self.shift * x[block.place].reshape(size, size)
+            found[block.place] = -block.invert(gain).ravel()
+        return found
+
+    def stationary(self) -> tuple[np.ndarray, int] | None:
+        """The elements of the stationary state and the number of iterations."""
+        identity = np.zeros(self.size, dtype=complex)
+        diagonal, flip = self.diagonal, self.flip
+        identity[diagonal] = 1 / len(diagonal)
+        start = _real(self.propagate(identity))
+        start /= start[diagonal].sum()
+
+        def equation(r: np.ndarray) -> np.ndarray:
+            moved = _real(self.propagate(_hermitian(r, flip)))
+            return r - moved + start * r[diagonal].sum()
+
+        steps: list[float] = []
+        operator = spla.LinearOperator((self.size, self.size), equation, dtype=float)
+        few, many = _RESTARTS
+        restart = min(self.size, max(few, min(many, int(_NUMBERS / self.size))))
+        answer, failed = spla.gmres(
+            operator,
+            start,
+            x0=start,
+            rtol=_TOLERANCE,
+            atol=0.0,
+            restart=restart,
+            maxiter=max(1, _MOST_ITERATIONS // restart),
+            callback=steps.append,
+            callback_type="pr_norm",
+        )
+        if failed and (not steps or steps[-1] > 1e-10):
+            return None
+        return _hermitian(answer, flip), len(steps)
+
+
+def _matrix(
+    x: np.ndarray, places: list[tuple[np.ndarray, slice]], dimension: int
+) -> np.ndarray:
+    """Elements as a density matrix, shape (D, D)."""
+    rho = np.zeros((dimension, dimension), dtype=complex)
+    for states, place in places:
+        size = len(states)
+        rho[np.ix_(states, states)] = x[place].reshape(size, size)
+    return rho
+
+
+def _real(x: np.ndarray) -> np.ndarray:
+    """Hermitian blocks as Re x + Im x."""
+    return np.asarray(x.real + x.imag)
+
+
+def _hermitian(r: np.ndarray, flip: np.ndarray) -> np.ndarray:
+    """x from Re x + Im x."""
+    other = r[flip]
+    return (r + other) / 2 + 0.5j * (r - other)
+
+
+# ── building the chain ───────────────────────────────────────────────────────────────────────
+
+
+def jump_chain(at: At) -> JumpChain:
+    """The chain of a model at a point."""
+    effective, jumps = at.effective
+    labels = at.generator.labels
+    groups = _groups(labels)
+    shift = _shift(effective)
+    moves = list(_moves(jumps, groups, len(labels)))
+    order = _order(np.array([labels[g[0]] for g in groups]), moves)
+    rank = np.argsort(order)
+    blocks: list[_Block] = []
+    done = 0
+    for k in order:
+        states = groups[k]
+        place = slice(done, done + len(states) ** 2)
+        own = sp.csr_array(effective[states, :][:, states])
+        blocks.append(_Block(states, place, own, _inverse(own.toarray(), shift)))
+        done = place.stop
+    incoming: list[tuple[list[_Move], list[_Move]]] = [([], []) for _ in blocks]
+    for move in moves:
+        source, target = int(rank[move.source]), int(rank[move.target])
+        incoming[target][0 if source < target else 1].append(
+            _Move(source, target, move.matrix)
+        )
+    forward = [
+        _arrival(m, blocks, blocks[k], done) for k, (m, _) in enumerate(incoming)
+    ]
+    back = [_arrival(m, blocks, blocks[k], done) for k, (_, m) in enumerate(incoming)]
+    return JumpChain(len(labels), blocks, forward, back, shift)
+
+
+@dataclass(frozen=True)
+class _Move:
     """The part of one jump operator that leads from one block to another."""
 
     source: int
     target: int
-    matrix: Any
+    matrix: sp.csr_array
 
 
-def no_jump_steadystate(at: At) -> tuple[np.ndarray, str] | None:
-    """The stationary state and how it was found; None without convergence."""
-    generator = at.generator
-    effective, jumps = at.effective
-    groups = _groups(generator.labels)
-    shift = _shift(effective)
-    blocks = [_Block(states, _inverse(effective, states, shift)) for states in groups]
-    moves = _moves(jumps, groups, len(generator.labels))
-    sizes = [len(block.states) for block in blocks]
-    ends = np.cumsum([n * n for n in sizes])
-
-    def split(vector: np.ndarray) -> list[np.ndarray]:
-        return [
-            v.reshape(n, n)
-            for v, n in zip(np.split(vector, ends[:-1]), sizes, strict=True)
-        ]
-
-    def propagate(vector: np.ndarray) -> np.ndarray:
-        """-(L_0 - shift)^-1 (J + shift) rho."""
-        rho = split(vector)
-        gain = [shift * block for block in rho]
-        for move in moves:
-            left = move.matrix @ rho[move.source]
-            gain[move.target] = gain[move.target] + (move.matrix.conj() @ left.T).T
-        return np.concatenate(
-            [-b.invert(x).ravel() for b, x in zip(blocks, gain, strict=True)]
+def _arrival(
+    moves: list[_Move], blocks: list[_Block], target: _Block, size: int
+) -> _Arrival:
+    """Jumps into a block, sparse ones as one superoperator."""
+    elements = len(target.states) ** 2
+    sparse = [m for m in moves if m.matrix.nnz**2 <= _SPARSE * elements]
+    dense = [m for m in moves if m.matrix.nnz**2 > _SPARSE * elements]
+    total = None
+    if sparse:
+        pieces = [sp.coo_array(sp.kron(m.matrix, m.matrix.conj())) for m in sparse]
+        starts = [blocks[m.source].place.start for m in sparse]
+        rows = np.concatenate([p.coords[0] for p in pieces])
+        columns = np.concatenate(
+            [p.coords[1] + start for p, start in zip(pieces, starts, strict=True)]
         )
-
-    identity = np.concatenate([np.eye(n).ravel() for n in sizes]) / sum(sizes)
-    diagonal = np.flatnonzero(identity)
-    start = propagate(identity)
-    start = start / start[diagonal].sum()
-
-    def equation(vector: np.ndarray) -> np.ndarray:
-        return vector - propagate(vector) + start * vector[diagonal].sum()
-
-    size = int(ends[-1])
-    operator = spla.LinearOperator((size, size), matvec=equation, dtype=complex)
-    steps: list[float] = []
-    restart = min(80, size)
-    answer, failed = spla.gmres(
-        operator,
-        start,
-        x0=start,
-        rtol=_TOLERANCE,
-        atol=0.0,
-        restart=restart,
-        maxiter=max(1, _MOST_ITERATIONS // restart),
-        callback=steps.append,
-        callback_type="pr_norm",
-    )
-    if failed and (not steps or steps[-1] > 1e-10):
-        return None
-    rho = np.zeros((len(generator.labels),) * 2, dtype=complex)
-    for block, part in zip(blocks, split(answer), strict=True):
-        rho[np.ix_(block.states, block.states)] = part
-    return rho, f"no-jump preconditioned GMRES, {len(steps)} iterations"
+        data = np.concatenate([p.data for p in pieces])
+        total = sp.csr_array((data, (rows, columns)), shape=(elements, size))
+    return _Arrival(total, tuple((blocks[m.source], m.matrix.toarray()) for m in dense))
 
 
 def _groups(labels: np.ndarray) -> list[np.ndarray]:
@@ -106,7 +264,33 @@ def _groups(labels: np.ndarray) -> list[np.ndarray]:
     if labels.shape[1] == 0:
         return [np.arange(len(labels))]
     _, which = np.unique(labels, axis=0, return_inverse=True)
-    return [np.flatnonzero(which.ravel() == k) for k in range(which.max() + 1)]
+    order = np.argsort(which.ravel(), kind="stable")
+    ends = np.cumsum(np.bincount(which.ravel()))
+    return np.split(order, ends[:-1])
+
+
+def _order(labels: np.ndarray, moves: list[_Move]) -> np.ndarray:
+    """An order of the blocks in which as much as possible of the jumps leads forward."""
+    count = labels.shape[1]
+    if count == 0 or len(labels) == 1:
+        return np.arange(len(labels))
+    source = np.array([m.source for m in moves], dtype=int)
+    target = np.array([m.target for m in moves], dtype=int)
+    weight = np.array([(np.abs(m.matrix.data) ** 2).sum() for m in moves])
+    best, found = -1.0, np.arange(len(labels))
+    firsts = permutations(range(count)) if count <= _FEW_CHARGES else [range(count)]
+    for columns in firsts:
+        for signs in product((1, -1), repeat=min(count, _FEW_CHARGES)):
+            keys = [
+                labels[:, c] * s
+                for c, s in zip(columns, (*signs, *[1] * count), strict=False)
+            ]
+            order = np.lexsort(keys[::-1])
+            rank = np.argsort(order)
+            score = float(weight[rank[source] < rank[target]].sum())
+            if score > best * (1 + 1e-12):
+                best, found = score, order
+    return found
 
 
 def _shift(effective: sp.csr_array) -> float:
@@ -116,45 +300,44 @@ def _shift(effective: sp.csr_array) -> float:
     return 0.0 if decay.min() > 1e-6 * typical else 0.05 * typical
 
 
-def _inverse(effective: sp.csr_array, states: np.ndarray, shift: float) -> Any:
+def _inverse(effective: np.ndarray, shift: float) -> Transform:
     """A function that solves -i(K x - x K') - shift x = y on one block."""
-    matrix = -1j * effective[states, :][:, states].toarray() - shift / 2 * np.eye(
-        len(states)
-    )
+    matrix = -1j * effective - shift / 2 * np.eye(len(effective))
     values, vectors = np.linalg.eig(matrix)
-    inverse = np.linalg.inv(vectors) if np.linalg.cond(vectors) < _WORST_BASIS else None
-    if inverse is None:
+    if np.linalg.cond(vectors) > _WORST_BASIS:
         return lambda y: scipy.linalg.solve_sylvester(matrix, matrix.conj().T, y)
-    sums = values[:, None] + values[None, :].conj()
-    left, right = vectors, inverse
+    inverse = np.linalg.inv(vectors)
+    adjoint, inverse_adjoint = vectors.conj().T.copy(), inverse.conj().T.copy()
+    reciprocal = 1 / (values[:, None] + values[None, :].conj())
 
     def solve(y: np.ndarray) -> np.ndarray:
-        inner = (left_inverse @ y) @ left_inverse.conj().T
-        return np.asarray((left @ (inner / sums)) @ left.conj().T)
+        inner = inverse @ y @ inverse_adjoint
+        inner *= reciprocal
+        return np.asarray(vectors @ inner @ adjoint)
 
-    left_inverse = right
     return solve
 
 
-def _moves(jumps: list[Any], groups: list[np.ndarray], dimension: int) -> list[_Jump]:
+def _moves(
+    jumps: list[sp.csr_array], groups: list[np.ndarray], dimension: int
+) -> Iterator[_Move]:
     """The jump operators cut into pieces between blocks."""
-    block_of = np.empty(dimension, dtype=int)
+    block_of = np.empty(dimension, dtype=np.int64)
+    inside = np.empty(dimension, dtype=np.int64)
     for k, states in enumerate(groups):
         block_of[states] = k
-    found = []
+        inside[states] = np.arange(len(states))
     for jump in jumps:
-        matrix = sp.csr_array(jump)
-        entries = matrix.tocoo()
-        pairs = np.unique(
-            np.stack(
-                [block_of[entries.coords[1]], block_of[entries.coords[0]]], axis=1
-            ),
-            axis=0,
-        )
-        for source, target in pairs.tolist():
-            piece = matrix[groups[target], :][:, groups[source]]
-            dense = piece.nnz > 0.1 * piece.shape[0] * piece.shape[1]
-            found.append(
-                _Jump(source, target, piece.toarray() if dense else sp.csr_array(piece))
-            )
-    return found
+        entries = jump.tocoo()
+        rows, columns = entries.coords
+        key = block_of[columns] * len(groups) + block_of[rows]
+        order = np.argsort(key, kind="stable")
+        starts = np.flatnonzero(np.diff(key[order], prepend=-1))
+        for chosen in np.split(order, starts[1:]):
+            if not len(chosen):
+                continue
+            source, target = divmod(int(key[chosen[0]]), len(groups))
+            shape = (len(groups[target]), len(groups[source]))
+            coords = (inside[rows[chosen]], inside[columns[chosen]])
+            piece = sp.csr_array((entries.data[chosen], coords), shape=shape)
+            yield _Move(source, target, piece)

@@ -19,7 +19,7 @@ from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import direct
-from qsyncdsl.solve.generator import At, Generator, prepare
+from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nojump import no_jump_steadystate
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
@@ -29,6 +29,10 @@ _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 60_000
 # Work n b^2 of an LU in a band above which an iterative solver is tried first.
 _MOST_WORK = 4e9
 _RESIDUAL = 1e-9
+# Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
+_WHOLE = 4
+# Rows of a state that are made Hermitian at once.
+_ROWS = 256
 
 
 class SteadyStateSolver:
@@ -91,11 +95,9 @@ class SteadyStateSolver:
         if len(groups) > 1 and self.solver == "automatic":
             return self._product(at, groups, point)
         if self._iterative(at):
-            found = uncoupled_steadystate(self.problem, at.f)
-            if found is None:
-                found = no_jump_steadystate(at)
-            if found is not None:
-                return self._finish(at, found[0], {"solver": found[1]})
+            answer = self._iterated(at)
+            if answer is not None:
+                return answer
         rho, warnings = direct(at, point)
         solver = f"sparse LU, {at.generator.unknowns} unknowns"
         return self._finish(at, rho, {"solver": solver}, warnings)
@@ -148,6 +150,21 @@ class SteadyStateSolver:
         except SolveError as fault:
             return fault
 
+    def _iterated(self, at: At) -> SteadyResult | None:
+        """The answer of an iterative solver; None where none converges."""
+        unknowns = at.generator.unknowns
+        refuse_vectors(self.problem, unknowns)
+        # Groups are solved without charges: not where those leave a small part of all elements.
+        if _WHOLE * unknowns >= self.problem.dimension**2:
+            found = uncoupled_steadystate(self.problem, at.f)
+            if found is not None:
+                return self._finish(at, found[0], {"solver": found[1]})
+        chain = no_jump_steadystate(at)
+        if chain is None:
+            return None
+        rho, solver, largest = chain
+        return self._finish(at, rho, {"solver": solver}, (), largest / _scale(at))
+
     def _iterative(self, at: At) -> bool:
         if self.solver != "automatic":
             return self.solver == "iterative"
@@ -162,6 +179,7 @@ class SteadyStateSolver:
             self._group(group).solve(_inside(point, self.problem, group))
             for group in groups
         ]
+        refuse_vectors(self.problem, self.problem.dimension)
         order = group_states(self.problem, tuple(k for g in groups for k in g))
         rho = np.empty((len(order), len(order)), dtype=complex)
         rho[np.ix_(order, order)] = reduce(np.kron, [a.state.rho for a in answers])
@@ -190,11 +208,10 @@ class SteadyStateSolver:
         residual: float | None = None,
     ) -> SteadyResult:
         """Normalize, check and describe."""
-        rho = rho / np.trace(rho)
-        rho = (rho + rho.conj().T) / 2
+        rho /= np.trace(rho)
+        _make_hermitian(rho)
         if residual is None:
-            scale = max(np.abs(at.g).max(initial=0.0), 1e-300)
-            residual = float(np.abs(at.apply(rho)).max() / scale)
+            residual = float(np.abs(at.apply(rho)).max() / _scale(at))
         if not np.isfinite(residual) or residual > _RESIDUAL:
             raise SolveError(
                 Diagnostic(
@@ -225,3 +242,17 @@ def _inside(point: Point, problem: LindbladProblem, group: tuple[int, ...]) -> P
     tensor = state.rho.reshape(dims + dims).transpose(order)
     small = np.einsum("aibi->ab", tensor.reshape(size, other, size, other))
     return replace(point, initial=small)
+
+
+def _scale(at: At) -> float:
+    """The largest coefficient, in units of which residuals are given."""
+    return max(float(np.abs(at.g).max(initial=0.0)), 1e-300)
+
+
+def _make_hermitian(rho: np.ndarray) -> None:
+    """Take the Hermitian part in place: a large state is not copied."""
+    for first in range(0, len(rho), _ROWS):
+        rows = slice(first, first + _ROWS)
+        mean = (rho[rows, first:] + rho[first:, rows].conj().T) / 2
+        rho[rows, first:] = mean
+        rho[first:, rows] = mean.conj().T

@@ -1,0 +1,91 @@
+"""Comparing programs: CPU times that alternate in one process, peak memory of processes of their own."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table.
+
+    Attributes:
+        ours: Gives numbers; what it computes is the whole way from the text to measures.
+        peer: The same by another program, or a part of it; None where there is no comparison.
+        share: Which part of the work the peer does; its time is scaled to the whole.
+        same: Numbers of ours that the peer's are compared with.
+        limit: What the best known code reaches, in words.
+        goal: What is asked for, in words.
+    """
+
+    name: str
+    ours: Callable[[], np.ndarray]
+    peer: Callable[[], np.ndarray] | None = None
+    peer_name: str = ""
+    share: float = 1.0
+    same: Callable[[np.ndarray], np.ndarray] = lambda x: x
+    limit: str = ""
+    goal: str = ""
+    repeats: int = 3
+
+
+def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU time of this process for some work, and what came out."""
+    begin = time.process_time()
+    found = work()
+    return time.process_time() - begin, found
+
+
+def measure(case: Case) -> str:
+    """Run a case, ours and the peer in turn; one line of text."""
+    cpu(case.ours)  # compiled, loaded
+    mine, theirs, worst = [], [], 0.0
+    for _ in range(case.repeats):
+        seconds, value = cpu(case.ours)
+        mine.append(seconds)
+        if case.peer is None:
+            continue
+        seconds, other = cpu(case.peer)
+        theirs.append(seconds / case.share)
+        worst = max(worst, float(np.abs(case.same(value) - other).max()))
+    text = f"{case.name:<38} {statistics.median(mine):8.3f} s"
+    if theirs:
+        ratio = statistics.median(b / a for a, b in zip(mine, theirs, strict=True))
+        text += (
+            f" {case.peer_name:>10} {statistics.median(theirs):8.2f} s {ratio:7.1f} x"
+        )
+        text += f"  (differ by {worst:.0e})"
+    return f"{text}  goal {case.goal}; known best {case.limit}"
+
+
+def peak(script: str, name: str) -> float:
+    """Peak memory in MB of a process that runs one case of a script once."""
+    command = [sys.executable, script, "--alone", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def alone(cases: Iterable[Case], name: str) -> None:
+    """Run one case and print the peak memory of this process in MB."""
+    next(case for case in cases if case.name == name).ours()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def show(script: str, cases: Iterable[Case], arguments: list[str]) -> None:
+    """The table of some cases; `--quick` leaves out those of many seconds, or one for `--alone NAME`."""
+    if arguments[:1] == ["--alone"]:
+        alone(cases, arguments[1])
+        return
+    for case in cases:
+        if "--quick" in arguments and case.repeats == 1:
+            continue
+        print(f"{measure(case)}; peak {peak(script, case.name):.0f} MB", flush=True)
