@@ -218,8 +218,8 @@ class Session:
         """A point with its solver, and what is made of the answer."""
         model = self.plan.model
         environment = Environment(model, layers, self.plan.options.seed, draw)
-        options = self.options(environment)
-        prepared = self._prepare(environment, options)
+        options = self.options(environment, operators=False)
+        prepared = self._prepare(environment)
         values = tuple(
             _value(environment, name, index)
             for name, index in prepared.lowered.parameters
@@ -300,8 +300,14 @@ class Session:
             environment = Environment(self.plan.model, below, self.plan.options.seed)
         return self._prepare(environment, self.options(environment)).lowered
 
-    def options(self, environment: Environment) -> dict[str, Any]:
-        """The options of the solve line at a point."""
+    def options(
+        self, environment: Environment, operators: bool = True
+    ) -> dict[str, Any]:
+        """The options of the solve line at a point.
+
+        Args:
+            operators: Whether to evaluate lists of operators too, which only lowering takes.
+        """
         word = methods[self.line.method]
         given = signature.bind(word, self.line.node.options or (), self.line.node)
         kinds = {argument.name: argument.kind for argument in word.arguments}
@@ -311,7 +317,8 @@ class Session:
             if kinds[name] == "word":
                 found[name] = getattr(node, "key", "")
             elif kinds[name] == "operators":
-                found[name] = self._operators(environment, node)
+                if operators:
+                    found[name] = self._operators(environment, node)
             else:
                 value = environment.numbers.evaluate(node, self.plan.model.scope)
                 found[name] = tuple(value) if isinstance(value, Interval) else value
@@ -332,13 +339,12 @@ class Session:
         chosen = model.cases[case].initials if case else ()
         return (*model.initials, *chosen, *self.plan.initials)
 
-    def _prepare(
-        self, environment: Environment, options: Mapping[str, Any]
-    ) -> _Prepared:
+    def _prepare(self, environment: Environment) -> _Prepared:
         for prepared in self._prepared:
             if _fits(prepared.system, environment):
                 return prepared
         model = self.plan.model
+        options = self.options(environment)
         _refuse_variables(model, self.line, self.method)
         system = self.method.build(model, environment)
         lowered = self.method.lower(system, model.title, options)

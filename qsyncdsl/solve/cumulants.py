@@ -11,13 +11,21 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import CumulantProblem, Point
 from qsyncdsl.result import MomentResult, Trust
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
-from qsyncdsl.solve.kernels import run_integrator
-from qsyncdsl.solve.polynomials import Sum, derivative, integrator, with_numbers
+from qsyncdsl.solve.kernels import run_integrator, tableau
+from qsyncdsl.solve.polynomials import (
+    Sum,
+    derivative,
+    integrator,
+    relaxation,
+    with_numbers,
+)
 from qsyncdsl.solve.regression import Regression, TwoTimes
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 _ROOM = 1 << 30
 _RESIDUAL = 1e-12
+# Stationary moments in compiled code: largest number of moments, relative error of a step, steps.
+_COMPILED, _FOLLOWED, _STEPS = 100, 1e-3, 3000
 
 
 class CumulantSolver:
@@ -56,7 +64,9 @@ class CumulantSolver:
             message = "coefficients depend on time: there is no stationary state"
             raise SolveError(Diagnostic("E521", message, help="ask for time = T"))
         values, residual = flow.stationary(first)
-        trust = self._trust(values, {"residual": residual}, "DOP853, Newton")
+        trust = self._trust(
+            values, {"residual": residual}, "Rosenbrock or DOP853, Newton"
+        )
         factors = flow.values.c[list(self.problem.factors)]
         moments = self.problem.moments
         regression = Regression(self.two_times, moments, factors, values)
@@ -157,6 +167,9 @@ class _Flow:
         if n == 0:
             return first, 0.0
         slope, other = derivative(drift, n, False), derivative(drift, n, True)
+        found = self._relaxed(first, drift, slope, other)
+        if found is not None:
+            return found
         m = first
         fastest = float(np.abs(_real(slope.at(m), other.at(m))).sum(axis=1).max())
         span = 10.0 / max(fastest, 1e-300)
@@ -180,6 +193,32 @@ class _Flow:
         message = "the moments go on moving: nothing stationary was reached"
         raise SolveError(Diagnostic("E520", message, help="ask for time = T"))
 
+    def _relaxed(
+        self, first: np.ndarray, drift: Sum, slope: Sum, other: Sum
+    ) -> tuple[np.ndarray, float] | None:
+        """The stable root that the flow leads to; None where it is not found in some thousand steps."""
+        if len(first) > _COMPILED:
+            return None
+        equations = (drift.arrays, slope.arrays, other.arrays)
+        start, limits = first.view(float), (_FOLLOWED, _RESIDUAL, _STEPS)
+        try:
+            y, stands = relaxation("explicit")(start, equations, *limits, tableau())
+            if not stands:
+                y, stands = relaxation("implicit")(start, equations, *limits)
+        except np.linalg.LinAlgError:
+            return None
+        if not stands:
+            return None
+        root = y.view(complex)
+        matrix = _real(slope.at(root), other.at(root))
+        fastest = float(np.abs(matrix).sum(axis=1).max())
+        return root, self._residual(root, drift, fastest)
+
+    def _residual(self, root: np.ndarray, drift: Sum, fastest: float) -> float:
+        """The rates that are left, in units of the fastest ones."""
+        scale = fastest * max(float(np.abs(root).max()), 1.0)
+        return float(np.abs(drift.at(root)).max() / max(scale, 1e-300))
+
     def _newton(
         self, guess: np.ndarray, drift: Sum, slope: Sum, other: Sum
     ) -> tuple[np.ndarray, float] | None:
@@ -195,8 +234,8 @@ class _Flow:
             if not np.isfinite(step).all():
                 return None
             if np.abs(step).max() < _RESIDUAL * max(np.abs(m).max(), 1.0):
-                scale = np.abs(matrix).sum(axis=1).max() * max(np.abs(m).max(), 1.0)
-                return m, float(np.abs(drift.at(m)).max() / max(scale, 1e-300))
+                fastest = float(np.abs(matrix).sum(axis=1).max())
+                return m, self._residual(m, drift, fastest)
         return None
 
 

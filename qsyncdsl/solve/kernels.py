@@ -104,14 +104,8 @@ def integrate(
     Raises:
         SolveError: E514 where the integration fails.
     """
-    from scipy.integrate import DOP853
-
-    tableau = tuple(
-        np.ascontiguousarray(getattr(DOP853, name))
-        for name in ("A", "B", "E3", "E5", "A_EXTRA", "D")
-    )
     call = compiled(source, "integrate")
-    found, _, reached = call(first, times, *tolerance, tableau, data)
+    found, _, reached = call(first, times, *tolerance, tableau(), data)
     if reached < times[-1] * (1 - 1e-12) or not np.isfinite(found).all():
         raise SolveError(
             Diagnostic(
@@ -121,6 +115,15 @@ def integrate(
             )
         )
     return np.asarray(found)
+
+
+@lru_cache(maxsize=1)
+def tableau() -> tuple[np.ndarray, ...]:
+    """The coefficients of DOP853."""
+    from scipy.integrate import DOP853
+
+    names = ("A", "B", "E3", "E5", "A_EXTRA", "D")
+    return tuple(np.ascontiguousarray(getattr(DOP853, name)) for name in names)
 
 
 def run_integrator(

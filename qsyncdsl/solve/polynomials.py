@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.problem import Terms
+from qsyncdsl.solve import relaxation as source
 from qsyncdsl.solve import right_sides
 from qsyncdsl.solve.kernels import compiled, integrator_source
 
@@ -79,6 +80,14 @@ def _add_terms() -> Any:
 def integrator(right: str) -> str:
     """The module that integrates a right side of `right_sides`."""
     return integrator_source(pieces(right))
+
+
+@lru_cache(maxsize=2)
+def relaxation(name: str) -> Any:
+    """`explicit` or `implicit` of `relaxation`, compiled."""
+    functions = (source.slopes, source.root_near, getattr(source, name))
+    added = [inspect.getsource(function) for function in functions]
+    return compiled(integrator_source([*pieces("means_right"), *added]), name)
 
 
 def pieces(right: str) -> list[str]:

@@ -12,6 +12,8 @@ from qsyncdsl.algebra.moments import Moment
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 
+_Split = tuple[Moment, Moment]
+
 
 class TwoTimes:
     """Equations of two-time correlations with open coefficients, each derived once."""
@@ -19,6 +21,7 @@ class TwoTimes:
     def __init__(self, system: MomentSystem) -> None:
         self.system = system
         self._motions: dict[Moment, dict[Moment, Any]] = {}
+        self._splits: dict[Moment, tuple[_Split, ...]] = {}
         self._together: dict[Any, dict[Moment, Any]] = {}
 
     def motion(self, moment: Moment) -> dict[Moment, Any]:
@@ -26,6 +29,19 @@ class TwoTimes:
         if moment not in self._motions:
             self._motions[moment] = self.system.motion(moment)
         return self._motions[moment]
+
+    def splits(self, moment: Moment) -> tuple[_Split, ...]:
+        """A moment as a smaller one and the rest, in all ways that are needed; ascending in size."""
+        if moment not in self._splits:
+            algebra = self.system.algebra
+            letters = algebra.letters(moment)
+            sizes = range(1, min(algebra.order - 1, len(letters)) + 1)
+            self._splits[moment] = tuple(
+                (algebra.joined(chosen), algebra.joined(rest))
+                for size in sizes
+                for chosen, rest in _parts(letters, size)
+            )
+        return self._splits[moment]
 
     def mean(self, operator: Polynomial, moment: Moment = ()) -> dict[Moment, Any]:
         """The mean of O B, O being the operator of a moment."""
@@ -132,30 +148,26 @@ class Regression:
         self, moment: Moment, total: dict[Moment, complex], factor: complex
     ) -> None:
         """Add <m dB> as a sum over <S dB> with fewer operators than the order."""
-        letters = self.algebra.letters(moment)
-        most = self.algebra.order - 1
-        if not letters or factor == 0:
+        if not moment or factor == 0:
             return
-        if len(letters) <= most and moment not in self.algebra.factorized:
+        splits = self.two_times.splits(moment)
+        if not splits[-1][1] and moment not in self.algebra.factorized:
             total[moment] = total.get(moment, 0) + factor
             return
-        for size in range(1, min(most, len(letters)) + 1):
-            for chosen, rest in _parts(letters, size):
-                mean = self.mean(self.algebra.joined(rest))
-                if mean:
-                    self._cumulant(chosen, total, factor * mean)
+        for chosen, rest in splits:
+            mean = self.mean(rest)
+            if mean:
+                self._cumulant(chosen, total, factor * mean)
 
     def _cumulant(
-        self, letters: tuple[Any, ...], total: dict[Moment, complex], factor: complex
+        self, moment: Moment, total: dict[Moment, complex], factor: complex
     ) -> None:
         """Add kappa(S, B) = <S dB> less the sum over smaller subsets."""
-        whole = self.algebra.joined(letters)
-        total[whole] = total.get(whole, 0) + factor
-        for size in range(1, len(letters)):
-            for chosen, rest in _parts(letters, size):
-                mean = self.mean(self.algebra.joined(rest))
-                if mean:
-                    self._cumulant(chosen, total, -factor * mean)
+        total[moment] = total.get(moment, 0) + factor
+        for chosen, rest in self.two_times.splits(moment):
+            mean = self.mean(rest) if rest else 0.0
+            if mean:
+                self._cumulant(chosen, total, -factor * mean)
 
     def _sum(self, means: dict[Moment, Any]) -> complex:
         return sum((self.number(c) * self.mean(m) for m, c in means.items()), 0j)

@@ -1,0 +1,126 @@
+r"""Following moment equations to where they stand, and the root of Newton's method there.
+
+Compiled together with `right_sides` and `dormand_prince`; read as text. The flow decides which of several
+roots is the physical one, so it is followed, but only until Newton's method contracts: loosely, by
+explicit steps, or by L-stable ones where rates of one atom stand beside much faster collective ones.
+L. F. Shampine, M. W. Reichelt, SIAM J. Sci. Comput. 18, 1 (1997), Sec. 3.
+"""
+
+# ruff: noqa: F821
+# mypy: ignore-errors
+
+import numpy as np
+
+
+def slopes(y, equations, out):
+    """The Jacobian of the real form of the right side, shape (2n, 2n)."""
+    n = len(y) // 2
+    z = np.empty(n, dtype=np.complex128)
+    for k in range(n):
+        z[k] = y[2 * k] + 1j * y[2 * k + 1]
+    found = np.zeros((2, n * n), dtype=np.complex128)
+    target, values, start, fields, p, q = equations[1]
+    add_terms(target, values, start, fields, p, q, z, found[0])
+    target, values, start, fields, p, q = equations[2]
+    add_terms(target, values, start, fields, p, q, z, found[1])
+    for k in range(n):
+        for m in range(n):
+            u, v = found[0, k * n + m], found[1, k * n + m]
+            out[2 * k, 2 * m] = (u + v).real
+            out[2 * k, 2 * m + 1] = (v - u).imag
+            out[2 * k + 1, 2 * m] = (u + v).imag
+            out[2 * k + 1, 2 * m + 1] = (u - v).real
+
+
+def root_near(y, equations, precision):
+    """The stable root beside y, and whether there is one.
+
+    Each of Newton's steps is less than half of the last one, the root is within a tenth of y, and small
+    deviations from it do not grow.
+    """
+    n = len(y)
+    root, rate, matrix = y.copy(), np.empty(n), np.empty((n, n))
+    before = np.inf
+    for _ in range(12):
+        means_right(root, equations[0], rate)
+        slopes(root, equations, matrix)
+        step = np.linalg.solve(matrix, -rate)
+        root += step
+        length = np.abs(step).max()
+        if length < precision * max(np.abs(root).max(), 1.0):
+            break
+        if not (length < 0.5 * before):
+            return root, False
+        before = length
+    if not (np.abs(root - y).max() < 0.1 * max(np.abs(y).max(), 1e-3)):
+        return root, False
+    slopes(root, equations, matrix)
+    growth = np.linalg.eigvals(matrix.astype(np.complex128)).real.max()
+    return root, growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
+
+
+def explicit(first, equations, relative, precision, most, tableau):
+    """Where y' = right(y), y(0) = first comes to rest, by DOP853; and whether it does so in `most` steps."""
+    y = first.copy()
+    matrix = np.empty((len(y), len(y)))
+    slopes(y, equations, matrix)
+    span = 10.0 / max(np.abs(matrix).sum(axis=1).max(), 1e-300)
+    taken = 0
+    while taken < most:
+        times = np.array([span])
+        found, steps, reached = integrate(
+            y, times, relative, 1e-3 * relative, tableau, equations[0]
+        )
+        if not (reached >= span * (1.0 - 1e-12)) or not np.isfinite(found).all():
+            return y, False
+        y = found[0].copy()
+        root, stands = root_near(y, equations, precision)
+        if stands:
+            return root, True
+        taken += steps
+        span *= 1.4
+    return y, False
+
+
+def implicit(first, equations, relative, precision, most):
+    """The same by a Rosenbrock method of order 2."""
+    n = len(first)
+    y, rate, middle, ahead = first.copy(), np.empty(n), np.empty(n), np.empty(n)
+    matrix = np.empty((n, n))
+    means_right(y, equations[0], rate)
+    slopes(y, equations, matrix)
+    fastest = max(np.abs(matrix).sum(axis=1).max(), 1e-300)
+    h = 0.1 / fastest
+    d = 1.0 / (2.0 + np.sqrt(2.0))
+    e32 = 6.0 + np.sqrt(2.0)
+    wait, pause = 0, 4
+    for _ in range(most):
+        inverse = np.linalg.inv(np.eye(n) - h * d * matrix)
+        k1 = inverse @ rate
+        means_right(y + 0.5 * h * k1, equations[0], middle)
+        k2 = inverse @ (middle - k1) + k1
+        trial = y + h * k2
+        means_right(trial, equations[0], ahead)
+        k3 = inverse @ (ahead - e32 * (k2 - middle) - 2.0 * (k1 - rate))
+        worst = 0.0
+        for j in range(n):
+            scale = relative * (max(abs(y[j]), abs(trial[j])) + 1e-3)
+            worst = max(worst, abs(h / 6.0 * (k1[j] - 2.0 * k2[j] + k3[j])) / scale)
+        if not np.isfinite(worst):
+            h *= 0.1
+        elif worst > 1.0:
+            h *= max(0.2, 0.8 * worst ** (-1 / 3))
+        else:
+            y[:] = trial
+            rate[:] = ahead
+            slopes(y, equations, matrix)
+            h *= 5.0 if worst < 4e-3 else 0.8 * worst ** (-1 / 3)
+            wait += 1
+            if wait >= pause:
+                root, stands = root_near(y, equations, precision)
+                if stands:
+                    return root, True
+                wait, pause = 0, min(2 * pause, 16)
+        if h * fastest < 1e-12:
+            break
+    return y, False
