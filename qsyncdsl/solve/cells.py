@@ -34,35 +34,40 @@ class Basis:
 
     @property
     def unknowns(self) -> int:
-        """D^2."""
+        """D^2, or less in a band about the diagonal."""
         return int(self.form.to_real.shape[0])
 
     def to_vector(self, rho: np.ndarray) -> np.ndarray:
         """A density matrix as a real vector."""
-        return np.asarray((self.form.to_real @ rho.reshape(-1)).real)
+        where = self.sector
+        return np.asarray((self.form.to_real @ rho[where.rows, where.columns]).real)
 
-    def to_matrix(self, vector: np.ndarray) -> np.ndarray:
-        """A real vector as a density matrix."""
-        flat = self.form.to_complex @ vector
-        return np.asarray(flat.reshape(self.dimension, self.dimension))
+    def to_matrices(self, vectors: np.ndarray) -> np.ndarray:
+        """Real vectors, shape (n, unknowns), as density matrices, shape (n, D, D)."""
+        found = np.zeros((len(vectors), self.dimension, self.dimension), dtype=complex)
+        flat = (self.form.to_complex @ vectors.T).T
+        found[:, self.sector.rows, self.sector.columns] = flat
+        return found
 
     def row(self, operator: sp.csr_array) -> sp.csr_array:
-        """The functional rho -> Tr(O rho) on real vectors, shape (1, D^2), complex."""
+        """The functional rho -> Tr(O rho) on real vectors, shape (1, unknowns), complex."""
         entries = operator.tocoo()
         rows, columns = entries.coords
+        places = self.sector.place[columns, rows]
+        kept = np.flatnonzero(places >= 0)
         flat = sp.csr_array(
-            (
-                entries.data,
-                (np.zeros(len(rows), dtype=int), columns * self.dimension + rows),
-            ),
-            shape=(1, self.dimension**2),
+            (entries.data[kept], (np.zeros(len(kept), dtype=int), places[kept])),
+            shape=(1, self.sector.size),
         )
         return sp.csr_array(flat @ self.form.to_complex)
 
 
-def basis(dimension: int) -> Basis:
-    """All elements of a density matrix, row by row."""
+def basis(dimension: int, charge: np.ndarray | None = None, band: int = 0) -> Basis:
+    """The elements of a density matrix, row by row: all, or those between charges closer than `band`."""
     rows, columns = np.divmod(np.arange(dimension**2), dimension)
+    if charge is not None:
+        kept = np.abs(charge[rows] - charge[columns]) < band
+        rows, columns = rows[kept], columns[kept]
     where = superoperator.Sector(rows, columns, dimension)
     return Basis(dimension, where, superoperator.real_form(where))
 
@@ -76,11 +81,19 @@ class CellOperators:
         real: Their real forms; the strength of the first is Re g, of the second -Im g.
         looks: Kind and operator of the means that others see; adjoints are looked at once.
         look_of: For each (kind, matrix) its look and whether it is the conjugate of it.
+
+    Args:
+        band: Coherences between states whose charges differ by this much or more are left out; None
+            keeps all.
     """
 
-    def __init__(self, problem: MeanFieldProblem) -> None:
+    def __init__(self, problem: MeanFieldProblem, band: int | None = None) -> None:
         self.problem = problem
-        self.bases = tuple(basis(kind.dimension) for kind in problem.kinds)
+        charges = problem.charges if band is not None else None
+        self.bases = tuple(
+            basis(kind.dimension, charges[k] if charges else None, band or 0)
+            for k, kind in enumerate(problem.kinds)
+        )
         self.operators: list[tuple[int, sp.csr_array]] = []
         self.operator_of: list[int] = []
         self.looks: list[tuple[int, sp.csr_array]] = []
@@ -412,7 +425,8 @@ class CellEquations:
     def state(self, y: np.ndarray, kind: int, cell: int) -> np.ndarray:
         """The density matrix of a cell."""
         column = self.layouts[kind].class_of[cell]
-        return self.operators.bases[kind].to_matrix(self.vectors(y, kind)[:, column])
+        vector = self.vectors(y, kind)[:, column]
+        return np.asarray(self.operators.bases[kind].to_matrices(vector[None])[0])
 
     @cached_property
     def _functionals(self) -> list[sp.csr_array]:

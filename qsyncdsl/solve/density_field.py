@@ -18,8 +18,9 @@ from qsyncdsl.result import DensityResult, Trust
 from qsyncdsl.solve.density_basis import Basis
 from qsyncdsl.solve.density_equation import DensityEquation, equations
 from qsyncdsl.solve.density_grid import Grid, faces
+from qsyncdsl.solve.field_map import Image, newton
 from qsyncdsl.solve.fokkerplanck import factored, kept, negative
-from qsyncdsl.solve.selfconsistent import Curves, Image, newton, on_curve
+from qsyncdsl.solve.rotating import Curves, on_curve
 
 # Widths of a density that the basis shall resolve, on the scale of Gaussian tails.
 _SHARPNESS = 6.5
@@ -69,6 +70,23 @@ class DensityMap:
             for equation in self.equations
         ]
         return float(np.median(rates))
+
+    def turning(self, x: np.ndarray) -> float:
+        r"""$-\mathrm{Im}\,A(r)/r$ at the radius r, in a mean field."""
+        radius = self.radius()
+        total = 0j
+        for share, equation in zip(self.shares, self.equations, strict=True):
+            for (p, q, m), value in equation.drift.items():
+                if m == 0 and q == p + 1:
+                    total += share * value * radius ** (p + q - 1)
+                elif m and p == q == 0:
+                    field = complex(x[0]) if m > 0 else complex(x[0]).conjugate()
+                    total += share * value * field / radius
+        return -float(total.imag)
+
+    def edge(self, y: np.ndarray) -> float:
+        """Nothing is cut off that the comparison of two resolutions would not see."""
+        return 0.0
 
     def parts(self, y: np.ndarray) -> list[np.ndarray]:
         """The unknowns of each equation."""
@@ -240,7 +258,7 @@ class CoupledDensities:
         if not self.problem.free:
             coarse = newton(maps[0], zero, 0.0, False)
         elif point.options.get("branch", "rotating") == "rotating":
-            coarse = on_curve(maps[0], self.curves, *self._key(maps[0]))
+            coarse, _ = on_curve(maps[0], self.curves, *self._key(maps[0]))
         else:
             coarse = None
         if coarse is None and self.problem.free:

@@ -14,14 +14,13 @@ from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.fields import sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
+from qsyncdsl.solve.rotating import Curves, followed, ordered
 from qsyncdsl.solve.selfconsistent import (
-    Curves,
     Stationary,
-    followed,
-    ordered,
     relaxed,
     turning_fields,
     unordered,
+    widened,
 )
 from qsyncdsl.solve.stability import growth
 
@@ -30,6 +29,11 @@ _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
 _ROOM = 1 << 30
 # Classes of cells whose states are looked at for the report.
 _EXAMINED = 64
+# Coherences between states whose charges differ by less than this are kept at first; more of them while
+# the last ones are larger than that, relative to the largest element.
+_BAND, _EDGE = 40, 1e-8
+# Growth rates above this, in units of the largest frequency or rate, are an instability.
+_UNSTABLE = 1e-6
 
 
 class MeanFieldSolver:
@@ -38,7 +42,12 @@ class MeanFieldSolver:
     def __init__(self, problem: MeanFieldProblem) -> None:
         self.problem = problem
         self.operators = CellOperators(problem)
-        self.curves: Curves = {}
+        self.widest = max(
+            (int(np.ptp(charge)) for charge in problem.charges or ()), default=0
+        )
+        self.band = _BAND if self.widest > 2 * _BAND else None
+        self.narrow: dict[int, CellOperators] = {}
+        self.curves: dict[int | None, Curves] = {}
 
     def solve(self, point: Point) -> ProductResult:
         """The product state in time (`time`, `times`) or a stationary one.
@@ -78,11 +87,11 @@ class MeanFieldSolver:
     ) -> ProductResult:
         found = []
         for kind, layout in enumerate(cells.layouts):
-            base = self.operators.bases[kind]
+            base = cells.operators.bases[kind]
             n, m = base.unknowns, len(layout.members)
             real = y[:, layout.offset : layout.offset + n * m].reshape(-1, n, m)
-            flat = (base.form.to_complex @ real.transpose(1, 0, 2).reshape(n, -1)).T
-            states = flat.reshape(len(y), m, base.dimension, base.dimension)
+            states = base.to_matrices(real.transpose(0, 2, 1).reshape(-1, n))
+            states = states.reshape(len(y), m, base.dimension, base.dimension)
             found.append(CellStates(states, layout.class_of))
         trust = self._trust(
             found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point
@@ -119,15 +128,6 @@ class MeanFieldSolver:
             facts["symmetry"] = "U(1)"
         return Trust(numbers, facts, tuple(warnings.values()))
 
-    def _turning(self, cells: CellEquations, point: Point) -> Stationary:
-        """The ordered state of largest amplitude or the branch of the point before."""
-        before = point.previous
-        if before is not None and "fields" in before:
-            return followed(
-                cells, self.curves, before["fields"], float(before["frequency"])
-            )
-        return ordered(cells, self.curves) or unordered(cells)
-
     # ── stationary ───────────────────────────────────────────────────────────────────────────
 
     def _stationary(self, point: Point) -> ProductResult:
@@ -152,16 +152,63 @@ class MeanFieldSolver:
         if options.get("state") == "incoherent":
             found = unordered(CellEquations(self.operators, point, {}))
         elif rotating and options.get("branch") != "static":
-            cells = CellEquations(self.operators, point, {})
-            found = self._turning(cells, point)
+            found = self._turning(point)
         else:
             cells = CellEquations(self.operators, point, _bytes(self.problem, point))
             found = relaxed(cells, start_vector(cells, point), integrated)
         facts = {"scheme": found.scheme}
         return self._result(
             found.cells, found.y[None, :], None, False, facts, point, found.frequency,
-            {"residual": found.residual}, lambda: growth(found), turning_fields(found),
+            {"residual": found.residual}, lambda: self._growth(found, point),
+            turning_fields(found),
         )  # fmt: skip
+
+    def _turning(self, point: Point) -> Stationary:
+        """The ordered state of largest amplitude, or the branch of the point before while it is stable."""
+        before = point.previous
+        if before is not None and "fields" in before:
+            fields, nu = before["fields"], float(before["frequency"])
+            found = self._banded(
+                point, lambda cells, curves: followed(cells, fields, nu)
+            )
+            if found is not None and not self._unstable(found, point):
+                return found
+            still = unordered(CellEquations(self.operators, point, {}))
+            if not self._unstable(still, point):
+                return still
+        found = self._banded(point, ordered)
+        return found or unordered(CellEquations(self.operators, point, {}))
+
+    def _banded(
+        self,
+        point: Point,
+        search: Callable[[CellEquations, Curves], tuple[Stationary | None, float]],
+    ) -> Stationary | None:
+        """What a search finds with as many coherences as its answer has."""
+        while True:
+            operators = self.operators
+            if self.band is not None:
+                operators = self.narrow.setdefault(
+                    self.band, CellOperators(self.problem, self.band)
+                )
+            cells = CellEquations(operators, point, {})
+            found, edge = search(cells, self.curves.setdefault(self.band, {}))
+            if edge < _EDGE:
+                return found
+            assert self.band is not None
+            wider = self.band * 3 // 2
+            self.band = wider if wider < self.widest else None
+
+    def _growth(self, found: Stationary, point: Point) -> tuple[float, float]:
+        """Largest growth rate of a small perturbation, and its frequency."""
+        if found.cells.operators is not self.operators:
+            found = widened(found, CellEquations(self.operators, point, {}))
+        return growth(found)
+
+    def _unstable(self, found: Stationary, point: Point) -> bool:
+        """Whether a small perturbation grows."""
+        rate, frequency = self._growth(found, point)
+        return rate > _UNSTABLE * (1.0 + abs(frequency) + abs(found.nu))
 
 
 def ending(result: ProductResult) -> dict[str, np.ndarray]:

@@ -11,6 +11,10 @@ L. F. Shampine, M. W. Reichelt, SIAM J. Sci. Comput. 18, 1 (1997), Sec. 3.
 
 import numpy as np
 
+# A stable root is that of the flow where it is as near as this, relative to the moments, or where Newton's
+# method agreed on it as often as this while the flow went on: spirals may come near it only slowly.
+NEAR, AGREED = 0.1, 3
+
 
 def slopes(y, equations, out):
     """The Jacobian of the real form of the right side, shape (2n, 2n)."""
@@ -33,10 +37,10 @@ def slopes(y, equations, out):
 
 
 def root_near(y, equations, precision):
-    """The stable root beside y, and whether there is one.
+    """The stable root beside y: whether there is one, and its distance from y relative to y.
 
-    Each of Newton's steps is less than half of the last one, the root is within a tenth of y, and small
-    deviations from it do not grow.
+    Each of Newton's steps is less than half of the last one, and small deviations from the root do not
+    grow.
     """
     n = len(y)
     root, rate, matrix = y.copy(), np.empty(n), np.empty((n, n))
@@ -50,13 +54,12 @@ def root_near(y, equations, precision):
         if length < precision * max(np.abs(root).max(), 1.0):
             break
         if not (length < 0.5 * before):
-            return root, False
+            return root, False, 0.0
         before = length
-    if not (np.abs(root - y).max() < 0.1 * max(np.abs(y).max(), 1e-3)):
-        return root, False
     slopes(root, equations, matrix)
     growth = np.linalg.eigvals(matrix.astype(np.complex128)).real.max()
-    return root, growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
+    stable = growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
+    return root, stable, np.abs(root - y).max() / max(np.abs(y).max(), 1e-3)
 
 
 def explicit(first, equations, relative, precision, most, tableau):
@@ -65,7 +68,7 @@ def explicit(first, equations, relative, precision, most, tableau):
     matrix = np.empty((len(y), len(y)))
     slopes(y, equations, matrix)
     span = 10.0 / max(np.abs(matrix).sum(axis=1).max(), 1e-300)
-    taken = 0
+    last, same, taken = y.copy(), 0, 0
     while taken < most:
         times = np.array([span])
         found, steps, reached = integrate(
@@ -74,8 +77,10 @@ def explicit(first, equations, relative, precision, most, tableau):
         if not (reached >= span * (1.0 - 1e-12)) or not np.isfinite(found).all():
             return y, False
         y = found[0].copy()
-        root, stands = root_near(y, equations, precision)
-        if stands:
+        root, stable, distance = root_near(y, equations, precision)
+        same = same + 1 if stable and np.abs(root - last).max() < 1e-6 else 0
+        last[:] = root
+        if stable and (distance < NEAR or (same >= AGREED and distance < 1.0)):
             return root, True
         taken += steps
         span *= 1.4
@@ -117,8 +122,8 @@ def implicit(first, equations, relative, precision, most):
             h *= 5.0 if worst < 4e-3 else 0.8 * worst ** (-1 / 3)
             wait += 1
             if wait >= pause:
-                root, stands = root_near(y, equations, precision)
-                if stands:
+                root, stable, distance = root_near(y, equations, precision)
+                if stable and distance < NEAR:
                     return root, True
                 wait, pause = 0, min(2 * pause, 16)
         if h * fastest < 1e-12:

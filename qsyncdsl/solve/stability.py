@@ -17,7 +17,8 @@ import scipy.linalg
 import scipy.sparse as sp
 
 from qsyncdsl.solve.direct import factorize
-from qsyncdsl.solve.selfconsistent import FieldMap, Stationary
+from qsyncdsl.solve.field_map import FieldMap
+from qsyncdsl.solve.selfconsistent import Stationary
 
 # Unknowns up to which all eigenvalues are found at once.
 _DENSE = 700
