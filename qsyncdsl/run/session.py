@@ -298,7 +298,7 @@ class Session:
         if open_ and self.method.populations is not None:
             below = [*layers, cutoffs.layer(open_)]
             environment = Environment(self.plan.model, below, self.plan.options.seed)
-        return self._prepare(environment, self.options(environment)).lowered
+        return self._prepare(environment).lowered
 
     def options(
         self, environment: Environment, operators: bool = True
