@@ -117,6 +117,40 @@ class EvolutionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacedState:
+    """A state in a window of the basis; `place` says where its rotors are."""
+
+    state: QuantumState
+    place: Any
+
+
+@dataclass(frozen=True, slots=True)
+class FloquetResult:
+    r"""States of a kicked or periodic model.
+
+    Attributes:
+        strobe: Just before the kicks: the steady state, or those of a record.
+        times: Of the record, shape (P + 1,); None for a steady state.
+        period: T.
+        inside: States at times inside the periods.
+        weights: Of `inside`, for the mean over time; sum 1.
+        generator: The period map, for multipliers; None for records.
+        inner_times: Of `inside`, in a record.
+        mixture: Weights of `strobe`, where quasi-momenta are averaged over.
+    """
+
+    strobe: tuple[PlacedState, ...]
+    times: np.ndarray | None
+    period: float
+    inside: tuple[PlacedState, ...] = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    generator: Any = field(repr=False)
+    trust: Trust
+    inner_times: np.ndarray | None = field(default=None, repr=False)
+    mixture: np.ndarray | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EigenResult:
     """Levels of H/hbar and the ground state.
 

@@ -12,7 +12,7 @@ from qsyncdsl.algebra.matrices import polynomial_matrix
 from qsyncdsl.algebra.operators import Space, SystemMode
 from qsyncdsl.algebra.rings import NUMERIC, SYMBOLIC
 from qsyncdsl.algebra.symmetry import weak_symmetry
-from qsyncdsl.model import modes
+from qsyncdsl.model import modes, rotors
 
 KINDS = {
     "boson": (modes.boson, 14),
@@ -20,14 +20,21 @@ KINDS = {
     "spin": (modes.spin, 1.5),
     "levels": (modes.levels, 3),
     "ensemble": (modes.ensemble, 5),
-    "rotor": (modes.rotor, 8),
+    "rotor": (rotors.rotor, 8),
 }
 LETTERS = {
     "boson": [("a", ()), ("n", ()), ("q", ()), ("p", ())],
     "qubit": [(x, ()) for x in ("x", "y", "z", "plus", "minus", "n")],
     "spin": [(x, ()) for x in ("x", "y", "z", "plus", "minus")],
     "ensemble": [(x, ()) for x in ("Jx", "Jy", "Jz", "Jplus", "Jminus")],
-    "rotor": [("n", ()), ("cos", ()), ("sin", ()), ("shift", (1,)), ("shift", (-2,))],
+    "rotor": [
+        ("n", ()),
+        ("p", ()),
+        ("cos", ()),
+        ("sin", ()),
+        ("shift", (1,)),
+        ("shift", (-2,)),
+    ],
 }
 
 

@@ -7,6 +7,7 @@ cutoff is not biased. Functions act on the full operator and are cut afterwards.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -14,7 +15,15 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from qsyncdsl.algebra.operators import Factor, Key, Monomial, Polynomial, Space
+from qsyncdsl.algebra.operators import (
+    Factor,
+    Key,
+    Monomial,
+    Polynomial,
+    Space,
+    SystemMode,
+)
+from qsyncdsl.model.rotors import window
 
 # Levels added to a boson before a function of its operators is computed and cut; doubled until
 # the kept block stands still to the tolerance.
@@ -111,9 +120,13 @@ def _renumber(space: Space, keys: tuple[int, ...]) -> dict[int, int]:
 def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> Any:
     """A function of an operator: computed on a larger space until the kept block stands still."""
     _, name, argument = word
+    if isinstance(key, int) and _is_diagonal(argument):
+        levels = np.arange(dimensions[key])
+        values = _diagonal(space.modes[key], word, dimensions[key])
+        return sp.coo_array((values, (levels, levels)), shape=(len(levels),) * 2)
     keys = (key,) if isinstance(key, int) else key
     kept = [dimensions[k] for k in keys]
-    growing = [k for k in keys if space.modes[k].kind.name == "boson"]
+    growing = [k for k in keys if space.modes[k].kind.name in ("boson", "rotor")]
     if _is_diagonal(argument):
         growing = []
     padding = _FIRST_PADDING if growing else 0
@@ -125,13 +138,11 @@ def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> A
         if before is not None and np.abs(block - before).max() < _TOLERANCE:
             return sp.coo_array(np.where(np.abs(block) < 1e-16, 0, block))
         before, padding = block, padding * 2
-        if (
-            prod(
-                n + (padding if k in growing else 0)
-                for k, n in zip(keys, kept, strict=True)
-            )
-            > _MOST_LEVELS
-        ):
+        grown = [
+            _grown(space.modes[k], n, padding, k in growing)
+            for k, n in zip(keys, kept, strict=True)
+        ]
+        if prod(size for _, size, _ in grown) > _MOST_LEVELS:
             raise ValueError(
                 f"{name} of this operator does not settle as its space grows"
             )
@@ -139,13 +150,37 @@ def _function(space: Space, key: Key, word: Any, dimensions: Sequence[int]) -> A
 
 def _is_diagonal(argument: Polynomial) -> bool:
     """Whether every word keeps the number states."""
-    plain = {("a", k, k) for k in range(40)} | {("e", 0, k) for k in range(40)}
     return all(
-        isinstance(key, int)
-        and (word in plain or (word[0] == "E" and word[1] == word[2]))
+        isinstance(key, int) and _keeps_numbers(word)
         for monomial in argument.terms
         for key, word in monomial
     )
+
+
+def _keeps_numbers(word: Any) -> bool:
+    if word[0] == "f":
+        return _is_diagonal(word[2])
+    if word[0] == "product":
+        return all(isinstance(k, int) and _keeps_numbers(w) for k, w in word[1])
+    if word[0] == "e":
+        return bool(word[1] == 0)
+    return bool(word[0] in ("a", "E") and word[1] == word[2])
+
+
+def _diagonal(mode: SystemMode, word: Any, dimension: int) -> np.ndarray:
+    """The diagonal of a word that keeps the number states of one mode."""
+    if word[0] == "f":
+        total = np.zeros(dimension, dtype=complex)
+        for monomial, value in word[2].terms.items():
+            parts = [_diagonal(mode, w, dimension) for _, w in monomial]
+            total += complex(value) * np.prod([np.ones(dimension), *parts], axis=0)
+        return np.asarray(_scalar_function(word[1])(total))
+    if word[0] == "product":
+        return np.prod([_diagonal(mode, w, dimension) for _, w in word[1]], axis=0)
+    rows, _, values = mode.kind.element(word, mode.size, dimension)
+    found = np.zeros(dimension, dtype=complex)
+    found[rows] = values
+    return found
 
 
 def _function_block(
@@ -158,11 +193,13 @@ def _function_block(
     padding: int,
 ) -> np.ndarray:
     """The kept block of a function of an operator, from a space with more levels."""
-    sizes = [
-        n + (padding if k in growing else 0) for k, n in zip(keys, kept, strict=True)
+    grown = [
+        _grown(space.modes[k], n, padding, k in growing)
+        for k, n in zip(keys, kept, strict=True)
     ]
+    sizes = [size for _, size, _ in grown]
     inner = {key: position for position, key in enumerate(keys)}
-    sub = Space(tuple(space.modes[k] for k in keys), space.ring)
+    sub = Space(tuple(mode for mode, _, _ in grown), space.ring)
     moved: dict[Monomial, Any] = {
         tuple(
             (inner[k], w) if isinstance(k, int) else (tuple(inner[x] for x in k), w)
@@ -172,8 +209,24 @@ def _function_block(
     }
     matrix = polynomial_matrix(Polynomial(sub, moved), sizes).toarray()
     value = _apply(name, matrix)
-    flat = np.arange(prod(sizes)).reshape(sizes)[tuple(slice(n) for n in kept)].ravel()
+    inside = tuple(
+        slice(first, first + n) for (_, _, first), n in zip(grown, kept, strict=True)
+    )
+    flat = np.arange(prod(sizes)).reshape(sizes)[inside].ravel()
     return value[np.ix_(flat, flat)]
+
+
+def _grown(
+    mode: SystemMode, kept: int, padding: int, grows: bool
+) -> tuple[SystemMode, int, int]:
+    """A mode with more levels, their number, and where the kept ones begin."""
+    if not grows:
+        return mode, kept, 0
+    if mode.kind.name == "rotor":
+        here = window(mode.size)
+        wider = replace(here, nmax=here.nmax + padding)
+        return replace(mode, size=wider), kept + 2 * padding, padding
+    return mode, kept + padding, 0
 
 
 def _apply(name: str, matrix: np.ndarray) -> np.ndarray:

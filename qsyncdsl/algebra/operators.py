@@ -286,6 +286,9 @@ class Polynomial:
             assert isinstance(key, int)
             mode = self.space.modes[key]
             product = mode.kind.times(x, y, mode.size, self.space.ring)
+            if product is None:
+                yield _joint_product(u, v), 1
+                return
             results = [
                 (factors + ([(key, word)] if word else []), value * factor)
                 for factors, value in results

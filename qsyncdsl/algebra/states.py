@@ -49,7 +49,11 @@ def down(mode: SystemMode) -> np.ndarray:
 
 
 def coherent(
-    mode: SystemMode, alpha: complex = 0.0, x: float = 0.0, p: float = 0.0
+    mode: SystemMode,
+    alpha: complex = 0.0,
+    x: float = 0.0,
+    p: float = 0.0,
+    hbar: float = 1.0,
 ) -> np.ndarray:
     r"""Coherent state: $e^{-|\alpha|^2/2}\alpha^n/\sqrt{n!}$, cut and normalized; on a rotor a wave packet.
 
@@ -57,7 +61,7 @@ def coherent(
         ValueError: If the cutoff keeps less than 99.99 % of it.
     """
     if mode.kind.name == "rotor":
-        return _packet(mode, x, p)
+        return _packet(mode, x, p, hbar)
     n = np.arange(mode.dimension)
     if alpha == 0:
         return vacuum(mode)
@@ -82,12 +86,14 @@ def thermal(mode: SystemMode, n: float) -> np.ndarray:
     return np.diag(weights / weights.sum()).astype(complex)
 
 
-def _packet(mode: SystemMode, x: float, p: float) -> np.ndarray:
-    """Wave packet of a rotor: Gaussian in n about p (in units of hbar), phase exp(-i n x)."""
+def _packet(mode: SystemMode, x: float, p: float, hbar: float) -> np.ndarray:
+    r"""$\psi_n \propto e^{-(\hbar n - p)^2/2\hbar - inx}$: both widths are $\sqrt{\hbar/2}$."""
+    reach = int(np.ceil(abs(p) / hbar + 9 / np.sqrt(hbar))) + 1
+    every = np.arange(-reach, reach + 1)
+    whole = np.sqrt(np.exp(-((hbar * every - p) ** 2) / hbar).sum())
     n = mode.kind.first(mode.size) + np.arange(mode.dimension)
-    width = max(1.0, np.sqrt(abs(p)))
-    vector = np.exp(-((n - p) ** 2) / (2 * width**2) - 1j * n * x)
-    return np.asarray(vector / np.linalg.norm(vector))
+    vector = np.exp(-((hbar * n - p) ** 2) / (2 * hbar) - 1j * n * x) / whole
+    return _normalized(vector, f"coherent(x = {x:.4g}, p = {p:.4g})", mode)
 
 
 def _level(mode: SystemMode, k: int) -> np.ndarray:
@@ -123,11 +129,11 @@ def initial_state(
     Raises:
         ModelError: E340 for a state that does not fit its mode.
     """
-    chosen = _chosen(evaluator, initials, single)
+    chosen = chosen_states(evaluator, initials, single)
     if not chosen and not default:
         return None
     factors = [
-        chosen.get(k, vacuum(mode))
+        chosen[k] if k in chosen else vacuum(mode)
         for k, mode in enumerate(evaluator.space.modes)
         if mode.ensemble is None
     ]
@@ -142,7 +148,7 @@ def initial_factors(
     Raises:
         ModelError: E340 for a state that does not fit its mode.
     """
-    chosen = _chosen(evaluator, initials, single)
+    chosen = chosen_states(evaluator, initials, single)
     default: dict[Any, np.ndarray] = {}
     found = []
     for k, mode in enumerate(evaluator.space.modes):
@@ -193,7 +199,7 @@ def initial_laws(
     Raises:
         ModelError: E340 for a state without moments.
     """
-    chosen = _chosen(evaluator, initials, _law)
+    chosen = chosen_states(evaluator, initials, _law)
     plain, atoms = [], []
     for position, mode in enumerate(evaluator.space.modes):
         if mode.kind.name == "ensemble":
@@ -217,7 +223,7 @@ def _law(
     frame: Frame,
 ) -> Law:
     mode = evaluator.space.modes[evaluator.position_of(value)]
-    name, numbers = _named(evaluator, node, scope, frame)
+    name, numbers = named_state(evaluator, node, scope, frame)
     if mode.kind.name == "boson" and name in ("vacuum", "coherent", "thermal", "fock"):
         value_of = numbers.get("alpha", numbers.get("n", 0.0))
         return Law("coherent" if name == "vacuum" else name, value_of)
@@ -245,12 +251,12 @@ def initial_fields(
     """
     found = np.empty((2, count), dtype=complex)
     found[0], found[1] = 0.0, 0.5
-    for position, (mean, variance) in _chosen(evaluator, initials, _disc).items():
+    for position, (mean, variance) in chosen_states(evaluator, initials, _disc).items():
         found[:, position] = mean, variance
     return found
 
 
-def _chosen(
+def chosen_states(
     evaluator: OperatorEvaluator, initials: Iterable[types.Initial], make: Any
 ) -> dict[int, Any]:
     """What `initial` statements give to each mode; the last one holds, the others are not made."""
@@ -270,7 +276,7 @@ def _disc(
     frame: Frame,
 ) -> tuple[complex, float]:
     """Mean and variance of the Wigner function of a named state."""
-    name, numbers = _named(evaluator, node, scope, frame)
+    name, numbers = named_state(evaluator, node, scope, frame)
     if name == "vacuum":
         return 0.0, 0.5
     if name == "coherent":
@@ -374,15 +380,18 @@ def single(
         ModelError: E340.
     """
     mode = evaluator.space.modes[evaluator.position_of(value)]
-    name, numbers = _named(evaluator, node, scope, frame)
+    name, numbers = named_state(evaluator, node, scope, frame)
     word = states[name]
+    function = word.load()
+    if mode.kind.name == "rotor" and name == "coherent":
+        function = partial(function, hbar=float(evaluator.hbar()))
     try:
-        return signature.call(word.load(), (mode,), word, numbers)  # type: ignore[no-any-return]
+        return signature.call(function, (mode,), word, numbers)  # type: ignore[no-any-return]
     except (ValueError, TypeError, IndexError) as reason:
         raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None
 
 
-def _named(
+def named_state(
     evaluator: OperatorEvaluator, node: tree.Expr, scope: types.Scope, frame: Frame
 ) -> tuple[str, dict[str, Any]]:
     """The word of a state and its arguments as numbers."""

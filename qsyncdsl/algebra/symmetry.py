@@ -184,7 +184,7 @@ def _step(word: tuple[Any, ...]) -> int | None:
             return int(p - q)
         case ("J", p, _, q):
             return int(p - q)
-        case ("e", k, _):
+        case ("e", k, _, _):
             return int(k)
         case _:
             return None

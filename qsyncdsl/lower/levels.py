@@ -5,6 +5,7 @@ from __future__ import annotations
 from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial, Space
 from qsyncdsl.algebra.system import System
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.forces import refuse_force
 from qsyncdsl.lower.lindblad import Gatherer, Lowered, part, refuse
 from qsyncdsl.problem import EigenProblem, LevelGroup
 
@@ -19,6 +20,7 @@ def levels(system: System, title: str = "") -> Lowered:
             matrix.
     """
     refuse(system)
+    refuse_force(system, "eigen")
     space = system.space
     kept = [k for k, mode in enumerate(space.modes) if mode.ensemble is None]
     groups = _groups(system, kept)

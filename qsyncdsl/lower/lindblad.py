@@ -19,8 +19,9 @@ from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.algebra.system import Jump, ParameterKey, System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.forces import without_forces
 from qsyncdsl.lower.kraus import Weighted, smallest_set, weight_of
-from qsyncdsl.problem import Channel, Combination, Kick, LindbladProblem
+from qsyncdsl.problem import Channel, Combination, Force, Kick, LindbladProblem
 from qsyncdsl.result import Part
 from qsyncdsl.source import Span
 
@@ -41,10 +42,11 @@ def lindblad(system: System, title: str = "") -> Lowered:
             without a number of levels, E403 for an operator without a matrix.
     """
     refuse(system)
+    system, pulls = without_forces(system)
     space = system.space
     kept = [k for k, mode in enumerate(space.modes) if mode.ensemble is None]
     parts = tuple(part(space, k) for k in kept)
-    work = Gatherer(space, [space.modes[k].dimension for k in kept])
+    work = Gatherer(space, [space.modes[k].dimension for k in kept], bool(pulls))
     hamiltonian = work.combination(
         [(term.operator / system.hbar, term.span) for term in system.hamiltonian]
     )
@@ -60,7 +62,9 @@ def lindblad(system: System, title: str = "") -> Lowered:
         )
         for kick in system.kicks
     )
+    forces = tuple(Force(kept.index(k), work.coefficient(rate)) for k, rate in pulls)
     coefficients, keys = coefficient_source(work.expressions, system.symbols)
+    again = bool(kicks or forces)
     problem = LindbladProblem(
         parts,
         tuple(work.matrices),
@@ -70,6 +74,9 @@ def lindblad(system: System, title: str = "") -> Lowered:
         kicks,
         title,
         tuple(frozenset(kept.index(k) for k in modes) for modes in work.supports),
+        forces,
+        tuple(work.operators) if again else (),
+        space if again else None,
     )
     return Lowered(problem, keys)
 
@@ -124,11 +131,12 @@ def _channels(jumps: list[Jump], work: Gatherer) -> list[Channel]:
 
     def plain(k: int) -> Channel:
         rate = work.coefficient(jumps[k].rate)
-        return Channel(rate, work.entered(sums[k]), str(jumps[k].operator))
+        words = work.words([(jumps[k].operator, jumps[k].span)])
+        return Channel(rate, work.entered(sums[k], words), str(jumps[k].operator))
 
     factors = {factor for terms in sums for factor, _ in terms}
     rates = [weight_of(_split(sympy.sympify(jump.rate))) for jump in jumps]
-    if len(jumps) < 2 or len(factors) != 1:
+    if len(jumps) < 2 or len(factors) != 1 or work.empty:
         return [plain(k) for k in range(len(jumps))]
     given = [
         Weighted(rate[1], sp.csr_array(sum(terms.values())), (k,))
@@ -152,17 +160,26 @@ def _channels(jumps: list[Jump], work: Gatherer) -> list[Channel]:
 
 # Matrices by their symbolic factor and by the modes that they act on.
 Sums = dict[tuple[Any, frozenset[int]], Any]
+# The monomials behind them, with their numbers.
+Words = dict[tuple[Any, frozenset[int]], list[tuple[Monomial, complex]]]
 
 
 class Gatherer:
-    """Collects the matrices and coefficients of all operators, each once."""
+    """Collects the matrices and coefficients of all operators, each once.
 
-    def __init__(self, space: Space, dimensions: list[int]) -> None:
+    `empty` matrices are left out unless they may fill up in another window of a rotor.
+    """
+
+    def __init__(
+        self, space: Space, dimensions: list[int], empty: bool = False
+    ) -> None:
         self.space = space
         self.dimensions = dimensions
+        self.empty = empty
         self.expressions: list[Any] = []
         self.matrices: list[sp.csr_array] = []
         self.supports: list[frozenset[int]] = []
+        self.operators: list[tuple[tuple[Monomial, complex], ...]] = []
         self._found: dict[Any, int] = {}
         self._monomials: dict[Monomial, sp.csr_array] = {}
 
@@ -180,7 +197,18 @@ class Gatherer:
 
     def combination(self, operators: Iterable[tuple[Polynomial, Span]]) -> Combination:
         """A sum of operators as pairs of coefficient and matrix."""
-        return self.entered(self.sums(operators))
+        listed = list(operators)
+        return self.entered(self.sums(listed), self.words(listed))
+
+    def words(self, operators: Iterable[tuple[Polynomial, Span]]) -> Words:
+        """The monomials behind the matrices of a sum of operators."""
+        found: Words = {}
+        for operator, _ in operators:
+            for monomial, value in operator.terms.items():
+                for factor, number in _split(value):
+                    key = (factor, frozenset(modes_of(monomial)))
+                    found.setdefault(key, []).append((monomial, complex(number)))
+        return found
 
     def sums(self, operators: Iterable[tuple[Polynomial, Span]]) -> Sums:
         """The matrices of a sum of operators."""
@@ -194,17 +222,18 @@ class Gatherer:
                     found[key] = found[key] + matrix if key in found else matrix
         return found
 
-    def entered(self, sums: Sums) -> Combination:
+    def entered(self, sums: Sums, words: Words | None = None) -> Combination:
         """The matrices of a sum, numbered."""
         size = prod(self.dimensions)
         pairs = []
         for key in sorted(sums, key=_order):
             matrix = sp.csr_array(sums[key], shape=(size, size))
             matrix.eliminate_zeros()
-            if matrix.nnz:
+            if matrix.nnz or self.empty:
                 pairs.append((self.coefficient(key[0]), len(self.matrices)))
                 self.matrices.append(matrix)
                 self.supports.append(key[1])
+                self.operators.append(tuple((words or {}).get(key, ())))
         return tuple(pairs)
 
     def _matrix(self, monomial: Monomial, span: Span) -> sp.csr_array:

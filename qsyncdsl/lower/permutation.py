@@ -12,6 +12,7 @@ from qsyncdsl.algebra.symmetry import Symmetry, operator_shifts, weak_symmetry
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.forces import refuse_force
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.problem import PermutationProblem, PermutationTerm
 from qsyncdsl.result import Part
@@ -24,6 +25,7 @@ def steadystate(system: System, title: str, options: Mapping[str, Any]) -> Lower
     Raises:
         ModelError: As `lindblad`, and E421 for couplings of single atoms.
     """
+    refuse_force(system, "steadystate")
     if not any(jump.per_atom is not None for jump in system.jumps):
         return lindblad(system, title)
     return _permutation(system, title)

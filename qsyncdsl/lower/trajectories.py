@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from qsyncdsl.algebra.system import System
+from qsyncdsl.lower.forces import refuse_force
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.problem import GeneratorTerm, LindbladProblem, TrajectoryProblem
 
@@ -33,6 +34,7 @@ def trajectories(
     Raises:
         ModelError: E401, E402, E403 as for the master equation.
     """
+    refuse_force(system, "trajectories")
     lowered = lindblad(system, title)
     return Lowered(generator(lowered.problem), lowered.parameters)
 

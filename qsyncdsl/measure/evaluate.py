@@ -322,6 +322,9 @@ class MeasureEvaluator(OperatorEvaluator):
         if not word.available:
             fail("E643", node, f"'{name}' is not implemented yet")
         given = signature.bind(word, node.arguments, node)
+        cycle = getattr(self.scenes[0], "cycle", None)
+        if name == "timeaverage" and cycle is not None:
+            return self._over_periods(cycle, given, scope, frame)
         before = self._paths, self._as_series
         self._paths = _PATHS.get(name, "")
         self._as_series = self._as_series or name in _OF_SERIES
@@ -329,6 +332,19 @@ class MeasureEvaluator(OperatorEvaluator):
             return self._word(word, given, node, scope, frame)
         finally:
             self._paths, self._as_series = before
+
+    def _over_periods(self, cycle: Any, given: Any, scope: Scope, frame: Frame) -> Any:
+        """The mean over time of a kicked or periodic model, from states inside its periods."""
+        window = self.scenes[0].parameters.get("window")
+        if "window" in given:
+            window = self.evaluate(given["window"], scope, frame)
+        inside = MeasureEvaluator(
+            self.environment, cycle.scenes, self.positions, self.measures, self.located
+        )
+        series = np.asarray(inside.evaluate(given["x"], scope, frame))
+        if series.ndim == 0 or len(series) != len(cycle.scenes):
+            return series[()]
+        return np.tensordot(cycle.weights(window), series, axes=1)[()]
 
     def _word(
         self, word: Word, given: Any, node: tree.Call, scope: Scope, frame: Frame

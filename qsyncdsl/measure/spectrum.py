@@ -130,8 +130,11 @@ def linewidth(scene: Scene, A: Polynomial, B: Polynomial) -> float:
 
 
 def liouvillian_gap(scene: Scene) -> float:
-    r"""Smallest $-\mathrm{Re}\,\lambda > 0$ of the eigenvalues of the Liouvillian, over all sectors."""
-    values = _at(scene).decay_rates(6)
+    r"""Smallest $-\mathrm{Re}\,\lambda > 0$ of the eigenvalues of the Liouvillian, over all sectors.
+
+    Under `floquet` that of the multipliers $\mu = e^{\lambda bT}$ of a cycle of b periods.
+    """
+    values = _generator(scene).decay_rates(6)
     scale = max(np.abs(values).max(initial=0.0), 1e-300)
     moving = values[np.abs(values) > 1e-9 * scale]
     if not len(moving):
@@ -142,7 +145,10 @@ def liouvillian_gap(scene: Scene) -> float:
 
 
 def eigenvalues(scene: Scene, k: Any = None) -> tuple[complex, ...]:
-    """The k eigenvalues of the Liouvillian of slowest decay, or those of a matrix."""
+    """The k eigenvalues of the Liouvillian of slowest decay, or those of a matrix.
+
+    Under `floquet` the multipliers of a cycle, that of the steady state, 1, before the others.
+    """
     if isinstance(k, tuple | np.ndarray):
         matrix = np.array(k, dtype=complex)
         if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
@@ -152,7 +158,11 @@ def eigenvalues(scene: Scene, k: Any = None) -> tuple[complex, ...]:
         if np.allclose(matrix, matrix.conj().T):
             return tuple(float(x) for x in np.linalg.eigvalsh(matrix))
         return tuple(complex(x) for x in np.linalg.eigvals(matrix))
-    return tuple(complex(x) for x in _at(scene).decay_rates(6 if k is None else int(k)))
+    count = 6 if k is None else int(k)
+    generator = _generator(scene)
+    if hasattr(generator, "multipliers"):
+        return tuple(complex(x) for x in generator.multipliers(count))
+    return tuple(complex(x) for x in generator.decay_rates(count))
 
 
 def eigenenergies(
@@ -184,7 +194,20 @@ def eigenenergies(
 
 
 def _at(scene: Scene) -> Any:
-    """The Liouvillian at the point."""
+    """The Liouvillian at the point.
+
+    Raises:
+        SolveError: E613 without one, E616 where it depends on time.
+    """
+    generator = _generator(scene)
+    if hasattr(generator, "multipliers"):
+        message = "two-time functions of models that depend on time are not computed"
+        raise SolveError(Diagnostic("E616", message))
+    return generator
+
+
+def _generator(scene: Scene) -> Any:
+    """The Liouvillian, or the period map."""
     generator = getattr(scene.result, "generator", None)
     if jumping(scene):
         raise SolveError(

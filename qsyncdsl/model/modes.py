@@ -1,8 +1,8 @@
 """The mode kinds: letters, products, adjoints, dimensions and matrices. One value a kind.
 
 A word is a normal-ordered element of one mode's algebra, a tuple that begins with its form:
-`("a", p, q)` is a'^p a^q, `("E", n, m)` is |n><m|, `("J", p, k, q)` is J+^p Jz^k J-^q, `("e", k, j)` is
-exp(ikx) n^j, and `("x",)` the bare angle of a rotor. The identity is the empty tuple.
+`("a", p, q)` is a'^p a^q, `("E", n, m)` is |n><m|, `("J", p, k, q)` is J+^p Jz^k J-^q; those of rotors
+are in `rotors`. The identity is the empty tuple.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ModeKind:
         letters: Attribute names that a user may write, and what each is:
             `letter(size, ring, *arguments)` gives a combination of words.
         bare: Whether the mode's own name is an operator (the first letter).
-        times: Product of two words, `times(u, v, size, ring)`.
+        times: Product of two words, `times(u, v, size, ring)`; None where they have to stay side by side.
         adjoint: Adjoint of a word, `adjoint(u, size, ring)`.
         dimension: Number of basis states for a size.
         first: Label of the first basis state.
@@ -39,7 +39,7 @@ class ModeKind:
     name: str
     letters: Mapping[str, Callable[..., Combination]]
     bare: str
-    times: Callable[[Word, Word, Any, Any], Combination]
+    times: Callable[[Word, Word, Any, Any], Combination | None]
     adjoint: Callable[[Word, Any, Any], Combination]
     dimension: Callable[[Any], int]
     first: Callable[[Any], int]
@@ -83,7 +83,7 @@ def _boson_element(
     word: Word, size: Any, dimension: int
 ) -> tuple[list[int], list[int], list[float]]:
     if word[0] == "E":
-        return _unit_element(word, size, dimension)
+        return unit_element(word, size, dimension)
     _, p, q = word
     columns = [n for n in range(q, dimension) if n - q + p < dimension]
     rows = [n - q + p for n in columns]
@@ -93,9 +93,9 @@ def _boson_element(
 
 def _boson_text(word: Word, label: str) -> str:
     if word[0] == "E":
-        return _unit_text(word, label)
+        return unit_text(word, label)
     _, p, q = word
-    return " ".join(f"{label}{mark}{_power(k)}" for mark, k in (("†", p), ("", q)) if k)
+    return " ".join(f"{label}{mark}{power(k)}" for mark, k in (("†", p), ("", q)) if k)
 
 
 def _quadrature(sign: int) -> Callable[..., Combination]:
@@ -154,14 +154,16 @@ def _levels_times(dimension: Callable[[Any], int]) -> Callable[..., Combination]
     return times
 
 
-def _unit_element(
+def unit_element(
     word: Word, size: Any, dimension: int
 ) -> tuple[list[int], list[int], list[float]]:
+    """Matrix of |n><m|."""
     _, n, m = word
     return ([n], [m], [1.0]) if max(n, m) < dimension else ([], [], [])
 
 
-def _unit_text(word: Word, label: str) -> str:
+def unit_text(word: Word, label: str) -> str:
+    """|n><m| to be read."""
     return f"|{word[1]}⟩⟨{word[2]}|({label})"
 
 
@@ -175,7 +177,7 @@ def _finite(
     name: str,
     letters: Mapping[str, Callable[..., Combination]],
     dimension: Callable[[Any], int],
-    text: Callable[[Word, str], str] = _unit_text,
+    text: Callable[[Word, str], str] = unit_text,
 ) -> ModeKind:
     """A kind with finitely many levels."""
     return ModeKind(
@@ -186,7 +188,7 @@ def _finite(
         adjoint=lambda u, size, ring: {("E", u[2], u[1]): 1},
         dimension=dimension,
         first=lambda size: 0,
-        element=_unit_element,
+        element=unit_element,
         text=text,
     )
 
@@ -356,117 +358,11 @@ ensemble = ModeKind(
     first=lambda size: 0,
     element=_ensemble_element,
     text=lambda w, label: " ".join(
-        f"J{mark}({label}){_power(k)}"
-        for mark, k in zip("⁺ᶻ⁻", w[1:], strict=True)
-        if k
+        f"J{mark}({label}){power(k)}" for mark, k in zip("⁺ᶻ⁻", w[1:], strict=True) if k
     ),
 )
 
 
-# ── rotors ───────────────────────────────────────────────────────────────────────────────────
-
-
-def _shift(k: int, j: int) -> Word:
-    return ("e", k, j) if k or j else IDENTITY
-
-
-def _rotor_times(u: Word, v: Word, size: Any, ring: Any) -> Combination:
-    """exp(ikx) n^j exp(ilx) n^m = exp(i(k+l)x) (n + l)^j n^m; and with |n><m|."""
-    if "x" in (u[0], v[0]):
-        raise ValueError(
-            "the angle x stands alone or in a periodic function, not in a product"
-        )
-    if u[0] == "E" and v[0] == "E":
-        return {("E", u[1], v[2]): 1} if u[2] == v[1] else {}
-    if u[0] == "E":
-        # <m| exp(ilx) n^j = (m - l)^j <m - l|
-        return {("E", u[1], u[2] - v[1]): (u[2] - v[1]) ** v[2]}
-    if v[0] == "E":
-        return {("E", v[1] + u[1], v[2]): v[1] ** u[2]}
-    (_, k, j), (_, step, m) = u, v
-    return {
-        _shift(k + step, m + b): comb(j, b) * step ** (j - b)
-        for b in range(j + 1)
-        if step or b == j
-    }
-
-
-def _rotor_adjoint(u: Word, size: Any, ring: Any) -> Combination:
-    """(exp(ikx) n^j)' = n^j exp(-ikx) = exp(-ikx) (n - k)^j."""
-    if u[0] == "E":
-        return {("E", u[2], u[1]): 1}
-    if u[0] == "x":
-        return {u: 1}
-    _, k, j = u
-    return {
-        _shift(-k, b): comb(j, b) * (-k) ** (j - b) for b in range(j + 1) if k or b == j
-    }
-
-
-def _rotor_element(
-    word: Word, size: Any, dimension: int
-) -> tuple[list[int], list[int], list[float]]:
-    low = -(dimension // 2)
-    if word[0] == "x":
-        raise ValueError("the angle x of a rotor has no matrix in the number basis")
-    if word[0] == "E":
-        return _unit_element(("E", word[1] - low, word[2] - low), size, dimension)
-    _, k, j = word
-    columns = [n for n in range(dimension) if 0 <= n + k < dimension]
-    return [n + k for n in columns], columns, [float((n + low) ** j) for n in columns]
-
-
-def _rotor_text(word: Word, label: str) -> str:
-    if word[0] == "E":
-        return _unit_text(word, label)
-    if word[0] == "x":
-        return f"{label}.x"
-    _, k, j = word
-    shift = {0: "", 1: f"e^(i {label})", -1: f"e^(-i {label})"}.get(
-        k, f"e^({k}i {label})"
-    )
-    return f"{shift} {f'n({label}){_power(j)}' if j else ''}".strip()
-
-
-def _rotor_shift(size: Any, ring: Any, k: int) -> Combination:
-    return {_shift(k, 0): 1}
-
-
-def _rotor_wave(sign: int) -> Callable[..., Combination]:
-    """cos x = (exp(ix) + exp(-ix))/2, sin x = (exp(ix) - exp(-ix))/2i."""
-
-    def letter(size: Any, ring: Any) -> Combination:
-        half = ring.number(Fraction(1, 2))
-        if sign > 0:
-            return {("e", 1, 0): half, ("e", -1, 0): half}
-        return {
-            ("e", 1, 0): -ring.imaginary * half,
-            ("e", -1, 0): ring.imaginary * half,
-        }
-
-    return letter
-
-
-rotor = ModeKind(
-    name="rotor",
-    letters={
-        "n": lambda size, ring: {("e", 0, 1): 1},
-        "p": lambda size, ring: {("e", 0, 1): 1},
-        "cos": _rotor_wave(+1),
-        "sin": _rotor_wave(-1),
-        "shift": _rotor_shift,
-        "x": lambda size, ring: {("x",): 1},
-    },
-    bare="",
-    times=_rotor_times,
-    adjoint=_rotor_adjoint,
-    dimension=lambda size: 2 * int(size) + 1,
-    first=lambda size: -int(size),
-    element=_rotor_element,
-    text=_rotor_text,
-)
-
-
-def _power(k: int) -> str:
+def power(k: int) -> str:
     """An exponent in superscripts; nothing for 1."""
     return "" if k == 1 else str(k).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))

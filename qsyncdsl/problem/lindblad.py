@@ -35,6 +35,21 @@ class Kick:
 
 
 @dataclass(frozen=True, slots=True)
+class Force:
+    r"""A static force on a rotor, by its quasi-momentum: $\dot\beta$ = f/hbar.
+
+    $p = \hbar(n + \beta)$; when $\beta$ reaches 1 (or falls below 0) the label n becomes n + 1 (n - 1).
+
+    Attributes:
+        part: The rotor among the parts.
+        rate: Index of the coefficient f/hbar.
+    """
+
+    part: int
+    rate: int
+
+
+@dataclass(frozen=True, slots=True)
 class LindbladProblem:
     r"""A master equation with parameters left open.
 
@@ -51,6 +66,10 @@ class LindbladProblem:
         kicks: Instantaneous unitaries, in the order written.
         title: For messages and headers.
         supports: The parts that each matrix acts on.
+        forces: Rotors whose quasi-momentum moves; `matrices` are those at quasi-momentum 0.
+        operators: For models with kicks or forces, the polynomial behind each matrix as pairs of
+            monomial and number: kicks are computed on a larger space, rotors at other windows.
+        space: The modes that the monomials act on.
     """
 
     parts: tuple[Part, ...]
@@ -61,6 +80,9 @@ class LindbladProblem:
     kicks: tuple[Kick, ...] = ()
     title: str = ""
     supports: tuple[frozenset[int], ...] = ()
+    forces: tuple[Force, ...] = ()
+    operators: tuple[Any, ...] = field(default=(), repr=False)
+    space: Any = field(default=None, repr=False)
 
     @property
     def dimension(self) -> int:

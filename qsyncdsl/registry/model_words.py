@@ -42,7 +42,7 @@ modes = Registry(
             "nmax: integer",
             "rotor",
             "angle x, integer n = -nmax..nmax",
-            f"{_KIND}:rotor",
+            "qsyncdsl.model.rotors:rotor",
         ),
     ),
 )
@@ -226,9 +226,10 @@ methods = Registry(
         ),
         word(
             "floquet",
-            f"{_TIME}, periods: integer = 1",
+            f"{_TIME}, periods: integer = 1, period: real = 0",
             "states",
             "stroboscopic map of kicked or periodic models",
+            "qsyncdsl.run.methods.states:floquet",
         ),
         word(
             "meanfield",

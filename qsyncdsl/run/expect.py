@@ -290,6 +290,11 @@ def refusal(fault: Diagnostic) -> bool:
         "E417",
         "E418",
         "E419",
+        "E440",
+        "E441",
+        "E442",
+        "E443",
+        "E444",
     )
 
 

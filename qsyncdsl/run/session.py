@@ -326,6 +326,22 @@ class Session:
             found.setdefault("accuracy", environment.accuracy())
         return found
 
+    def _refuse_kicks(self) -> None:
+        """E443: most methods do not know kicks; leaving them out would answer another question."""
+        kicks = self.plan.model.kicks
+        if kicks and not self.method.kicks:
+            raise ModelError(
+                [
+                    Diagnostic(
+                        "E443",
+                        f"'{self.line.method}' does not apply kicks",
+                        kicks[0].span,
+                        "a kick",
+                        help="solve by 'floquet', 'evolve' or 'classical'",
+                    )
+                ]
+            )
+
     def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:
         """A list of operators, in numbers."""
         space, positions = space_of(self.plan.model, environment, NUMERIC)
@@ -346,6 +362,7 @@ class Session:
         model = self.plan.model
         options = self.options(environment)
         _refuse_variables(model, self.line, self.method)
+        self._refuse_kicks()
         system = self.method.build(model, environment)
         lowered = self.method.lower(system, model.title, options)
         solver = self.method.solver(lowered.problem, options)

@@ -14,11 +14,13 @@ import scipy.linalg
 import scipy.sparse as sp
 from scipy.integrate import solve_ivp
 
+from qsyncdsl.algebra.windows import PlacedStart
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
-from qsyncdsl.result import EvolutionResult, QuantumState, Trust
+from qsyncdsl.result import EvolutionResult, FloquetResult, QuantumState, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
+from qsyncdsl.solve.kicked import evolve_kicked, refuse_backend
 
 # Elements of a sector up to which a dense exponential is taken.
 _DENSE = 700
@@ -48,13 +50,13 @@ class EvolutionSolver:
             min(max(accuracy / 1000, 1e-12), 1e-5) if accuracy else _RELATIVE
         )
 
-    def solve(self, point: Point) -> EvolutionResult:
+    def solve(self, point: Point) -> EvolutionResult | FloquetResult:
         """rho(t) on the point's grid of times, from its initial state at t = 0.
 
         A grid that begins before 0 begins with the initial state.
 
         Raises:
-            SolveError: E502, E503, E509 (times), E510 (the integration failed).
+            SolveError: E502, E503, E509 (times), E510 (the integration failed), E540-E543 (kicks).
         """
         wanted, start = _checked(point)
         before = wanted[0] > 0
@@ -62,18 +64,15 @@ class EvolutionSolver:
         f = coefficients.evaluate(
             self.problem.coefficients, point.values, float(times[0])
         )
-        if self.problem.kicks:
-            raise SolveError(
-                Diagnostic(
-                    "E513", "kicks are not part of 'evolve'", help="solve by 'floquet'"
-                )
-            )
         refuse_unphysical(self.problem, f)
         for time in times if self.problem.coefficients.time_dependent else ():
             now = coefficients.evaluate(
                 self.problem.coefficients, point.values, float(time)
             )
             refuse_unphysical(self.problem, now)
+        if self.problem.kicks or self.problem.forces:
+            refuse_backend(self.backend)
+            return evolve_kicked(self.problem, point, wanted)
         if self.backend == "qutip":
             from qsyncdsl.solve.qutip_door import evolve
 
@@ -207,6 +206,8 @@ def _checked(point: Point) -> tuple[np.ndarray, np.ndarray]:
     if point.initial is None:
         raise SolveError(Diagnostic("E511", "an evolution needs an initial state"))
     start = point.initial
+    if isinstance(start, PlacedStart):
+        start = start.data
     if point.previous is not None:
         start = point.previous["rho"]
     return times, start if start.ndim == 2 else np.outer(start, start.conj())

@@ -174,6 +174,11 @@ def run_integrator(
     return np.ascontiguousarray(found.y.T)
 
 
+def module_source(pieces: Sequence[str]) -> str:
+    """The text of a module of compiled functions without noise."""
+    return _module(list(pieces), 1, 0, False, True)
+
+
 def _random(noise: int) -> list[str]:
     chosen = (draws.gaussian, draws.two_point, draws.three_point)[noise]
     functions = [inspect.getsource(f) for f in (draws.uniforms, chosen)]

@@ -111,7 +111,7 @@ def find_symmetry(problem: LindbladProblem, on: frozenset[int]) -> Symmetry:
         shifts = np.concatenate(
             [_shifts(problem.matrices[index], states) for _, index in terms]
         )
-        vectors += list(shifts - shifts[0])
+        vectors += list(shifts - shifts[:1])
     return weak_symmetry([tuple(v.tolist()) for v in vectors], len(problem.parts))
 
 

@@ -38,6 +38,7 @@ class Method:
         together: How many points are best solved together, by `solve_many(points)` of the solver.
         populations: Populations of the levels of every boson, by label, the largest over times;
             None for methods without cutoffs.
+        kicks: Whether it applies kicks.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -56,6 +57,7 @@ class Method:
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
     together: int = 1
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+    kicks: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,9 @@ _STEPS = 400
 def grid(options: Mapping[str, Any]) -> np.ndarray | None:
     """`times = grid`, or a grid up to `time = T`."""
     if "times" in options:
-        grid = options["times"]
-        return np.atleast_1d(np.asarray(grid, dtype=float))
+        given = options["times"]
+        listed = tuple(given) if hasattr(given, "__iter__") else given
+        return np.atleast_1d(np.asarray(listed, dtype=float))
     if "time" in options:
         return np.linspace(0.0, float(options["time"]), _STEPS + 1)
     return None

@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.algebra.states import initial_state
+from qsyncdsl.algebra.windows import placed_state
+from qsyncdsl.lower.floquet import floquet as lower_floquet
+from qsyncdsl.lower.forces import pulled
 from qsyncdsl.lower.levels import levels
 from qsyncdsl.lower.lindblad import lindblad
 from qsyncdsl.lower.permutation import steadystate as lower_steadystate
+from qsyncdsl.measure.floquet import placed_scenes
+from qsyncdsl.measure.floquet import scenes as floquet_scenes
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.problem import PermutationProblem
 from qsyncdsl.result import (
     EvolutionResult,
+    FloquetResult,
     PermutationResult,
     QuantumState,
     level_populations,
@@ -43,6 +49,12 @@ def _evolution_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     )
 
 
+def _floquet_solver(problem: Any, options: Mapping[str, Any]) -> Any:
+    from qsyncdsl.solve.floquet import FloquetSolver
+
+    return FloquetSolver(problem)
+
+
 def _eigen_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     from qsyncdsl.solve.eigen import EigenSolver
 
@@ -56,9 +68,13 @@ def _one_state(result: Any, stage: Stage) -> tuple[Any, ...]:
     return (Scene(result.state, stage.space, result, stage.matrices, stage.hbar),)
 
 
-def _evolved_states(result: EvolutionResult, stage: Stage) -> tuple[Scene, ...]:
+def _evolved_states(
+    result: EvolutionResult | FloquetResult, stage: Stage
+) -> tuple[Scene, ...]:
     """The states at all times, or with `time = T` their mean over the window."""
     options = stage.options
+    if isinstance(result, FloquetResult):
+        return placed_scenes(result, stage.space, stage.hbar, options)
     averaged = "time" in options and "times" not in options
     states = (_mean_state(result, options),) if averaged else result.states
     given = result if len(states) > 1 else None
@@ -87,9 +103,20 @@ def _populations(result: Any) -> Mapping[str, np.ndarray]:
     """Of one state, or the largest over the times of a run."""
     if isinstance(result, EvolutionResult):
         return level_populations(result.states)
+    if isinstance(result, FloquetResult):
+        return level_populations([placed.state for placed in result.strobe])
     if isinstance(result, PermutationResult):
         return {}
     return level_populations((result.state,))
+
+
+def _ending(result: EvolutionResult | FloquetResult) -> dict[str, np.ndarray]:
+    """The last state, and where its rotors are."""
+    if isinstance(result, EvolutionResult):
+        return {"rho": result.states[-1].rho}
+    last = result.strobe[-1]
+    centers, beta = np.array(last.place.centers), np.array(last.place.beta)
+    return {"rho": last.state.rho, "centers": centers, "beta": beta}
 
 
 steadystate = Method(
@@ -110,6 +137,26 @@ evolve = Method(
     _evolved_states,
     grid,
     populations=_populations,
-    ending=lambda result: {"rho": result.states[-1].rho},
+    ending=_ending,
+    start=lambda evaluator, initials, system, options: (
+        initial_state(evaluator, initials, grid(options) is not None)
+        if pulled(system) is None
+        else placed_state(evaluator, initials, True, True)
+    ),
+    kicks=True,
+)
+floquet = Method(
+    lower_floquet,
+    _floquet_solver,
+    lambda result, stage: floquet_scenes(
+        result, stage.space, stage.hbar, stage.options
+    ),
+    start=lambda evaluator, initials, system, options: (
+        placed_state(evaluator, initials, True, pulled(system) is not None)
+        if "periods" in options or "time" in options
+        else None
+    ),
+    kicks=True,
+    populations=_populations,
 )
 eigen = Method(plain(levels), _eigen_solver, _one_state, populations=_populations)

@@ -61,4 +61,5 @@ trajectories = Method(
     start=_start,
     replicas=_replicas,
     probe=lambda problem, options: Probe(problem.parts, "times" in options),
+    kicks=True,
 )

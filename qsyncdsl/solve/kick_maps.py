@@ -1,0 +1,144 @@
+r"""Kicks: unitaries $e^{-iG/\hbar}$ with exact matrix elements, cut to the basis that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from qsyncdsl.algebra.matrices import monomial_matrix
+from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial, Space
+from qsyncdsl.algebra.rings import NUMERIC
+from qsyncdsl.algebra.windows import space_at
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.model.rotors import Place
+from qsyncdsl.problem import Kick, LindbladProblem
+
+# Kicks at times that agree to this part of the period fall together.
+_SAME = 1e-12
+
+
+def period(problem: LindbladProblem, f: np.ndarray) -> float:
+    """The period of the kicks.
+
+    Raises:
+        SolveError: E540 for a period that is not positive, or periods that differ.
+    """
+    periods = [complex(f[kick.period]) for kick in problem.kicks]
+    first = periods[0]
+    if abs(first.imag) > 0 or not np.isfinite(first.real) or first.real <= 0:
+        raise SolveError(
+            Diagnostic("E540", f"kicks every {_number(first)}: a period is positive")
+        )
+    for other in periods[1:]:
+        if abs(other - first) > _SAME * abs(first):
+            raise SolveError(
+                Diagnostic(
+                    "E540",
+                    f"kicks every {_number(first)} and every {_number(other)} have no common "
+                    "period that is known",
+                    help="give all kicks one period; 'evolve' and 'floquet' take them in the order "
+                    "written",
+                )
+            )
+    return first.real
+
+
+def _number(value: complex) -> str:
+    return f"{value.real:.6g}" if value.imag == 0 else f"{value:.6g}"
+
+
+def unitary(problem: LindbladProblem, f: np.ndarray, place: Place) -> np.ndarray:
+    """All kicks of one time, in the order written, shape (D, D).
+
+    It is unitary but for what leaves the basis, which shows in the trace of the state.
+
+    Raises:
+        SolveError: E541 for a generator that is not Hermitian, E542 for one without a matrix.
+    """
+    space = Space(space_at(problem.space, place).modes, NUMERIC)
+    dims = [part.dimension for part in problem.parts]
+    size = problem.dimension
+    total = sp.csr_array(sp.identity(size, format="csr", dtype=complex))
+    for kick in problem.kicks:
+        for generator in _separate(_generator(problem, kick, f, space)):
+            total = _exponential(generator, dims) @ total
+    return np.asarray(total.toarray())
+
+
+def _generator(
+    problem: LindbladProblem, kick: Kick, f: np.ndarray, space: Space
+) -> Polynomial:
+    """G/hbar with numbers."""
+    terms: dict[Monomial, complex] = {}
+    for k, index in kick.generator:
+        for monomial, number in problem.operators[index]:
+            terms[monomial] = terms.get(monomial, 0j) + f[k] * number
+    generator = Polynomial(space, terms)
+    defect = generator - generator.dag()
+    scale = max((abs(c) for c in terms.values()), default=0.0)
+    if any(abs(c) > 1e-10 * scale for c in defect.terms.values()):
+        raise SolveError(Diagnostic("E541", "the generator of a kick is not Hermitian"))
+    return generator
+
+
+def _separate(generator: Polynomial) -> Iterable[Polynomial]:
+    """Summands on different modes, which commute; a number is only a phase."""
+    groups: list[tuple[set[int], dict[Monomial, Any]]] = []
+    for monomial, value in generator.terms.items():
+        if monomial == ONE:
+            continue
+        modes = set(Polynomial(generator.space, {monomial: value}).modes())
+        joined = [g for g in groups if g[0] & modes]
+        groups = [g for g in groups if not g[0] & modes]
+        members = reduce(lambda x, y: x | y, (g[0] for g in joined), modes)
+        terms = {m: c for g in joined for m, c in g[1].items()} | {monomial: value}
+        groups.append((members, terms))
+    return [Polynomial(generator.space, terms) for _, terms in groups]
+
+
+def _exponential(generator: Polynomial, dims: list[int]) -> sp.csr_array:
+    """exp(-i G) on the whole space."""
+    space = generator.space
+    wave = periodic(generator, dims)
+    if wave is not None:
+        return wave
+    unit = space.function("exp", generator * (-1j))
+    ((monomial, _),) = unit.terms.items()
+    try:
+        return monomial_matrix(space, monomial, dims)
+    except ValueError as reason:
+        raise SolveError(
+            Diagnostic("E542", f"a kick has no matrix: {reason}")
+        ) from None
+
+
+def periodic(generator: Polynomial, dims: list[int]) -> sp.csr_array | None:
+    r"""$e^{-iV(x)}$ of one rotor: $\langle n|e^{-iV}|m\rangle$ is its Fourier coefficient n - m; else None.
+
+    For $V = z\cos x$ these are $(-i)^{n-m}J_{n-m}(z)$.
+    """
+    (mode, *others) = generator.modes()
+    words = [word for monomial in generator.terms for _, word in monomial]
+    if others or any(word[0] != "e" or word[2] or word[3] for word in words):
+        return None
+    orders = {monomial: monomial[0][1][1] for monomial in generator.terms}
+    size = dims[mode]
+    strength = sum(abs(generator.terms[m]) * (1 + abs(k)) for m, k in orders.items())
+    points = 1 << int(np.ceil(np.log2(4 * size + 8 * strength + 64)))
+    x = 2 * np.pi * np.arange(points) / points
+    potential = sum(
+        complex(generator.terms[m]) * np.exp(1j * k * x) for m, k in orders.items()
+    )
+    harmonics = np.fft.fft(np.exp(-1j * np.real(potential))) / points
+    n = np.arange(size)
+    block = harmonics[(n[:, None] - n[None, :]) % points]
+    block = np.where(np.abs(block) < 1e-16, 0, block)
+    before = int(np.prod(dims[:mode]))
+    after = int(np.prod(dims[mode + 1 :]))
+    return sp.csr_array(
+        sp.kron(sp.kron(sp.identity(before), block), sp.identity(after), format="csr")
+    )
