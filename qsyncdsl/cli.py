@@ -94,7 +94,6 @@ def run(
 ) -> None:
     """Solve, measure, save and plot the experiments of a model."""
     from qsyncdsl import pipeline
-    from qsyncdsl.report import terminal
 
     request = pipeline.Request(
         tuple(set_ or ()),
@@ -107,7 +106,7 @@ def run(
     )
     folder = out or Path("results") / Path(model).stem
     _writable(folder)
-    with terminal.progress(quiet or as_json) as progress, _kept(folder, time_limit):
+    with progress_of(quiet or as_json) as progress, _kept(folder, time_limit):
         found = pipeline.run(
             model, request, only or (), progress, True, folder, _complain
         )
@@ -131,12 +130,11 @@ def resume(
 ) -> None:
     """Go on with a run that was stopped, or do its failed points again."""
     from qsyncdsl import pipeline
-    from qsyncdsl.report import terminal
 
     changes: dict[str, Any] = {"retry": retry_failed, "cluster": cluster}
     if jobs is not None:
         changes["jobs"] = jobs
-    with terminal.progress(quiet) as progress, _kept(folder, time_limit):
+    with progress_of(quiet) as progress, _kept(folder, time_limit):
         found = pipeline.resume(folder, changes, progress, _complain)
         results = _finish(found, folder, progress, quiet)
     _leave(results, strict)
@@ -207,7 +205,7 @@ def evaluate(
     request = pipeline.Request(
         tuple(set_ or ()), tuple(sweep or ()), tuple(case or ()), seed, jobs
     )
-    with terminal.progress(quiet or as_json) as progress:
+    with progress_of(quiet or as_json) as progress:
         result = pipeline.evaluate(model, solve, measure, request, progress)
     if as_json:
         _print_json(pipeline.document(model, [result]))
@@ -334,7 +332,7 @@ def test_models(
     from qsyncdsl.report import terminal
 
     verdicts = []
-    with terminal.progress(quiet) as progress:
+    with progress_of(quiet) as progress:
         for name, verdict in pipeline.expectations(files or (), progress):
             verdicts.append(verdict)
             terminal.show_verdict(name, verdict, quiet)
@@ -364,6 +362,13 @@ def plot(
 
 
 # ── endings ──────────────────────────────────────────────────────────────────────────────────
+
+
+def progress_of(quiet: bool) -> Any:
+    """A bar, or lines in a log; nothing where it shall be quiet."""
+    from qsyncdsl.report.progress import progress
+
+    return progress(quiet)
 
 
 def main() -> None:

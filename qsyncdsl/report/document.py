@@ -45,13 +45,7 @@ def experiment_document(result: Any) -> dict[str, Any]:
         },
         "methods": {
             line.label: {
-                "sweep": {
-                    name: to_json(np.array(column))
-                    for axis in line.axes
-                    for name, column in zip(
-                        axis.names, zip(*axis.values, strict=True), strict=True
-                    )
-                },
+                "sweep": _sweep(dataset, line),
                 "measures": _measures(dataset, line),
                 "trust": result.trust[line.label],
                 "seconds": round(result.seconds[line.label], 4),
@@ -64,6 +58,20 @@ def experiment_document(result: Any) -> dict[str, Any]:
             {"text": v.text, "got": v.got, "verdict": v.verdict, "reason": v.reason}
             for v in result.verdicts
         ],
+    }
+
+
+def _sweep(dataset: xr.Dataset, line: Any) -> dict[str, Any]:
+    """The line's own values of the swept parameters; those that were chosen, where it chose them."""
+    if any(axis.stride > 1 for axis in line.axes):
+        names = [name for axis in line.axes for name in axis.names]
+        return {
+            name: to_json(dataset[name].values) for name in names if name in dataset
+        }
+    return {
+        name: to_json(np.array(column))
+        for axis in line.axes
+        for name, column in zip(axis.names, zip(*axis.values, strict=True), strict=True)
     }
 
 

@@ -221,6 +221,9 @@ class _Picture:
         return str(own[-1]) if own else "method"
 
     def _across(self, curve: xr.DataArray, x: Any, dim: str) -> np.ndarray:
+        if dim == "point" and isinstance(self.request.axes, tree.Versus):
+            place = curve["point"]
+            return np.asarray(x.sel(point=place).values) if "point" in x.dims else x
         if isinstance(x, xr.DataArray) and x.dims == (dim,):
             return np.asarray(x.values)
         if dim not in curve.coords:
@@ -232,6 +235,8 @@ class _Picture:
         self, node: tree.Expr, array: xr.DataArray, dim: str, count: int
     ) -> list[tuple[str, xr.DataArray, Any]]:
         """One curve for each value of the other dimensions, named by what differs."""
+        if dim == "point":
+            return self._scattered_curves(node, array, count)
         if dim not in array.dims:
             array = array.expand_dims(
                 {dim: self.dataset[dim].values if dim in self.dataset else [1]}
@@ -252,6 +257,41 @@ class _Picture:
                 spread = error.sel({d: curve[d].item() for d in others}).values
             found.append((", ".join(words), curve, spread))
         return found
+
+    def _scattered_curves(
+        self, node: tree.Expr, array: xr.DataArray, count: int
+    ) -> list[tuple[str, xr.DataArray, Any]]:
+        """One curve for each set of the other swept parameters, its points in order."""
+        x = self._versus_name()
+        swept = [
+            str(name)
+            for name, c in array.coords.items()
+            if c.dims == ("point",) and name not in ("point", x)
+        ]
+        rows = list(zip(*(array[name].values.tolist() for name in swept), strict=True))
+        found = []
+        for words, panel in self._panels(array, ("point",)):
+            for row in sorted(set(rows)) or [()]:
+                chosen = [k for k, other in enumerate(rows) if other == row]
+                curve = panel.isel(point=chosen) if rows else panel
+                curve = curve.sortby(x) if x else curve
+                if bool(np.isnan(curve).all()):
+                    continue
+                texts = [self._expression(node)] if count > 1 else []
+                texts += words + [
+                    _setting(n, v) for n, v in zip(swept, row, strict=True)
+                ]
+                found.append((", ".join(texts), curve, None))
+        return found
+
+    def _versus_name(self) -> str:
+        """The swept parameter along the horizontal axis of scattered points."""
+        axes = self.request.axes
+        if isinstance(axes, tree.Versus):
+            for name in names_in(axes.x):
+                if name.key in self.dataset.coords:
+                    return name.key
+        return ""
 
     def _legend(self, figure: Any, axes: Any, curves: list[Any], many: bool) -> None:
         import matplotlib as mpl
@@ -294,20 +334,43 @@ class _Picture:
         ][:_MOST_PANELS]
         figure, grid = _grid(len(panels), 3.9, 3.2)
         for axes, (node, words, panel) in zip(grid, panels, strict=False):
-            values = panel.transpose(dims[1], dims[0]).values
-            mesh = axes.pcolormesh(
-                x.values,
-                y.values,
-                values,
-                shading="nearest",
-                rasterized=True,
-                cmap=self._word("cmap", "viridis"),
-            )
+            mesh = self._map(axes, x, y, panel, dims)
             figure.colorbar(mesh, ax=axes, label=self._expression(node))
             axes.set_xlabel(self._label(over.x, dims[0]))
             axes.set_ylabel(self._label(over.y, dims[1]))
             self._finish(axes, ", ".join(words) if len(panels) > 1 else None)
         return figure
+
+    def _map(
+        self,
+        axes: Any,
+        x: xr.DataArray,
+        y: xr.DataArray,
+        panel: xr.DataArray,
+        dims: tuple[str, str],
+    ) -> Any:
+        """One heat map, on a grid or over the triangles between scattered points."""
+        cmap = self._word("cmap", "viridis")
+        if dims[0] != dims[1]:
+            values = panel.transpose(dims[1], dims[0]).values
+            return axes.pcolormesh(
+                x.values,
+                y.values,
+                values,
+                shading="nearest",
+                rasterized=True,
+                cmap=cmap,
+            )
+        keep = ~np.isnan(panel.values)
+        across, up, values = x.values[keep], y.values[keep], panel.values[keep]
+        axes.plot(across, up, ".", ms=0.6, color="k", alpha=0.25)
+        return axes.tripcolor(
+            _triangles(across, up),
+            values,
+            shading="gouraud",
+            rasterized=True,
+            cmap=cmap,
+        )
 
     def _matrices(self, drawn: list[tuple[tree.Expr, xr.DataArray]]) -> Any:
         """Matrices as heat maps, the first row above; white is zero."""
@@ -454,6 +517,15 @@ def _grid(count: int, width: float, height: float) -> tuple[Any, Any]:
     for spare in axes.flat[count:]:
         spare.set_visible(False)
     return figure, list(axes.flat)
+
+
+def _triangles(x: np.ndarray, y: np.ndarray) -> Any:
+    """Triangles between points; both axes count the same."""
+    import matplotlib.tri
+
+    spread = [float(np.ptp(values)) or 1.0 for values in (x, y)]
+    found = matplotlib.tri.Triangulation(x / spread[0], y / spread[1])
+    return matplotlib.tri.Triangulation(x, y, found.triangles)
 
 
 def _phase_axis(axes: Any) -> None:

@@ -1,29 +1,18 @@
-"""What a person sees in a terminal 80 columns wide: progress, tables, verdicts."""
+"""What a person sees in a terminal 80 columns wide: tables, verdicts."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 
-# A bar is shown for what takes longer than this.
-_PATIENCE = 1.0
 _WIDTH = 80
 _MARKS = {
     "passed": ("ok", "green"),
@@ -37,36 +26,6 @@ def console() -> Console:
     return Console(
         highlight=False, width=None if sys.stdout.isatty() else 80, soft_wrap=False
     )
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
-    """A bar with the time left, on a terminal, for anything longer than a second."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    tasks: dict[str, Any] = {}
-    begin = time.monotonic()
-
-    def advance(label: str, done: int, total: int, **facts: float) -> None:
-        if label not in tasks:
-            tasks[label] = bar.add_task(label, total=total)
-        bar.update(tasks[label], completed=done, visible=done < total)
-        if time.monotonic() - begin > _PATIENCE:
-            bar.start()
-
-    try:
-        yield advance
-    finally:
-        bar.stop()
 
 
 def show(result: Any, files: Sequence[Path], full: bool = False) -> None:
@@ -138,6 +97,13 @@ def _place(array: Any, flat: int) -> str:
     where = np.unravel_index(flat, array.shape)
     parts = []
     for dim, k in zip(array.dims, where, strict=True):
+        if dim == "point":
+            swept = [
+                n for n, c in array.coords.items() if c.dims == (dim,) and n != dim
+            ]
+            numbers = [n for n in swept if array[n].dtype.kind in "if"]
+            parts += [f"{n} = {array[n].values[k]:.4g}" for n in numbers]
+            continue
         value = array[dim].values[k] if dim in array.coords else k + 1
         parts.append(
             f"{dim} = {value}" if isinstance(value, str) else f"{dim} = {value:.4g}"

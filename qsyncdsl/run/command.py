@@ -69,6 +69,7 @@ def workshop(
         chosen = engine(wishes)
         stack.callback(chosen.close)
         shop = Workshop(chosen, store, wishes.retry, progress)
+        shop.far = "://" in wishes.cluster or wishes.cluster == "slurm"
         if warn is not None:
             shop.warn = warn
         yield shop

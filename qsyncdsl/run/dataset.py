@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +24,7 @@ from qsyncdsl.run.points import PointResult
 # The coordinate that says why a point is a gap.
 _FAILURE = "failure"
 _DIRECTION = "direction"
+POINT = "point"
 _VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
 
 
@@ -31,7 +33,10 @@ def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dat
 
     Lines with a coarser grid leave gaps (NaN), and so do points that failed.
     """
-    lines = [_line_dataset(plan, line, results[line.label]) for line in plan.lines]
+    scattered = _scattered(plan, results)
+    lines = [
+        _line_dataset(plan, line, results[line.label], scattered) for line in plan.lines
+    ]
     if any(_DIRECTION in found.dims for found in lines):
         lines = [_both_ways(found) for found in lines]
     if lines:
@@ -55,15 +60,20 @@ def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dat
     return dataset
 
 
-def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.Dataset:
+def _line_dataset(
+    plan: Plan,
+    line: Line,
+    points: Sequence[PointResult],
+    scattered: Scattered | None,
+) -> xr.Dataset:
     """The dataset of one line."""
-    outer_dims, outer_coords, shape = _outer(plan, line)
+    outer_dims, outer_coords, shape = _outer(plan, line, scattered)
     arrays: dict[str, xr.DataArray] = {}
     names = list(dict.fromkeys(name for point in points for name in point.measures))
     own_of: dict[str, np.ndarray] = {}
     for name in names:
         found = [
-            (_place(plan, line, p), p.measures[name])
+            (_place(plan, line, p, scattered), p.measures[name])
             for p in points
             if name in p.measures
         ]
@@ -95,7 +105,7 @@ def _line_dataset(plan: Plan, line: Line, points: Sequence[PointResult]) -> xr.D
     if any(point.failures for point in points):
         reasons = np.full(shape, "", dtype=object)
         for point in points:
-            reasons[_place(plan, line, point)] = _reason(point)
+            reasons[_place(plan, line, point, scattered)] = _reason(point)
         arrays[_FAILURE] = xr.DataArray(reasons, dims=outer_dims)
     dataset = xr.Dataset(arrays, coords=outer_coords)
     return _without_own_axis(plan, line, dataset)
@@ -142,7 +152,7 @@ def _without_own_axis(plan: Plan, line: Line, dataset: xr.Dataset) -> xr.Dataset
 
 
 def _outer(
-    plan: Plan, line: Line
+    plan: Plan, line: Line, scattered: Scattered | None
 ) -> tuple[tuple[str, ...], dict[str, Any], tuple[int, ...]]:
     """Dimensions, coordinates and shape of cases and axes."""
     dims: list[str] = []
@@ -156,6 +166,10 @@ def _outer(
         dims.append(_DIRECTION)
         coords[_DIRECTION] = list(line.directions)
         shape.append(len(line.directions))
+    if scattered is not None:
+        dims.append(POINT)
+        shape.append(len(scattered.places))
+        return tuple(dims), coords | scattered.coordinates(), tuple(shape)
     for axis in line.axes:
         dims.append(axis.dim)
         shape.append(len(axis.values))
@@ -167,11 +181,63 @@ def _has_cases(plan: Plan) -> bool:
     return plan.cases != (None,)
 
 
-def _place(plan: Plan, line: Line, point: PointResult) -> tuple[int, ...]:
+def _place(
+    plan: Plan, line: Line, point: PointResult, scattered: Scattered | None
+) -> tuple[int, ...]:
     """Where a point is in the arrays of its line."""
     case = point.index[:1] if _has_cases(plan) else ()
     way = (point.direction,) if _two_ways(line) else ()
+    if scattered is not None:
+        return (*case, *way, scattered.places[_row(line, point.index)])
     return (*case, *way, *point.index[1:])
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """The points of adaptive sweeps: a list in place of a grid.
+
+    Attributes:
+        names: The swept parameters.
+        free: Those along which points were added.
+        places: Position of each set of values, in the order of the parameters' values.
+    """
+
+    names: tuple[str, ...]
+    free: tuple[str, ...]
+    places: Mapping[tuple[Any, ...], int]
+
+    def coordinates(self) -> dict[str, Any]:
+        """The swept parameters along `point`."""
+        columns = zip(*self.places, strict=True)
+        found: dict[str, Any] = {POINT: np.arange(1, len(self.places) + 1)}
+        for name, column in zip(self.names, columns, strict=True):
+            marks = {"adaptive": 1} if name in self.free else {}
+            found[name] = (POINT, np.array(column), marks)
+        return found
+
+
+def _scattered(
+    plan: Plan, results: Mapping[str, Sequence[PointResult]]
+) -> Scattered | None:
+    """The points of all lines, where one of them chose its points."""
+    if not any(line.criteria for line in plan.lines):
+        return None
+    axes = plan.lines[0].axes
+    names = tuple(name for axis in axes for name in axis.names)
+    free = tuple(name for axis in axes if axis.stride > 1 for name in axis.names)
+    rows = {
+        _row(line, point.index) for line in plan.lines for point in results[line.label]
+    }
+    ordered = sorted(
+        rows, key=lambda row: [(complex(x).real, complex(x).imag) for x in row]
+    )
+    return Scattered(names, free, {row: k for k, row in enumerate(ordered)})
+
+
+def _row(line: Line, index: tuple[int, ...]) -> tuple[Any, ...]:
+    """The values of the swept parameters at a point."""
+    pairs = zip(line.axes, index[1:], strict=True)
+    return tuple(value for axis, k in pairs for value in axis.values[k])
 
 
 def _two_ways(line: Line) -> bool:

@@ -15,9 +15,10 @@ from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run.engines.queue import Queue
-from qsyncdsl.run.line import LineRun, empty
+from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points
+from qsyncdsl.run.refine import RefineRun
 from qsyncdsl.run.session import Before
 from qsyncdsl.run.store.blocks import blocks, packed, write_whole
 from qsyncdsl.run.store.columns import Row
@@ -164,8 +165,7 @@ class FollowRun(LineRun):
                 pieces.append(piece)
         self.tell()
         task = FollowTask(self.plan, self.line, self.points.grids, self.points)
-        self._queue = Queue(task, pieces, self.followed, self.lost)
-        empty(self._queue, self.workshop.engine)
+        self.empty(Queue(task, pieces, self.followed, self.lost))
 
     def _begun(self, chain: int) -> tuple[int, int, Any]:
         """How many steps of a chain are known, where to go on, and from which state."""
@@ -194,9 +194,7 @@ class FollowRun(LineRun):
         draw, steps = self._chains[chain]
         if first >= len(steps):
             return None
-        each = getattr(self, "_queue", None)
-        seconds = each.seconds if each is not None else None
-        count = 1 if seconds is None else int(_PIECE / max(self._each, 1e-7))
+        count = int(_PIECE / self._each) if self._each else 1
         chosen = tuple(steps[first : first + min(max(1, count), _MOST)])
         names = tuple(self._names(step) for step in chosen)
         return Piece(chain, draw, first, chosen, names, state)
@@ -289,4 +287,6 @@ Run = Callable[..., LineRun]
 def line_run(plan: Plan, line: Line, workshop: Any) -> LineRun:
     """How a line is computed."""
     chosen: Run = FollowRun if follows(line) else LineRun
+    if line.criteria:
+        chosen = RefineRun
     return chosen(plan, line, workshop)

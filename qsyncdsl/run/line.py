@@ -12,7 +12,8 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.result import Trust
-from qsyncdsl.run.engines.queue import Engine, Inline, Queue
+from qsyncdsl.run.engines.queue import Engine, Inline, Queue, peak_memory
+from qsyncdsl.run.limits import Estimate, refuse
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points, averaged
 from qsyncdsl.run.store.address import Addresses
@@ -26,6 +27,8 @@ _PILOTS = 8
 _ALONE = 0.5
 # Seconds of work that are worth starting other processes for.
 _WORTH = 1.5
+# Seconds of work that are announced.
+_SAID = 10.0
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Workshop:
         retry: Whether points that failed are done again.
         progress: Called with a label, the number done, the number to do, and facts by name.
         warn: Called with what a person should know at once.
+        far: Whether workers are on other machines.
     """
 
     engine: Engine = field(default_factory=Inline)
@@ -43,8 +47,9 @@ class Workshop:
     retry: bool = False
     progress: Callable[..., None] | None = None
     warn: Callable[[Diagnostic], None] = lambda warning: None
+    far: bool = False
 
-    def tell(self, label: str, done: int, total: int, **facts: float) -> None:
+    def tell(self, label: str, done: int, total: int, **facts: Any) -> None:
         """Say how far things are."""
         if self.progress is not None:
             self.progress(label, done, total, **facts)
@@ -57,20 +62,20 @@ class Task:
     plan: Plan
     line: Line
     grids: dict[str, np.ndarray]
-    _points: Points | None = field(default=None, repr=False)
+    points: Points | None = field(default=None, repr=False)
 
     def __call__(self, jobs: Sequence[Job]) -> list[PointResult]:
         """Do some jobs; what is made once for all of them is kept."""
-        if self._points is None:
-            self._points = Points(self.plan, self.line, self.grids)
-        return self._points.many(jobs)
+        if self.points is None:
+            self.points = Points(self.plan, self.line, self.grids)
+        return self.points.many(jobs)
 
     def __getstate__(self) -> tuple[Any, ...]:
         return self.plan, self.line, self.grids
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.plan, self.line, self.grids = state
-        self._points = None
+        self.points = None
 
 
 class LineRun:
@@ -84,6 +89,7 @@ class LineRun:
         self.points = Points(plan, line)
         self.items: dict[str, str] = {}
         self.done = self.total = self.failed = 0
+        self._queue: Queue | None = None
         self._rare = {n: r.parameter.key for n, r in self.points.locates.items()}
 
     # ── what is wanted ───────────────────────────────────────────────────────────────────
@@ -203,8 +209,49 @@ class LineRun:
         self.done = self.total - len(jobs)
         self.tell()
         task = Task(self.plan, self.line, self.points.grids)
-        task._points = self.points
-        empty(self.queue(task, jobs), self.workshop.engine)
+        task.points = self.points
+        self.empty(self.queue(task, jobs))
+
+    def empty(self, queue: Queue) -> None:
+        """Do all jobs of a queue; here, unless there is more to do than starting others costs.
+
+        Raises:
+            ModelError: E747, E748 if the rest does not fit in memory or on the disk.
+        """
+        self._queue = queue
+        engine = self.workshop.engine
+        begin = time.perf_counter()
+        while queue.open and time.perf_counter() - begin < _ALONE:
+            batch = queue.take(_ALONE / 4, 4)
+            if batch is None:
+                break
+            start = time.perf_counter()
+            answers = queue.work(batch.jobs)
+            queue.done(batch, answers, time.perf_counter() - start, peak_memory())
+        if not queue.open:
+            return
+        rest = self._estimate(queue)
+        refuse(rest, self.shelf.folder, not self.workshop.far)
+        if rest.seconds > _SAID:
+            self.tell(text=f"{self.line.label}: {rest.text()}")
+        if queue.waiting * (queue.seconds or 0.0) < _WORTH:
+            Inline().run(queue)
+        if queue.open:
+            engine.run(queue)
+
+    def _estimate(self, queue: Queue) -> Estimate:
+        """What the rest will take, from what the first points took."""
+        workers = self.workshop.engine.workers
+        each = self.shelf.written / max(1, self.shelf.added)
+        left = max(queue.waiting, self.total - self.done)
+        return Estimate(
+            left,
+            left * (queue.seconds or 0.0) / workers,
+            workers,
+            queue.memory or peak_memory(),
+            left * each,
+            self.total * self.shelf.numbers,
+        )
 
     def queue(self, work: Callable[..., Any], jobs: list[Job]) -> Queue:
         """A queue whose answers go to the shelf."""
@@ -242,27 +289,17 @@ class LineRun:
             if not part.cut_off
         )
 
-    def tell(self) -> None:
+    def tell(self, text: str = "") -> None:
         """Say how far this line is."""
-        self.workshop.tell(self.line.label, self.done, self.total, failed=self.failed)
-
-
-def empty(queue: Queue, engine: Engine) -> None:
-    """Do all jobs of a queue; here, unless there is more to do than starting others costs."""
-    if engine.workers == 1 and isinstance(engine, Inline):
-        engine.run(queue)
-        return
-    begin = time.perf_counter()
-    while queue.open and time.perf_counter() - begin < _ALONE:
-        batch = queue.take(_ALONE / 4, 4)
-        if batch is None:
-            break
-        start = time.perf_counter()
-        queue.done(batch, queue.work(batch.jobs), time.perf_counter() - start)
-    if queue.waiting * (queue.seconds or 0.0) < _WORTH:
-        Inline().run(queue)
-    if queue.open:
-        engine.run(queue)
+        memory = self._queue.memory if self._queue is not None else 0.0
+        self.workshop.tell(
+            self.line.label,
+            self.done,
+            self.total,
+            failed=self.failed,
+            memory=memory,
+            text=text,
+        )
 
 
 @contextmanager

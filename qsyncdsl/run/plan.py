@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 from typing import Any
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
@@ -43,12 +43,16 @@ class Axis:
         dim: Name of the dimension: the parameter's, or `point` for several together.
         names: The parameters.
         values: For each point of the axis, the value of each parameter.
+        note: The word of the sweep: `updown`, `adaptive`, ...
+        stride: Every so many values make the grid that was written; between them are those that an
+            adaptive sweep may add.
     """
 
     dim: str
     names: tuple[str, ...]
     values: tuple[tuple[Any, ...], ...]
     note: str = ""
+    stride: int = 1
 
     def layer(self, k: int) -> tuple[Override, ...]:
         """The overrides at one point of the axis."""
@@ -65,6 +69,7 @@ class Line:
         protocol: `reset` where every point starts anew; `continue`, `down`, `updown` where each starts
             from the end of its neighbor.
         along: The position of the axis along which points follow one another; -1 for none.
+        criteria: Measures that an adaptive sweep looks at, and how exactly they shall be known.
     """
 
     label: str
@@ -74,6 +79,7 @@ class Line:
     axes: tuple[Axis, ...]
     protocol: str = "reset"
     along: int = -1
+    criteria: tuple[tuple[str, float], ...] = ()
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -106,7 +112,8 @@ class Plan:
     def points(self, line: Line) -> Iterator[tuple[int, ...]]:
         """Positions along (case, axes...) of all points of a line."""
         yield from product(
-            range(len(self.cases)), *(range(len(axis.values)) for axis in line.axes)
+            range(len(self.cases)),
+            *(range(0, len(axis.values), axis.stride) for axis in line.axes),
         )
 
     def point_layers(
@@ -159,9 +166,8 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
     )
 
 
-_PROTOCOLS = {
-    "adaptive": "every point of the grid is computed: adaptive sweeps are not there yet",
-}
+# Points that an adaptive sweep may put between two of the grid: a power of 2.
+FINER = 64
 # Protocols in which a point starts from the end of its neighbor.
 _FOLLOWING = ("updown", "down", "continue")
 
@@ -170,11 +176,7 @@ def _notes(
     requests: tuple[tree.Request, ...], axes: tuple[Axis, ...]
 ) -> tuple[str, ...]:
     """What the file asks for and does not get, in words."""
-    found = [
-        f"{axis.dim}: {_PROTOCOLS[axis.note]}"
-        for axis in axes
-        if axis.note in _PROTOCOLS
-    ]
+    found = []
     if any(isinstance(request, tree.Keep) for request in requests):
         found.append("states are not kept yet")
     return tuple(found)
@@ -222,9 +224,7 @@ def _axes(
     axes = list(found.values())
     if sum(axis.dim == "point" for axis in axes) > 1:
         axes = [
-            axis
-            if axis.dim != "point"
-            else Axis("_".join(axis.names), axis.names, axis.values, axis.note)
+            axis if axis.dim != "point" else replace(axis, dim="_".join(axis.names))
             for axis in axes
         ]
     return tuple(axes)
@@ -242,12 +242,28 @@ def _axis(
             if len(row) != len(names):
                 message = f"{len(names)} parameters are swept together, {len(row)} values are given"
                 raise ModelError([Diagnostic("E702", message, setting.value.span)])
-        return Axis("point", names, rows, note)
+        return _finer(Axis("point", names, rows, note))
     name = setting.place.name.key
     listed = values if isinstance(values, tuple) else (values,)
     if hasattr(values, "start"):
         listed = tuple(values)
-    return Axis(name, (name,), tuple((value,) for value in listed), note)
+    return _finer(Axis(name, (name,), tuple((value,) for value in listed), note))
+
+
+def _finer(axis: Axis) -> Axis:
+    """An adaptive axis with the values that may be added, equally spaced between its own."""
+    rows = axis.values
+    numbers = all(isinstance(x, int | float | complex) for row in rows for x in row)
+    if axis.note != "adaptive" or len(rows) < 2 or not numbers:
+        return axis
+    found: list[tuple[Any, ...]] = []
+    for low, high in pairwise(rows):
+        found.append(low)
+        found += [
+            tuple(x + (y - x) * (k / FINER) for x, y in zip(low, high, strict=True))
+            for k in range(1, FINER)
+        ]
+    return replace(axis, values=(*found, rows[-1]), stride=FINER)
 
 
 def _lines(
@@ -283,9 +299,19 @@ def _lines(
             else:
                 overrides.append(override(setting, model.scope))
         chosen = tuple(own.values())
-        protocol, along = _protocol(request, chosen)
+        criteria = _criteria(model, environment, requests, chosen)
+        protocol, along = ("reset", -1) if criteria else _protocol(request, chosen)
         lines.append(
-            Line(label, method, request, tuple(overrides), chosen, protocol, along)
+            Line(
+                label,
+                method,
+                request,
+                tuple(overrides),
+                chosen,
+                protocol,
+                along,
+                criteria,
+            )
         )
     return tuple(lines), skipped
 
@@ -306,3 +332,31 @@ def _protocol(request: tree.Solve, axes: tuple[Axis, ...]) -> tuple[str, int]:
         return "reset", -1
     # Without a sweep only a search can follow a branch.
     return ("continue", -1) if not axes else (word, along)
+
+
+def _criteria(
+    model: Model,
+    environment: Environment,
+    requests: tuple[tree.Request, ...],
+    axes: tuple[Axis, ...],
+) -> tuple[tuple[str, float], ...]:
+    """The measures of the adaptive sweeps among some axes, with their tolerances.
+
+    Raises:
+        ModelError: E707 for a tolerance that is not positive.
+    """
+    found: dict[str, float] = {}
+    free = {name for axis in axes if axis.stride > 1 for name in axis.names}
+    for request in requests:
+        protocol = request.protocol if isinstance(request, tree.Sweep) else None
+        if protocol is None or protocol.measure is None or not free:
+            continue
+        assert protocol.tolerance is not None
+        value = environment.numbers.evaluate(protocol.tolerance, model.scope)
+        if isinstance(value, complex) or not value > 0:
+            fault = Diagnostic(
+                "E707", "a tolerance must be positive", protocol.tolerance.span
+            )
+            raise ModelError([fault])
+        found[protocol.measure.key] = float(value)
+    return tuple(found.items())

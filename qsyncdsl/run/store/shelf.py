@@ -30,13 +30,18 @@ class Shelf:
     Args:
         folder: Where its files are; None keeps everything in memory.
         about: A note for people that is left there.
+
+    Attributes:
+        damaged: Bytes of its files that are no blocks.
+        added, written: Points and bytes that this process has added.
+        numbers: Bytes of the numbers of the largest point.
     """
 
     def __init__(self, folder: Path | None = None, about: bytes = b"") -> None:
         self.folder = folder
         self._about = about
         self.damaged: list[Damage] = []
-        self.added = 0
+        self.added = self.written = self.numbers = 0
         self._places: dict[bytes, list[tuple[Columns, int]]] = {}
         self._memory: dict[bytes, list[Row]] = {}
         self._appender: Appender | None = None
@@ -108,7 +113,11 @@ class Shelf:
                 self._appender = Appender(self.folder / name)
                 if not (self.folder / ABOUT).exists():
                     write_whole(self.folder / ABOUT, self._about)
-            self._appender.append(blocks_of(rows))
+            data = blocks_of(rows)
+            self._appender.append(data)
+            self.written += len(data)
+        for row in rows:
+            self.numbers = max(self.numbers, _numbers(row))
         for row in rows:
             self._memory.setdefault(row.address, []).append(row)
         self.added += len(rows)
@@ -149,6 +158,14 @@ class Shelf:
         for path in files:
             path.unlink()
         return len(files) - 1
+
+
+def _numbers(row: Row) -> int:
+    """Bytes of the numbers of a point."""
+    return sum(
+        item.values.nbytes + (0 if item.error is None else item.error.nbytes)
+        for item in row.result.measures.values()
+    )
 
 
 def _merged(found: Sequence[PointResult]) -> PointResult:
