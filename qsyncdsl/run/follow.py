@@ -18,7 +18,7 @@ from qsyncdsl.run.engines.queue import Queue
 from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points
-from qsyncdsl.run.refine import RefineRun
+from qsyncdsl.run.adaptive import AdaptiveRun
 from qsyncdsl.run.session import Before
 from qsyncdsl.run.store.blocks import blocks, packed, write_whole
 from qsyncdsl.run.store.columns import Row
@@ -288,5 +288,5 @@ def line_run(plan: Plan, line: Line, workshop: Any) -> LineRun:
     """How a line is computed."""
     chosen: Run = FollowRun if follows(line) else LineRun
     if line.criteria:
-        chosen = RefineRun
+        chosen = AdaptiveRun
     return chosen(plan, line, workshop)
