@@ -14,11 +14,11 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
+from qsyncdsl.run.adaptive import AdaptiveRun
 from qsyncdsl.run.engines.queue import Queue
 from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points
-from qsyncdsl.run.adaptive import AdaptiveRun
 from qsyncdsl.run.session import Before
 from qsyncdsl.run.store.blocks import blocks, packed, write_whole
 from qsyncdsl.run.store.columns import Row
