@@ -342,3 +342,43 @@ experiment e {
     assert values(result, "p", "trajectories") < 0.9
     counted = values(result, "N", "trajectories")
     assert np.all(np.diff(counted, axis=-1) >= 0)
+
+
+UNTIL = """
+mode a : boson(levels = 10)
+hamiltonian 0.4*(a + a')
+dissipator 1 : a
+dissipator 0.3 : a'
+experiment e {
+  solve   METHOD(time = 20, burn_in = 5, realizations = 10, until error(n) < 0.03)
+  solve   steadystate
+  measure n = <a'*a>
+}
+"""
+
+
+@pytest.mark.parametrize("method", ["trajectories", "langevin"])
+def test_realizations_are_added_until_the_error_is_small_enough(method):
+    result = run_text(UNTIL.replace("METHOD", method))["e"]
+    right, difference, error = agree(result, "n", method=method)
+    assert right, (difference, error)
+    assert error <= 0.03
+    used = result.trust[method]["realizations_used"]
+    assert used % 10 == 0
+    assert used > 10
+    fixed = UNTIL.replace("METHOD", method).replace(
+        "realizations = 10", f"realizations = {used:.0f}"
+    )
+    again = run_text(fixed.replace(", until error(n) < 0.03", ""))["e"]
+    assert values(again, "n", method) == values(result, "n", method)
+
+
+def test_a_stopping_rule_that_is_not_reached_is_told_with_its_number():
+    text = UNTIL.replace("METHOD", "trajectories").replace(
+        "< 0.03", "< 1e-6, max_realizations = 20"
+    )
+    result = run_text(text)["e"]
+    warning = next(
+        w for w in result.trust["trajectories"]["warnings"] if w["code"] == "W532"
+    )
+    assert "after 20 realizations" in warning["message"]

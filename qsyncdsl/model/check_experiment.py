@@ -159,7 +159,7 @@ class _Requests:
             return
         word = methods[request.method.key]
         try:
-            given = bind(word, request.options or (), request)
+            given = bind(word, request.arguments, request)
         except ModelError as fault:
             for diagnostic in fault.diagnostics:
                 self.report(diagnostic)
@@ -181,6 +181,23 @@ class _Requests:
                 self.kinds.of(value, self.model.scope, {})
         for setting in request.overrides or ():
             self._setting(setting)
+        if request.until is not None:
+            self._until(request, request.until)
+
+    def _until(self, request: tree.Solve, until: tree.Until) -> None:
+        """`until error(S) < number`, for a measure S of this experiment."""
+        word = methods[request.method.key]
+        measures = [
+            r.place.name.key
+            for r in self.experiment.requests
+            if isinstance(r, tree.Measure)
+        ]
+        if not any(argument.name == "realizations" for argument in word.arguments):
+            self.report(faults.no_realizations(until, request.method))
+        elif until.measure is None or until.measure.key not in measures:
+            self.report(faults.bad_until(until, measures))
+        else:
+            self.kinds.number(until.bound, self.model.scope, {}, "'until'")
 
     def _measure(self, request: tree.Measure) -> None:
         bindings: dict[str, Kind] = {}

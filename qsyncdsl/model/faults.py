@@ -325,6 +325,30 @@ def unknown_method(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     )
 
 
+def no_realizations(until: tree.Until, method: tree.Name) -> Diagnostic:
+    """E252: a stopping rule for a method that samples nothing."""
+    return Diagnostic(
+        "E252",
+        f"'{method.written}' has no realizations to add",
+        until.span,
+        help="until is for 'trajectories' and 'langevin'",
+    )
+
+
+def bad_until(until: tree.Until, measures: Iterable[str]) -> Diagnostic:
+    """E253: a stopping rule that is not about the error of a measure."""
+    listed = list(measures)
+    name = until.measure
+    close = did_you_mean(name.key, listed) if name is not None else ""
+    known = f"; measures: {', '.join(listed)}" if listed else ""
+    return Diagnostic(
+        "E253",
+        "a run is stopped by the standard error of a measure of its experiment",
+        until.span,
+        help=close or f"until error(S) < 0.01{known}",
+    )
+
+
 def unknown_case(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E242: a case that is not declared."""
     listed = list(known)

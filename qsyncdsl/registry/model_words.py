@@ -190,7 +190,7 @@ noises = Registry(
 )
 
 _TIME = "time: real = 0, times: list = 0, window: list = 0, burn_in: real = 0"
-_RUNS = "realizations: integer = 1, dt: real = 0"
+_RUNS = "realizations: integer = 1, dt: real = 0, max_realizations: integer = 0"
 _PROTOCOL = "protocol: word = reset | continue | updown"
 _BACKEND = "backend: word = own | qutip"
 methods = Registry(

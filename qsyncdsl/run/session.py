@@ -114,17 +114,42 @@ class Session:
     ) -> Solved:
         """Solve one point; from the end of the one `before`, where they follow one another.
 
-        Levels that are open, or an accuracy, are refined.
+        Levels that are open, or an accuracy, are refined; a stopping rule says how many realizations
+        there are.
 
         Raises:
             ModelError, SolveError: With the reason; E530 for an accuracy out of reach, E531 where
                 points follow one another and their levels are open.
         """
         layers = list(layers)
+        if self.line.node.until is None:
+            return self.once(layers, case, draw, located, before)
+        from qsyncdsl.run.until import solve_until
+
+        return solve_until(self, layers, case, draw, located, before)
+
+    def once(
+        self,
+        layers: list[Layer],
+        case: str | None,
+        draw: int = 0,
+        located: Mapping[str, Any] | None = None,
+        before: Before | None = None,
+        chosen: Mapping[str, Any] | None = None,
+    ) -> Solved:
+        """Solve one point, with some options replaced and as many levels as are needed.
+
+        Raises:
+            ModelError, SolveError: As `solve`.
+        """
+        if self.method.grows:
+            from qsyncdsl.run.growth import solve_growing
+
+            return solve_growing(self, layers, case, draw, located, chosen)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         wanted = self.wish(environment)
         if wanted is None:
-            return self.solve_with({}, layers, case, draw, located, before)
+            return self.solve_with({}, layers, case, draw, located, before, chosen)
         if before is not None:
             message = "points that follow one another keep their levels"
             help_ = "give the levels, and no accuracy, on this line"
@@ -132,7 +157,9 @@ class Session:
         return self._refinement.solve(  # type: ignore[no-any-return]
             wanted,
             environment,
-            lambda levels: self.solve_with(levels, layers, case, draw, located),
+            lambda levels: self.solve_with(
+                levels, layers, case, draw, located, None, chosen
+            ),
         )
 
     def wish(self, environment: Environment) -> Wish | None:
@@ -150,6 +177,7 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ) -> Solved:
         """Solve one point with the levels given, others as declared.
 
@@ -157,7 +185,7 @@ class Session:
             ModelError, SolveError: With the reason.
         """
         below = [*layers, cutoffs.layer(levels)]
-        request = self._request(below, case, draw, located, before)
+        request = self._request(below, case, draw, located, before, chosen)
         return request.finish(request.prepared.solver.solve(request.point))
 
     @cached_property
@@ -203,7 +231,8 @@ class Session:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
-        if self.wish(environment) is None:
+        plain = self.line.node.until is None and not self.method.grows
+        if plain and self.wish(environment) is None:
             return self._request(layers, case, draw, located)
         return self.solve(layers, case, draw, located)
 
@@ -214,11 +243,12 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
+        chosen: Mapping[str, Any] | None = None,
     ) -> _Request:
         """A point with its solver, and what is made of the answer."""
         model = self.plan.model
         environment = Environment(model, layers, self.plan.options.seed, draw)
-        options = self.options(environment, operators=False)
+        options = self.options(environment, operators=False) | dict(chosen or {})
         prepared = self._prepare(environment)
         values = tuple(
             _value(environment, name, index)
@@ -295,7 +325,7 @@ class Session:
         open_ = {
             n: _SHOWN for n, c in cutoffs.declared(environment).items() if c is None
         }
-        if open_ and self.method.populations is not None:
+        if open_ and (self.method.populations is not None or self.method.grows):
             below = [*layers, cutoffs.layer(open_)]
             environment = Environment(self.plan.model, below, self.plan.options.seed)
         return self._prepare(environment).lowered
@@ -309,7 +339,7 @@ class Session:
             operators: Whether to evaluate lists of operators too, which only lowering takes.
         """
         word = methods[self.line.method]
-        given = signature.bind(word, self.line.node.options or (), self.line.node)
+        given = signature.bind(word, self.line.node.arguments, self.line.node)
         kinds = {argument.name: argument.kind for argument in word.arguments}
         found: dict[str, Any] = {}
         for name, node in given.items():

@@ -31,6 +31,7 @@ _PLURALS = {
     "exprs",
     "several",
     "arguments",
+    "options",
 }
 
 

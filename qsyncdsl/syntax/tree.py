@@ -529,13 +529,47 @@ class Sweep(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Until(Node):
+    """`until error(S) < 0.01` among the options of a method with realizations."""
+
+    condition: Expr
+
+    @property
+    def measure(self) -> Name | None:
+        """The measure whose error is meant; None if the condition says something else."""
+        match self.condition:
+            case Binary(
+                operator="<" | "<=",
+                left=Call(function=Name(key="error"), arguments=(Name() as name,)),
+            ):
+                return name
+        return None
+
+    @property
+    def bound(self) -> Expr:
+        """What its error shall be below."""
+        assert isinstance(self.condition, Binary)
+        return self.condition.right
+
+
+@dataclass(frozen=True, slots=True)
 class Solve(Node):
     """`solve method(options) as label with settings`."""
 
     method: Name
-    options: tuple[Argument, ...] | None
+    options: tuple[Argument | Until, ...] | None
     label: Name | None
     overrides: tuple[Setting, ...] | None
+
+    @property
+    def arguments(self) -> tuple[Argument, ...]:
+        """The options that have values."""
+        return tuple(x for x in self.options or () if not isinstance(x, Until))
+
+    @property
+    def until(self) -> Until | None:
+        """When to stop, if that is said."""
+        return next((x for x in self.options or () if isinstance(x, Until)), None)
 
 
 @dataclass(frozen=True, slots=True)

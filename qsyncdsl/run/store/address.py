@@ -81,6 +81,7 @@ class Addresses:
             program(),
             line.method,
             _text(line.node.options),
+            _text(plan.measures.get(_stopped_by(line))),
             plan.options.seed,
             *(_entity(e) for e in self._solving.values() if not _plain(e)),
             *(_text(part) for part in _terms(model)),
@@ -217,6 +218,12 @@ def _roots(model: Model, plan: Plan, line: Line) -> list[Any]:
         line.node.options,
         [tree.Name(line.node.span, "hbar", "hbar")],
     ]
+
+
+def _stopped_by(line: Line) -> str:
+    """The measure whose error ends the runs of a line; it is looked up by the solver."""
+    until = line.node.until
+    return until.measure.key if until is not None and until.measure is not None else ""
 
 
 def _terms(model: Model) -> list[Any]:
