@@ -93,6 +93,18 @@ class SolveError(Exception):
         super().__init__(diagnostic.render())
 
 
+class CutoffError(SolveError):
+    """The highest levels kept of some modes are populated too much.
+
+    Attributes:
+        labels: The modes, as the user writes them.
+    """
+
+    def __init__(self, diagnostic: Diagnostic, labels: tuple[str, ...]) -> None:
+        super().__init__(diagnostic)
+        self.labels = labels
+
+
 class InternalError(Exception):
     """A broken promise of ours: a bug in qsyncdsl, to be reported."""
 

@@ -301,12 +301,12 @@ def test_a_cutoff_that_holds_the_state_in_is_refused_with_a_number():
     text = KERR.replace("levels = 12", "levels = 3")
     result = run_text(text)["e"]
     failures = result.trust["trajectories"]["failures"]
-    assert failures[0]["code"] == "E530"
+    assert failures[0]["code"] == "E540"
     assert "'a' has population" in failures[0]["message"]
     warned = run_text(
         text.replace("realizations = 30", "realizations = 3, cutoff = warn")
     )["e"]
-    assert warned.trust["trajectories"]["warnings"][0]["code"] == "W530"
+    assert warned.trust["trajectories"]["warnings"][0]["code"] == "W540"
 
 
 def test_records_that_do_not_fit_are_refused_before_they_are_allocated():
@@ -382,3 +382,59 @@ def test_a_stopping_rule_that_is_not_reached_is_told_with_its_number():
         w for w in result.trust["trajectories"]["warnings"] if w["code"] == "W532"
     )
     assert "after 20 realizations" in warning["message"]
+
+
+def test_levels_that_are_not_given_grow_until_the_highest_one_is_empty():
+    text = KERR.replace("boson(levels = 12)", "boson").replace("F = 0.8", "F = 2.5")
+    text = text.replace("  solve   steadystate\n", "").replace("K = 0.3", "K = 0.02")
+    start = "initial a = coherent(3)\nexperiment e"
+    result = run_text(text.replace("experiment e", start))["e"]
+    trust = result.trust["trajectories"]
+    assert trust["levels"] == "levels_a = 40 (grown)"
+    assert trust["top_population_a"] < 1e-3
+    given = text.replace("mode a : boson", "mode a : boson(levels = 60)")
+    given = given.replace(
+        "trajectories(time = 60, burn_in = 8, realizations = 30)", "steadystate"
+    )
+    exact = run_text(given)["e"]
+    error = result.dataset["n_error"].sel({"method": "trajectories"}).values
+    apart = values(result, "n", "trajectories") - values(exact, "n")
+    assert abs(apart) < 4 * error
+
+
+# Independent quantum-jump runs of Weiss et al. (2016), Fig. 3: m1 with its error, and <b1'*b1>. That of
+# (b) is pooled from three runs of 6000 to 12000, whose scatter is larger than their own errors.
+PANELS = {
+    "fig3a": (16, 0.845, 0.011, 5.33),
+    "fig3b": (24, -0.3, 0.2, 7.1),
+    "fig3c": (20, 0.20, 0.11, 5.37),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", PANELS)
+def test_two_optomechanical_cells_lock_as_published(case):
+    from qsyncdsl import pipeline
+
+    levels, m1, spread, number = PANELS[case]
+    request = pipeline.Request(
+        cases=(case,), sets=(f"levels_b1={levels}", f"levels_b2={levels}")
+    )
+    solve = "trajectories(time = 2000, burn_in = 300, realizations = 6)"
+    measures = ("m = real(phase_moment(b2, b1, 1))", "n = <b1'*b1>")
+    dataset = pipeline.evaluate("optomech_pair", [solve], measures, request).dataset
+    found, error = float(dataset["m"]), float(dataset["m_error"])
+    assert abs(found - m1) < 4 * np.hypot(spread, error)
+    assert abs(float(dataset["n"]) - number) < 4 * np.hypot(
+        0.2, float(dataset["n_error"])
+    )
+
+
+@pytest.mark.slow
+def test_sixteen_phonon_levels_are_refused_where_they_would_turn_the_phase_around():
+    from qsyncdsl import pipeline
+
+    request = pipeline.Request(cases=("fig3b",), sets=("levels_b1=16", "levels_b2=16"))
+    solve = "trajectories(time = 3000, burn_in = 300)"
+    result = pipeline.evaluate("optomech_pair", [solve], ["n = <b1'*b1>"], request)
+    assert result.trust["trajectories"]["failures"][0]["code"] == "E540"

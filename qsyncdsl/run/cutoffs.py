@@ -67,7 +67,7 @@ def by_option(
     """Populations of levels by option: the largest over the sites of a mode."""
     found: dict[str, np.ndarray] = {}
     for mode in bosons(model):
-        own = [p for label, p in populations.items() if _same(label, mode)]
+        own = [p for label, p in populations.items() if same(label, mode)]
         if own:
             found[option(mode)] = np.max(np.array(own), axis=0)
     return found
@@ -116,14 +116,14 @@ def estimate(model: Model, environment: Environment) -> dict[str, int]:
     labels = [system.space.modes[k].label for k in fields.modes]
     for mode in bosons(model):
         for label, size in zip(labels, reached, strict=True):
-            if _same(label, mode):
+            if same(label, mode):
                 n = float(min(size, 200.0)) ** 2
                 wanted = at_least(n + 4 * np.sqrt(n) + 4)
                 found[option(mode)] = max(found[option(mode)], wanted)
     return found
 
 
-def _same(label: str, mode: Mode) -> bool:
+def same(label: str, mode: Mode) -> bool:
     """Whether a label is that of a mode or of one of its sites."""
     return _bare(label) == _bare(mode.name)
 

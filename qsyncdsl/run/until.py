@@ -16,7 +16,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import label
-from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.session import Before, Session, Solved
 
 # Realizations of the first batch where none are given, and of the last one over that.
 _FIRST = 16
@@ -31,6 +31,7 @@ def solve_until(
     case: str | None,
     draw: int,
     located: Mapping[str, Any] | None,
+    before: Before | None = None,
 ) -> Solved:
     """Solve one point with more and more realizations.
 
@@ -56,7 +57,9 @@ def solve_until(
     most = int(options.get("max_realizations", 0)) or _MOST * first
     count = min(first, most)
     while True:
-        solved = session.once(layers, case, draw, located, {"realizations": count})
+        solved = session.once(
+            layers, case, draw, located, before, {"realizations": count}
+        )
         error = _error(session, solved, name)
         if error <= bound or count >= most:
             return _told(solved, name, error, float(bound), count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.diagnostics import CutoffError, Diagnostic
 from qsyncdsl.result import Part, Trust
 from qsyncdsl.solve.records import Records
 
@@ -20,17 +20,26 @@ HARMLESS = 1e-4
 _STATES = 50
 
 
-def refuse_edges(records: Records) -> None:
+def refuse_edges(records: Records, choice: str = "refuse") -> None:
     """Stop as soon as a highest level is populated too much.
 
+    Args:
+        choice: `refuse`, `warn` (never stop), or `grow`: stop where there would be a warning.
+
     Raises:
-        SolveError: E530.
+        CutoffError: E540.
     """
-    if records.states < _STATES:
+    if records.states < _STATES or choice == "warn":
         return
-    for part, mean, share, _ in _edges(records):
-        if share > REFUSED and mean > HARMLESS:
-            raise SolveError(_fault("E530", part, mean, share))
+    limit = WARNED if choice == "grow" else REFUSED
+    found = [
+        (part, mean, share)
+        for part, mean, share, _ in _edges(records)
+        if share > limit and mean > HARMLESS
+    ]
+    if found:
+        fault = _fault("E540", *max(found, key=lambda x: x[2]))
+        raise CutoffError(fault, tuple(part.label for part, _, _ in found))
 
 
 def edge_trust(records: Records, trust: Trust) -> Trust:
@@ -41,7 +50,7 @@ def edge_trust(records: Records, trust: Trust) -> Trust:
         numbers[f"top_population_{part.label}"] = mean
         numbers[f"largest_top_population_{part.label}"] = largest
         if share > WARNED and mean > HARMLESS:
-            warnings.append(_fault("W530", part, mean, share))
+            warnings.append(_fault("W540", part, mean, share))
     return replace(trust, numbers=numbers, warnings=tuple(warnings))
 
 
@@ -62,6 +71,6 @@ def _fault(code: str, part: Part, mean: float, share: float) -> Diagnostic:
         f" {100 * share:.2g} % of the largest"
     )
     kept = f"raise {option} (now {part.dimension} levels), at least by half"
-    if code == "E530":
+    if code == "E540":
         kept += "; cutoff = warn if these levels are the model"
     return Diagnostic(code, message, help=kept)

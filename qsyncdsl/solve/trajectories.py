@@ -41,7 +41,7 @@ class TrajectorySolver:
 
         Raises:
             SolveError: E502, E503, E507 for operators and rates, E509-E512 for times and sizes,
-                E530 for a run whose highest levels are populated, E531 for a run that fails.
+                E540 for a run whose highest levels are populated, E541 for a run that fails.
         """
         realizations = int(point.options.get("realizations", 1))
         if realizations < 1:
@@ -180,8 +180,7 @@ class _Run:
             for states in walker.run(self.times, kicks):
                 records.add(k, place, states)
                 place += len(states)
-            if self.point.options.get("cutoff", "refuse") == "refuse":
-                refuse_edges(records)
+            refuse_edges(records, str(self.point.options.get("cutoff", "refuse")))
             jumps.append(walker.jumps())
         numbers["jumps"] = float(sum(len(t) for t, _ in jumps))
         numbers["series_cut_at"] = jump_numbers.TOLERANCE
@@ -356,7 +355,7 @@ class _Walker:
         if status:
             reason = "its norm grows" if status == 2 else "no jump can be found"
             message = f"a trajectory failed at t = {self.clock[0]:.6g}: {reason}"
-            raise SolveError(Diagnostic("E531", message, help="try a smaller dt"))
+            raise SolveError(Diagnostic("E541", message, help="try a smaller dt"))
         return out
 
     def step_error(self, step: float, end: float) -> float:

@@ -33,6 +33,7 @@ class Method:
         ending: From a result to what the next point starts from, where points follow one another;
             None where the start is of no account.
         variables: Whether it solves typed equations of motion.
+        grows: Whether bosons without a number of levels get as many as they need.
         probe: What stands for the result while it is found out what measures need; None where the
             result holds the whole state.
         together: How many points are best solved together, by `solve_many(points)` of the solver.
@@ -54,6 +55,7 @@ class Method:
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
     ending: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     variables: bool = False
+    grows: bool = False
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None
     together: int = 1
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None

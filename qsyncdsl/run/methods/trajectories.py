@@ -60,6 +60,7 @@ trajectories = Method(
     _scenes,
     start=_start,
     replicas=_replicas,
+    grows=True,
     probe=lambda problem, options: Probe(problem.parts, "times" in options),
     kicks=True,
 )
