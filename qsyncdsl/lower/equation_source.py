@@ -269,8 +269,12 @@ class EquationSource:
         for symbol in sorted(expression.free_symbols, key=str):
             if symbol not in self._names:
                 self._read(symbol)
+        # the same assumptions: |z|^2 of a complex z must not become z^2
         names = {
-            s: sympy.Symbol(self._names[s], real=True) for s in expression.free_symbols
+            s: sympy.Symbol(
+                self._names[s], **{"real" if s.is_real else "complex": True}
+            )
+            for s in expression.free_symbols
         }
         return str(self._printer.doprint(expression.xreplace(names)))
 

@@ -390,6 +390,8 @@ class MeasureEvaluator(OperatorEvaluator):
             return chosen
         if argument.kind == "state":
             return self._product_state(node, scope, frame)
+        if argument.kind == "rerun":
+            return self._rerun(node, scope, frame)
         value = self.evaluate(node, scope, frame)
         if argument.kind == "subsystem" and variables_only(value):
             return self._amplitudes(value, node)
@@ -426,6 +428,19 @@ class MeasureEvaluator(OperatorEvaluator):
                 for item in items
             ]
         )
+
+    def _rerun(
+        self, node: tree.Expr, scope: Scope, frame: Frame
+    ) -> Callable[[tuple[Any, ...]], Any]:
+        """An expression as a function of the scenes of another run."""
+
+        def value(scenes: tuple[Any, ...]) -> Any:
+            inner = MeasureEvaluator(
+                self.environment, scenes, self.positions, self.measures
+            )
+            return inner.evaluate(node, scope, frame)
+
+        return value
 
     def _product_state(self, node: tree.Expr, scope: Scope, frame: Frame) -> np.ndarray:
         """A named state on every mode, or a list with one for each, as a density matrix."""
@@ -471,7 +486,9 @@ _OF_SERIES = frozenset(
     {
         "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
         "residence_times", "winding", "phase_slips", "phase_diffusion", "jump_times",
-        "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps",
+        "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
+        "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
+        "classical_trajectory", "attractors", "locked",
     }
 )  # fmt: skip
 
@@ -485,6 +502,7 @@ _PATHS = {
     "phase_slips": "along",
     "phase_diffusion": "along",
     "residence_times": "along",
+    "locked": "along",
     "mean": "along",
     "spectrum": "along",
     "var": "along",

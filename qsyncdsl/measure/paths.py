@@ -174,6 +174,12 @@ def _turned(records: np.ndarray) -> np.ndarray:
     return np.unwrap(records, axis=1)
 
 
+def lifted_records(scene: Any, x: Any, word: str) -> tuple[np.ndarray, np.ndarray]:
+    """Records of an angle without jumps of 2 pi, one row a trajectory, and their times."""
+    records, times = _records(scene, x, word)
+    return _turned(records), times
+
+
 def _records(scene: Any, x: Any, word: str) -> tuple[np.ndarray, np.ndarray]:
     """Real records, one row a trajectory, and their times."""
     values = np.atleast_2d(np.real(np.asanyarray(x)))

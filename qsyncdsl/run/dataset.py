@@ -20,6 +20,7 @@ from qsyncdsl.run.follow import follows
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.staircases import with_staircases
 
 # The coordinate that says why a point is a gap.
 _FAILURE = "failure"
@@ -55,6 +56,12 @@ def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dat
             dataset = dataset.assign_coords({_FAILURE: reasons})
     else:
         dataset = xr.Dataset()
+    if plan.staircases:
+        values = Environment(plan.model, plan.layers(plan.cases[0])).numbers
+        scope = plan.model.scope
+        dataset = with_staircases(
+            dataset, dict(plan.staircases), lambda node: values.evaluate(node, scope)
+        )
     _describe(plan, dataset)
     dataset.attrs = _attributes(plan, results)
     return dataset
@@ -294,7 +301,7 @@ def _describe(plan: Plan, dataset: xr.Dataset) -> None:
     for name, parameter in plan.model.parameters.items():
         if name in dataset.coords:
             dataset[name].attrs.update(split_unit(parameter.description))
-    for name, request in plan.measures.items():
+    for name, request in {**plan.measures, **plan.staircases}.items():
         if name in dataset and request.description:
             dataset[name].attrs.update(split_unit(request.description.value))
     if "time" in dataset.coords:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Override
 from qsyncdsl.model.values import Interval
@@ -93,7 +94,10 @@ def _search(
     def holds(x: float) -> bool:
         return bool(np.all(solved(x).evaluate(goal, scope)))
 
-    return _edge(holds, low, high, trail.accept)
+    if isinstance(goal, tree.Call) and getattr(goal.function, "key", "") == "locked":
+        search = _Search(session, layers, case, draw, name, holds, solved, trail.accept)
+        return locking_edge(search, low, high)
+    return edge(holds, low, high, trail.accept)
 
 
 class _Trail:
@@ -179,13 +183,77 @@ def _root(
     return float(grid[-1]) if before == 0 else float("nan")
 
 
-def _edge(
+@dataclass(frozen=True)
+class _Search:
+    """A search along a parameter, and where it is made."""
+
+    session: Session
+    layers: Sequence[Layer]
+    case: str | None
+    draw: int
+    name: str
+    holds: Callable[[float], bool]
+    solved: Callable[[float], Any]
+    accept: Callable[[], None]
+
+
+# Share of the range to which runs narrow an edge down before its orbit is followed, and how far from
+# there the fold may be.
+_COARSE = 2e-3
+_NEAR = 0.1
+
+
+def locking_edge(search: _Search, low: float, high: float) -> float:
+    """The edge of a domain of locking: where the locked orbit meets its partner (a fold).
+
+    A run of finite length cannot tell rare slips from locking; it only says where the orbit begins
+    to be followed. Where the orbit does not end in a fold near the edge that runs show, that edge
+    is the answer.
+    """
+    holds, width = search.holds, abs(high - low)
+    inside, outside = bracket(holds, low, high, _COARSE * width, search.accept)
+    if inside is None or outside is None:
+        return float("nan")
+    first, last = (inside, outside) if holds(inside) else (outside, inside)
+    found = _fold(search, first, last)
+    if found is not None and abs(found - (first + last) / 2) < _NEAR * width:
+        return found
+    return edge(holds, inside, outside, search.accept)
+
+
+def _fold(search: _Search, inside: float, outside: float) -> float | None:
+    """The fold of the orbit that a run at `inside` ends on; None where there is none."""
+    from qsyncdsl.measure.dynamics import final_orbit
+    from qsyncdsl.solve.folds import fold
+
+    scene = search.solved(inside).scenes[0]
+    try:
+        orbit = final_orbit(scene)
+    except SolveError:
+        return None
+    if orbit is None:
+        return None
+    scale = scene.given.extra["dynamics"].flow.scale
+
+    def flow_at(x: float) -> Any:
+        layers = [*search.layers, (Override(search.name, x),)]
+        flow = search.session.flow(layers, search.case, search.draw)
+        assert flow is not None
+        flow.scale = scale
+        return flow
+
+    width = max(abs(outside - inside), 1e-3 * max(abs(inside), 1.0))
+    return fold(flow_at, orbit, inside, inside + np.sign(outside - inside) * 4 * width)
+
+
+def bracket(
     function: Callable[[float], bool],
     low: float,
     high: float,
+    width: float,
     accept: Callable[[], None],
-) -> float:
-    """The first place after the first end where a condition changes."""
+) -> tuple[float | None, float | None]:
+    """Two places, less than a width apart, between which a condition changes first."""
     grid = np.linspace(low, high, _SCAN)
     start = function(float(grid[0]))
     accept()
@@ -194,15 +262,28 @@ def _edge(
             accept()
             continue
         inside, outside = float(left), float(right)
-        while abs(outside - inside) > _tolerance(low, high):
+        while abs(outside - inside) > width:
             middle = (inside + outside) / 2
             if function(middle) == start:
                 inside = middle
                 accept()
             else:
                 outside = middle
-        return (inside + outside) / 2
-    return float("nan")
+        return inside, outside
+    return None, None
+
+
+def edge(
+    function: Callable[[float], bool],
+    low: float,
+    high: float,
+    accept: Callable[[], None],
+) -> float:
+    """The first place after the first end where a condition changes."""
+    inside, outside = bracket(function, low, high, _tolerance(low, high), accept)
+    if inside is None or outside is None:
+        return float("nan")
+    return (inside + outside) / 2
 
 
 def _extremum(

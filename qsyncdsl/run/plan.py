@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 from typing import Any
 
@@ -12,6 +12,7 @@ from qsyncdsl.model.elaborate import initial, override
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Initial, Model, Override
 from qsyncdsl.registry import methods
+from qsyncdsl.run.staircases import of_a_sweep
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import is_auto
 
@@ -103,6 +104,7 @@ class Plan:
     initials: tuple[Initial, ...]
     draws: int = 1
     notes: tuple[str, ...] = ()
+    staircases: Mapping[str, tree.Measure] = field(default_factory=dict)
 
     def layers(self, case: str | None) -> list[tuple[Override, ...]]:
         """The layers of overrides below the sweep: case, set, command line."""
@@ -148,6 +150,7 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
     lines, skipped = _lines(model, environment, requests, axes)
     notes = _notes(requests, axes)
     draws = [request for request in requests if isinstance(request, tree.Average)]
+    asked = {r.place.name.key: r for r in requests if isinstance(r, tree.Measure)}
     return Plan(
         model=model,
         experiment=experiment,
@@ -157,7 +160,8 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
         axes=axes,
         lines=lines,
         skipped=skipped,
-        measures={r.place.name.key: r for r in requests if isinstance(r, tree.Measure)},
+        measures={n: r for n, r in asked.items() if not of_a_sweep(r)},
+        staircases={n: r for n, r in asked.items() if of_a_sweep(r)},
         initials=tuple(
             initial(r, model.scope) for r in requests if isinstance(r, tree.Initial)
         ),

@@ -315,6 +315,14 @@ class Session:
         find = self.method.populations
         return {} if find is None else find(result)
 
+    def flow(
+        self, layers: Iterable[Layer], case: str | None, draw: int = 0
+    ) -> Any | None:
+        """The right side of a classical flow or map at a point; None for other methods."""
+        request = self._request(layers, case, draw)
+        flow = getattr(request.prepared.solver, "flow", None)
+        return None if flow is None else flow(request.point)
+
     def prepare(self, layers: Sequence[Layer]) -> Any:
         """The problem at a point, without solving it; open levels are few.
 

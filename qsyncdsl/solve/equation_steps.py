@@ -26,15 +26,14 @@ def iterate(y, counts, data):
     return found, len(counts)
 
 
-def stochastic(y, noises, dt, stride, ito, data, out):
+def stochastic(y, noises, dt, stride, ito, data, xi, out):
     """Predictor-corrector steps with given noises, shape (steps, m); saved after each `stride`.
 
-    The noises are constant in a step, with variance S/dt. Heun's scheme (`ito` false) converges to
-    the Stratonovich solution; with `ito` the noise of the beginning of the step is used (Kloeden,
-    Platen (1992), Eq. (15.5.4)). For additive noise both are the same.
+    The noises are constant in a step, with variance S/dt; `xi` is where `data` has them. Heun's
+    scheme (`ito` false) converges to the Stratonovich solution; with `ito` the noise of the beginning
+    of the step is used (Kloeden, Platen (1992), Eq. (15.5.4)). For additive noise both are the same.
     """
     n, m = len(y), noises.shape[1]
-    xi = data[4]
     first, second, still = np.empty(n), np.empty(n), np.empty(n)
     trial = np.empty(n)
     saved = 0
@@ -63,9 +62,8 @@ def stochastic(y, noises, dt, stride, ito, data, out):
     return saved
 
 
-def noisy_steps(y, noises, stride, data, out):
+def noisy_steps(y, noises, stride, data, xi, out):
     """A map with given noises, shape (steps, m)."""
-    xi = data[4]
     after = np.empty(len(y))
     saved = 0
     for step in range(noises.shape[0]):

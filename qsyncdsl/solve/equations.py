@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import EquationProblem, Point
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve import equation_steps
+from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import Data, data_of, noises
 from qsyncdsl.solve.fields import Sampling, sampling
 from qsyncdsl.solve.flow import Flow
-from qsyncdsl.solve.kernels import compiled, integrator_source
+from qsyncdsl.solve.kernels import compiled
 
 # (fastest rate) x dt of stochastic runs, where no step is given.
 _ACCURACY = 0.05
@@ -29,13 +28,7 @@ class EquationSolver:
 
     def __init__(self, problem: EquationProblem) -> None:
         self.problem = problem
-        steps = (
-            equation_steps.iterate,
-            equation_steps.stochastic,
-            equation_steps.noisy_steps,
-        )
-        pieces = [problem.source, *(inspect.getsource(f) for f in steps)]
-        self.source = integrator_source(pieces)
+        self._shared: dict[str, Any] = {}
 
     def flow(self, point: Point) -> Flow:
         """The deterministic right side at a point, for fixed points, cycles and exponents."""
@@ -48,6 +41,7 @@ class EquationSolver:
             problem.discrete,
             problem.timed,
             labels(problem),
+            shared=self._shared,
         )
 
     def solve(self, point: Point) -> FieldResult:
@@ -62,7 +56,7 @@ class EquationSolver:
         result = (
             self._noisy(point, start) if self.problem.noisy else self._plain(point, flow, start)
         )  # fmt: skip
-        extra = {"flow": flow, "start": start, "again": self._again(point)}
+        extra = {**result.extra, "again": self._again(point)}
         return replace(result, extra=extra)
 
     def _again(self, point: Point) -> Any:
@@ -92,9 +86,11 @@ class EquationSolver:
         }
         trust = Trust({"tolerance": flow.tolerance}, facts)
         samples = self._unpacked(found)[:, None, :]
-        return FieldResult(
+        result = FieldResult(
             problem.families, chosen.times, samples, chosen.series, False, trust
         )
+        dynamics = Dynamics(flow, found, chosen.times, start)
+        return replace(result, extra={"dynamics": dynamics})
 
     # ── stochastic ───────────────────────────────────────────────────────────────────────────
 
@@ -237,7 +233,8 @@ class _Run:
         off = np.abs(self.places * self.step - chosen.times).max()
         if off > 1e-6 * self.step + 1e-9 * chosen.times[-1]:
             self._refine()
-        self.data: Data = data_of(solver.problem, point.values)
+        self.flow = solver.flow(point)
+        self.data: Data = self.flow.data
 
     def _refine(self) -> None:
         """Times that are no multiples of one step: the nearest step is taken."""
@@ -261,7 +258,7 @@ class _Run:
             raise SolveError(
                 Diagnostic("E512", message, help="a longer dt, or a shorter time")
             )
-        source = self.solver.source
+        source = self.flow.driver.source
 
         def spectrum(name: str) -> Any:
             return compiled(source, name)
@@ -317,15 +314,16 @@ class _Run:
             return end
         piece = np.ascontiguousarray(drawn[begin:end])
         if problem.discrete:
-            call = compiled(self.solver.source, "noisy_steps")
-            call(y, piece, stride, self.data, out)
+            self.flow.driver.call(
+                "noisy_steps", y, piece, stride, self.data, self.data[4], out
+            )
         else:
-            call = compiled(self.solver.source, "stochastic")
             ito = (
                 not problem.additive
                 and self.point.options.get("calculus", "ito") == "ito"
             )
-            call(y, piece, step, stride, ito, self.data, out)
+            steps = (y, piece, step, stride, ito, self.data, self.data[4], out)
+            self.flow.driver.call("stochastic", *steps)
         if not np.isfinite(y).all():
             label = labels(problem)[int(np.flatnonzero(~np.isfinite(y))[0])]
             raise SolveError(

@@ -10,14 +10,13 @@ there, typed equations, bosons under `classical`, or a kicked map, serves all me
 from __future__ import annotations
 
 import inspect
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.solve import equation_steps, tangent
-from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
+from qsyncdsl.solve import tangent
+from qsyncdsl.solve.drivers import Driver
 
 
 class Flow:
@@ -33,6 +32,7 @@ class Flow:
         timed: Whether the last entry of y is the time.
         labels: Names of the entries.
         sums: Room for sums over lattices, where the source was generated with some.
+        shared: Compiled functions of this source, kept for other points.
     """
 
     tolerance = 1e-9
@@ -47,6 +47,7 @@ class Flow:
         timed: bool,
         labels: tuple[str, ...],
         sums: int = 0,
+        shared: dict[str, Driver] | None = None,
     ) -> None:
         self.size = size
         self.data = data
@@ -57,24 +58,27 @@ class Flow:
         self.scale = np.ones(size)
         self._text = source
         self._sums = sums
+        self._shared = {} if shared is None else shared
 
-    @cached_property
-    def source(self) -> str:
-        """The module with `right`, `integrate` and `iterate`."""
-        pieces = [self._text, inspect.getsource(equation_steps.iterate)]
-        return integrator_source(pieces, 1, self._sums)
+    @property
+    def driver(self) -> Driver:
+        """Runs of y."""
+        if "plain" not in self._shared:
+            self._shared["plain"] = Driver([self._text], self.data, 1, self._sums)
+        return self._shared["plain"]
 
-    @cached_property
-    def tangent_source(self) -> str:
-        """The same for y with tangent vectors."""
-        plain = self._text.replace("def right(", "def plain(")
-        pieces = [
-            f"SIZE = {self.size}\n",
-            plain,
-            inspect.getsource(tangent.right),
-            inspect.getsource(equation_steps.iterate),
-        ]
-        return integrator_source(pieces, 1, self._sums)
+    @property
+    def tangent_driver(self) -> Driver:
+        """Runs of y with tangent vectors."""
+        if "tangent" not in self._shared:
+            pieces = [
+                f"SIZE = {self.size}\n",
+                self._text.replace("def right(", "def plain("),
+                inspect.getsource(tangent.right),
+            ]
+            data = (self.data, self.scale)
+            self._shared["tangent"] = Driver(pieces, data, 1, self._sums)
+        return self._shared["tangent"]
 
     # ── runs ─────────────────────────────────────────────────────────────────────────────────
 
@@ -88,18 +92,16 @@ class Flow:
         """
         if np.isfinite(longest) and not self.discrete:
             return self._stepwise(y, times, longest)
-        return self._run(self.source, y, times, self.data, self.tolerance)
+        return self._run(self.driver, y, times, self.data, self.tolerance)
 
     def _run(
-        self, source: str, y: np.ndarray, times: Any, data: Any, tolerance: float
+        self, driver: Driver, y: np.ndarray, times: Any, data: Any, tolerance: float
     ) -> np.ndarray:
         start = np.ascontiguousarray(y, dtype=float)
         if not self.discrete:
-            return integrate(
-                source, start, np.asarray(times, float), data, (tolerance, tolerance / 1e3)
-            )  # fmt: skip
+            return driver.integrate(start, np.asarray(times, float), data, tolerance)
         counts = np.round(np.asarray(times)).astype(np.int64)
-        found, reached = compiled(source, "iterate")(start, counts, data)
+        found, reached = driver.call("iterate", start, counts, data)
         if reached < len(counts):
             raise SolveError(
                 Diagnostic(
@@ -125,12 +127,12 @@ class Flow:
     def rate(self, y: np.ndarray) -> np.ndarray:
         """F(y)."""
         out = np.empty(self.size)
-        compiled(self.source, "right")(np.ascontiguousarray(y), self.data, out)
+        self.driver.right(np.ascontiguousarray(y), self.data, out)
         return out
 
     def after(self, y: np.ndarray, duration: float) -> np.ndarray:
         """y after a time, or after a number of steps, to 1e-12."""
-        return self._run(self.source, y, [duration], self.data, 1e-12)[-1]
+        return self._run(self.driver, y, [duration], self.data, 1e-12)[-1]
 
     def with_tangent(
         self, y: np.ndarray, vectors: np.ndarray, duration: float, tolerance: float = 1e-11
@@ -138,14 +140,14 @@ class Flow:
         """y and tangent vectors, shape (n, m), after a time."""
         z = np.concatenate([y, vectors.T.ravel()])
         data = (self.data, self.scale)
-        found = self._run(self.tangent_source, z, [duration], data, tolerance)[-1]
+        found = self._run(self.tangent_driver, z, [duration], data, tolerance)[-1]
         return found[: self.size], found[self.size :].reshape(-1, self.size).T
 
     def jacobian(self, y: np.ndarray) -> np.ndarray:
         """dF/dy, shape (n, n)."""
         z = np.concatenate([y, np.eye(self.size).ravel()])
         out = np.empty(len(z))
-        compiled(self.tangent_source, "right")(z, (self.data, self.scale), out)
+        self.tangent_driver.right(z, (self.data, self.scale), out)
         return out[self.size :].reshape(-1, self.size).T
 
     def apart(self, difference: np.ndarray) -> np.ndarray:

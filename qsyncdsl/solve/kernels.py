@@ -53,12 +53,12 @@ def kernel_source(
         pieces = [*_random(noise), *pieces]
     if problem.shared:
         pieces = [inspect.getsource(roots.square_root), *pieces]
-    return _module(pieces, lanes, 2 * problem.sums, problem.noisy, cache)
+    return module_text(pieces, lanes, 2 * problem.sums, problem.noisy, cache)
 
 
 def random_source(lanes: int, noise: int = 0) -> str:
     """The text of a module that only has `fill(state, z, rows)` and `draw`."""
-    return _module(_random(noise), lanes, 0, True, False)
+    return module_text(_random(noise), lanes, 0, True, False)
 
 
 # What a state vector with jumps needs beside `term`, in this order.
@@ -71,7 +71,7 @@ _WANDER = (
 def jump_source(term: str) -> str:
     """The text of a module with `advance` for the `term(...)` of a model, or for sparse rows."""
     pieces = [term or inspect.getsource(wander.term)]
-    return _module(
+    return module_text(
         [*pieces, *(inspect.getsource(f) for f in _WANDER)], 1, 0, False, True
     )
 
@@ -81,12 +81,12 @@ def integrator_source(pieces: Sequence[str], lanes: int = 1, sums: int = 0) -> s
     loop = [
         inspect.getsource(f) for f in (dormand_prince.combine, dormand_prince.integrate)
     ]
-    return _module([*pieces, *loop], lanes, sums, False, True)
+    return module_text([*pieces, *loop], lanes, sums)
 
 
 def lane_source(pieces: Sequence[str], lanes: int) -> str:
     """The text of a module of functions that work on `LANES` things side by side."""
-    return _module(list(pieces), lanes, 0, False, True)
+    return module_text(list(pieces), lanes, 0, False, True)
 
 
 def integrate(
@@ -176,7 +176,7 @@ def run_integrator(
 
 def module_source(pieces: Sequence[str]) -> str:
     """The text of a module of compiled functions without noise."""
-    return _module(list(pieces), 1, 0, False, True)
+    return module_text(list(pieces), 1, 0, False, True)
 
 
 def _random(noise: int) -> list[str]:
@@ -185,7 +185,10 @@ def _random(noise: int) -> list[str]:
     return [*functions, f"fill = {chosen.__name__}\n", inspect.getsource(draws.draw)]
 
 
-def _module(pieces: list[str], lanes: int, sums: int, noisy: bool, cache: bool) -> str:
+def module_text(
+    pieces: list[str], lanes: int, sums: int, noisy: bool = False, cache: bool = True
+) -> str:
+    """The text of a module from functions, each of which is compiled."""
     options = (
         _DEBUG if os.environ.get("QSYNCDSL_DEBUG") else _OPTIONS.format(cache=cache)
     )

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from scipy.integrate import solve_ivp
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.fields import Numbers, numbers, sampling
+from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
 
 _TOLERANCE = 1e-9
@@ -27,6 +33,8 @@ class ClassicalSolver:
     def __init__(self, problem: FieldProblem) -> None:
         self.problem = problem
         drift = problem.source[: problem.source.index("def advance(")]
+        self._text = "\n\n".join([drift, _RIGHT])
+        self._shared: dict[str, Any] = {}
         self.source = integrator_source([drift, _RIGHT], 1, 2 * problem.sums)
         self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
 
@@ -59,9 +67,38 @@ class ClassicalSolver:
             else "end of the point before",
         }
         trust = Trust({"tolerance": _TOLERANCE}, facts)
-        return FieldResult(
+        result = FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )
+        dynamics = Dynamics(self.flow(point), found.T, chosen.times, start)
+        extra = {"dynamics": dynamics, "again": self._again(point)}
+        return replace(result, extra=extra)
+
+    def flow(self, point: Point) -> Flow:
+        """The right side for the real parts of all fields, then their imaginary parts."""
+        values = numbers(self.problem, point)
+        size = self.problem.count
+        names = [
+            f"{part} {family.label}{f'[{k + 1}]' if family.shape else ''}"
+            for part in ("re", "im")
+            for family in self.problem.families
+            for k in range(family.size)
+        ]
+        data = (*_parts(values.c), *_parts(values.w), self.tables)
+        return Flow(
+            self._text, 2 * size, data, (), False, values.moving, tuple(names),
+            2 * self.problem.sums, self._shared,
+        )  # fmt: skip
+
+    def _again(self, point: Point) -> Callable[[np.ndarray], FieldResult]:
+        """The same point from other fields."""
+
+        def run(y: np.ndarray) -> FieldResult:
+            fields = y[: len(y) // 2] + 1j * y[len(y) // 2 :]
+            initial = np.array([fields, np.zeros_like(fields)])
+            return self.solve(replace(point, initial=initial, previous=None))
+
+        return run
 
     def _by_scipy(
         self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float
