@@ -485,8 +485,10 @@ class MeasureEvaluator(OperatorEvaluator):
 _OF_SERIES = frozenset(
     {
         "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
-        "residence_times", "winding", "phase_slips", "phase_diffusion", "jump_times",
+        "residence_times", "winding", "phase_slips", "net_slips", "phase_diffusion", "jump_times",
         "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
+        "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
+        "classical_trajectory", "attractors", "locked",
         "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
         "classical_trajectory", "attractors", "locked",
     }
@@ -500,6 +502,7 @@ _PATHS = {
     "fraction": "along",
     "winding": "along",
     "phase_slips": "along",
+    "net_slips": "along",
     "phase_diffusion": "along",
     "residence_times": "along",
     "locked": "along",

@@ -68,17 +68,39 @@ def birkhoff(turned: np.ndarray, times: np.ndarray) -> float:
 
 
 def phase_slips(scene: Any, x: Any) -> float:
-    """Slips of 2 pi in a unit of time, whatever their sign."""
-    records, times = _records(scene, x, "phase_slips")
-    turned = _turned(records)
-    count = 0
-    for record in turned:
+    r"""Slips of 2 pi in a unit of time, up and down together (gross rate).
+
+    A slip is counted where x is more than 3 pi/2 from where it was, so that fluctuations by less are
+    none. The trust report has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
+    """
+    up, down, duration = _slips(scene, x, "phase_slips")
+    count = up + down
+    trust = getattr(getattr(scene, "given", None), "trust", None)
+    if trust is not None:
+        # measures of parts of the data come later and have less
+        trust.numbers.setdefault("slips", float(count))
+        trust.numbers.setdefault("slips_poisson_error", count**0.5 / duration)
+    return count / duration
+
+
+def net_slips(scene: Any, x: Any) -> float:
+    """Slips up less slips down in a unit of time: near the middle of a domain they cancel."""
+    up, down, duration = _slips(scene, x, "net_slips")
+    return (up - down) / duration
+
+
+def _slips(scene: Any, x: Any, word: str) -> tuple[int, int, float]:
+    """Slips up, slips down, and the time of all records together."""
+    records, times = lifted_records(scene, x, word)
+    up = down = 0
+    for record in records:
         place = record[0]
         for value in record:
             while abs(value - place) > 1.5 * pi:
-                place += 2 * pi * np.sign(value - place)
-                count += 1
-    return count / (len(records) * (times[-1] - times[0]))
+                step = 1 if value > place else -1
+                place += 2 * pi * step
+                up, down = up + (step > 0), down + (step < 0)
+    return up, down, len(records) * float(times[-1] - times[0])
 
 
 def phase_diffusion(scene: Any, x: Any) -> float:

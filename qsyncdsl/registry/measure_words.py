@@ -314,8 +314,15 @@ measures = Registry(
             "phase_slips",
             "x: expression",
             "real",
-            "rate of slips of 2 pi",
+            "rate of slips of 2 pi, up and down",
             f"{_M}.paths:phase_slips",
+        ),
+        word(
+            "net_slips",
+            "x: expression",
+            "real",
+            "rate of slips up less that of slips down",
+            f"{_M}.paths:net_slips",
         ),
         word(
             "phase_diffusion",

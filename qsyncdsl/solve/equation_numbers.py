@@ -13,6 +13,9 @@ from qsyncdsl.solve import coefficients
 # Share of its maximum that a spectrum without a cutoff may have at the end of what a step resolves.
 _TAIL = 1e-3
 
+# The last spectrum on its grid.
+_SHAPES: dict[Any, np.ndarray] = {}
+
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -76,6 +79,15 @@ def noises(
     return found
 
 
+def _on_grid(spectrum: Any, omega: np.ndarray, data: Data) -> np.ndarray:
+    """A spectrum on a grid that is finer than it needs: every realization has the same."""
+    key = (id(spectrum), len(omega), float(omega[-1]), data[0].tobytes())
+    if key not in _SHAPES:
+        _SHAPES.clear()
+        _SHAPES[key] = np.array([spectrum(w, data) for w in omega])
+    return _SHAPES[key]
+
+
 def _shape(
     noise: NoiseSource, chosen: np.ndarray, data: Data, spectrum: Any, dt: float, steps: int
 ) -> np.ndarray:  # fmt: skip
@@ -88,7 +100,7 @@ def _shape(
     omega = 2 * np.pi * np.fft.rfftfreq(steps, dt)
     # formulas such as w coth(w/2T) have a limit at 0, not a value
     omega[0] = 1e-6 * omega[1]
-    values = np.array([spectrum(w, data) for w in omega])
+    values = _on_grid(spectrum, omega, data)
     if noise.cutoff >= 0:
         limit = chosen[noise.cutoff]
         if limit > np.pi / dt:
@@ -107,6 +119,8 @@ def _shape(
             f"the spectrum of '{noise.label}' has no positive value at w = {bad:.4g}"
         )
         raise SolveError(Diagnostic("E531", message))
+    if not values.any():
+        return values
     if noise.cutoff < 0 and values[-1] > _TAIL * values.max():
         raise SolveError(
             Diagnostic(
