@@ -98,6 +98,8 @@ class Flow:
         self, driver: Driver, y: np.ndarray, times: Any, data: Any, tolerance: float
     ) -> np.ndarray:
         start = np.ascontiguousarray(y, dtype=float)
+        if not (np.isfinite(start).all() and np.isfinite(times).all()):
+            raise SolveError(Diagnostic("E514", "a run begins at no finite values"))
         if not self.discrete:
             return driver.integrate(start, np.asarray(times, float), data, tolerance)
         counts = np.round(np.asarray(times)).astype(np.int64)
@@ -138,10 +140,14 @@ class Flow:
         self, y: np.ndarray, vectors: np.ndarray, duration: float, tolerance: float = 1e-11
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """y and tangent vectors, shape (n, m), after a time."""
-        z = np.concatenate([y, vectors.T.ravel()])
+        # differences of large angles would lose the digits that tangent vectors need
+        lift = np.zeros(self.size)
+        lift[self.angles] = 2 * np.pi * np.round(y[self.angles] / (2 * np.pi))
+        z = np.concatenate([y - lift, vectors.T.ravel()])
         data = (self.data, self.scale)
         found = self._run(self.tangent_driver, z, [duration], data, tolerance)[-1]
-        return found[: self.size], found[self.size :].reshape(-1, self.size).T
+        columns = found[self.size :].reshape(-1, self.size).T
+        return found[: self.size] + lift, columns
 
     def jacobian(self, y: np.ndarray) -> np.ndarray:
         """dF/dy, shape (n, n)."""

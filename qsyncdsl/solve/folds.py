@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qsyncdsl.diagnostics import SolveError
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.orbits import Orbit
 
@@ -125,6 +125,8 @@ class _Curve:
     def equations(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Defect and its derivatives, shapes (m,) and (m, m + 1)."""
         n, y, period = self.n, z[: self.n] * self.scale, self._period(z)
+        if not np.isfinite(z).all() or not 0 < period < 20 * self.orbit.period:
+            raise SolveError(Diagnostic("E514", "the orbit is lost"))
         flow = self._flow(z[-1])
         end, monodromy = flow.with_tangent(y, np.eye(n), period)
         h = 1e-4

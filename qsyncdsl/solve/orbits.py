@@ -98,12 +98,11 @@ def _newton_point(flow: Flow, y: np.ndarray) -> np.ndarray | None:
 
 
 def starts_around(flow: Flow, path: np.ndarray, count: int) -> list[np.ndarray]:
-    """Starts: states of a record, shape (T, n), and random ones in the box around it."""
+    """Starts: states of a record, shape (T, n), and random ones in a box around 0 that holds it."""
     rng = np.random.default_rng(0)
     chosen = path[np.linspace(0, len(path) - 1, min(count, len(path))).astype(int)]
-    low, high = path.min(axis=0), path.max(axis=0)
-    width = np.maximum(high - low, 0.5 * flow.scale)
-    low, high = low - width, high + width
+    high = 1.5 * np.maximum(np.abs(path).max(axis=0), flow.scale)
+    low = -high
     low[flow.angles], high[flow.angles] = -np.pi, np.pi
     randoms = low + (high - low) * rng.random((count, flow.size))
     return [np.zeros(flow.size), *chosen, *randoms]
@@ -122,6 +121,8 @@ def periodic_orbit(flow: Flow, y: np.ndarray, longest: float) -> Orbit | None:
         SolveError: E540 for equations in which t occurs.
     """
     _autonomous(flow)
+    y = y.copy()
+    y[flow.angles] %= 2 * np.pi
     if flow.discrete:
         return _map_orbit(flow, y, int(longest))
     if np.abs(flow.rate(y) / flow.scale).max() < 1e-8:
