@@ -135,7 +135,7 @@ noise xi : colored(ohmic{cutoff})
 equation d/dt v = -v + xi
 experiment e {{ solve langevin(time = 10, dt = 0.05); measure x = <v> }}
 """
-    assert failed(text) == "E530"
+    assert failed(text) == "E561"
 
 
 KURAMOTO = """

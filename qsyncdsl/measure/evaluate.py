@@ -489,8 +489,6 @@ _OF_SERIES = frozenset(
         "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
         "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
         "classical_trajectory", "attractors", "locked",
-        "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
-        "classical_trajectory", "attractors", "locked",
     }
 )  # fmt: skip
 

@@ -94,7 +94,7 @@ def _shape(
     """f(w) at the frequencies of the run.
 
     Raises:
-        SolveError: E531 for a spectrum that is negative or infinite, E530 for one that does not
+        SolveError: E562 for a spectrum that is negative or infinite, E561 for one that does not
             end where the step does.
     """
     omega = 2 * np.pi * np.fft.rfftfreq(steps, dt)
@@ -106,7 +106,7 @@ def _shape(
         if limit > np.pi / dt:
             raise SolveError(
                 Diagnostic(
-                    "E530",
+                    "E561",
                     f"the cutoff {limit:.4g} of '{noise.label}' is beyond pi/dt ="
                     f" {np.pi / dt:.4g}",
                     help=f"choose dt below {np.pi / limit:.3g}",
@@ -118,13 +118,13 @@ def _shape(
         message = (
             f"the spectrum of '{noise.label}' has no positive value at w = {bad:.4g}"
         )
-        raise SolveError(Diagnostic("E531", message))
+        raise SolveError(Diagnostic("E562", message))
     if not values.any():
         return values
     if noise.cutoff < 0 and values[-1] > _TAIL * values.max():
         raise SolveError(
             Diagnostic(
-                "E530",
+                "E561",
                 f"the spectrum of '{noise.label}' does not end below pi/dt = {omega[-1]:.4g}:"
                 " results would depend on the step",
                 help="state a cutoff: colored(f, cutoff = w), or let f fall off",

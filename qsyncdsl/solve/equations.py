@@ -49,7 +49,7 @@ class EquationSolver:
 
         Raises:
             SolveError: E510-E512 for times, E513 and E514 for values that leave the real numbers,
-                E515, E530, E531 for noises.
+                E515, E561, E562 for noises.
         """
         flow = self.flow(point)
         start = self._packed(point)

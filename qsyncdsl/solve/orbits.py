@@ -49,7 +49,7 @@ def fixed_points(flow: Flow, starts: Iterable[np.ndarray]) -> list[FixedPoint]:
     """The fixed points that Newton's method finds from some starts, each once, in order.
 
     Raises:
-        SolveError: E540 for equations in which t occurs.
+        SolveError: E560 for equations in which t occurs.
     """
     _autonomous(flow)
     found: list[FixedPoint] = []
@@ -118,7 +118,7 @@ def periodic_orbit(flow: Flow, y: np.ndarray, longest: float) -> Orbit | None:
         longest: Time, or number of steps, in which it must return.
 
     Raises:
-        SolveError: E540 for equations in which t occurs.
+        SolveError: E560 for equations in which t occurs.
     """
     _autonomous(flow)
     y = y.copy()
@@ -257,7 +257,7 @@ def _autonomous(flow: Flow) -> None:
     if flow.timed:
         raise SolveError(
             Diagnostic(
-                "E540",
+                "E560",
                 "equations in which t occurs have no fixed points and no period of their own",
                 help="write the phase of the drive as a variable: d/dt theta = omega",
             )
