@@ -44,7 +44,7 @@ def generator_of(text):
 
 
 @pytest.mark.parametrize(
-    ("levels", "unknowns", "entries"), [(14, 1834, 38747), (20, 5340, 120315)]
+    ("levels", "unknowns", "entries"), [(14, 1834, 39_000), (20, 5340, 121_000)]
 )
 def test_two_oscillators_have_few_unknowns(levels, unknowns, entries):
     """(2 N^3 + N)/3 real unknowns in the sector of n1 + n2, instead of N^4."""

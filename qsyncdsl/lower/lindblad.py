@@ -136,7 +136,9 @@ def _channels(jumps: list[Jump], work: Gatherer) -> list[Channel]:
 
     factors = {factor for terms in sums for factor, _ in terms}
     rates = [weight_of(_split(sympy.sympify(jump.rate))) for jump in jumps]
-    if len(jumps) < 2 or len(factors) != 1 or work.empty:
+    supports = [frozenset().union(*(s for _, s in terms)) for terms in sums]
+    apart = len(frozenset().union(*supports)) == sum(len(s) for s in supports)
+    if apart or len(factors) != 1 or work.empty:
         return [plain(k) for k in range(len(jumps))]
     given = [
         Weighted(rate[1], sp.csr_array(sum(terms.values())), (k,))

@@ -16,8 +16,8 @@ from qsyncdsl.solve.generator import At, Generator, available_memory
 _SINGULAR = 1e11
 
 
-def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...]]:
-    """The density matrix, shape (D, D), and warnings.
+def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
+    """The density matrix, shape (D, D), warnings, and the largest element of L rho.
 
     Raises:
         SolveError: E501 (memory), E504 (not unique and no initial state).
@@ -30,7 +30,9 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...]]:
     if singular:
         x, warning = degenerate(at, matrix, point)
         warnings = (warning,)
-    return generator.sector.to_matrix(generator.form.to_complex @ x), warnings
+    left = float(np.abs(matrix @ x).max()) if x.any() else np.inf
+    rho = generator.sector.to_matrix(generator.form.to_complex @ x)
+    return rho, warnings, left / abs(float(x[generator.form.populations].sum()) or 1.0)
 
 
 def refuse_fill(generator: Generator) -> None:

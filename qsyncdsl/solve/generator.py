@@ -24,6 +24,7 @@ _MOST_ENTRIES = 2e7
 class Generator:
     """The Liouvillian of one set of present terms: symmetry, sector, affine matrix.
 
+    `phases` are the coefficients that may be complex; all if it is None.
     Whatever grows with the number of density-matrix elements is made on first use.
     """
 
@@ -31,6 +32,7 @@ class Generator:
     sides: list[superoperator.Side]
     symmetry: Symmetry
     labels: np.ndarray
+    phases: frozenset[int] | None = None
     _sectors: dict[tuple[int, ...], Any] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -59,7 +61,9 @@ class Generator:
     @cached_property
     def real(self) -> superoperator.AffineMatrix:
         """The Liouvillian on real unknowns; its strengths are `At.real_strengths`."""
-        return superoperator.real_generator(self.sides, self.sector, self.form)
+        return superoperator.real_generator(
+            self.sides, self.sector, self.form, self.phases
+        )
 
     @cached_property
     def patterns(self) -> dict[int, Any]:
@@ -128,11 +132,19 @@ def real_strengths(g: np.ndarray) -> np.ndarray:
     return np.concatenate([g.real, -g.imag], axis=-1)
 
 
-def prepare(problem: LindbladProblem, on: frozenset[int]) -> Generator:
-    """Symmetry and summands of the terms that are present."""
+def prepare(
+    problem: LindbladProblem, on: frozenset[int], phases: frozenset[int] | None = None
+) -> Generator:
+    """Symmetry and summands of the terms that are present.
+
+    Args:
+        phases: The coefficients that may be complex; all if not given.
+    """
     symmetry = superoperator.find_symmetry(problem, on)
     labels = superoperator.class_labels(problem, symmetry)
-    return Generator(problem, superoperator.sides(problem, on), symmetry, labels)
+    return Generator(
+        problem, superoperator.sides(problem, on), symmetry, labels, phases
+    )
 
 
 def available_memory() -> float:

@@ -25,7 +25,7 @@ from qsyncdsl.solve.nojump import no_jump_steadystate
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 
 # Real unknowns up to which, and from which on, the work of a sparse LU need not be estimated.
-_FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 60_000
+_FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
 # Work n b^2 of an LU in a band above which an iterative solver is tried first.
 _MOST_WORK = 4e9
 _RESIDUAL = 1e-9
@@ -44,7 +44,7 @@ class SteadyStateSolver:
         self.problem = problem
         self.solver = solver
         self.backend = backend
-        self._generators: dict[frozenset[int], Generator] = {}
+        self._generators: dict[tuple[frozenset[int], frozenset[int]], Generator] = {}
         self._groups: dict[tuple[int, ...], SteadyStateSolver] = {}
 
     def at(self, point: Point) -> At:
@@ -59,9 +59,10 @@ class SteadyStateSolver:
         else:
             refuse_unphysical(self.problem, f)
         on = superoperator.active(self.problem, f)
-        if on not in self._generators:
-            self._generators[on] = prepare(self.problem, on)
-        generator = self._generators[on]
+        phases = frozenset(np.flatnonzero(f.imag).tolist())
+        if (on, phases) not in self._generators:
+            self._generators[on, phases] = prepare(self.problem, on, phases)
+        generator = self._generators[on, phases]
         return At(generator, f, superoperator.strengths(generator.sides, f))
 
     @cached_property
@@ -98,9 +99,9 @@ class SteadyStateSolver:
             answer = self._iterated(at)
             if answer is not None:
                 return answer
-        rho, warnings = direct(at, point)
+        rho, warnings, left = direct(at, point)
         solver = f"sparse LU, {at.generator.unknowns} unknowns"
-        return self._finish(at, rho, {"solver": solver}, warnings)
+        return self._finish(at, rho, {"solver": solver}, warnings, left / _scale(at))
 
     def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError]:
         """The stationary states at some points; a fault stands for a point without one.

@@ -197,14 +197,13 @@ def _expand(
     return which, matrix.indices[entries], matrix.data[entries]
 
 
-def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
-    """A summand as a matrix on a sector, without its strength."""
+def sector_entries(
+    side: Side, where: Sector
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A summand on a sector, without its strength: elements reached, elements left, values."""
     source = np.arange(where.size)
-    m, n, value = (
-        where.rows,
-        where.columns,
-        np.full(where.size, side.weight, dtype=complex),
-    )
+    m, n = where.rows, where.columns
+    value = np.full(where.size, side.weight, dtype=complex)
     if side.left is not None:
         which, reached, data = _expand(sp.csr_array(side.left.T), m)
         source, m, n, value = source[which], reached, n[which], value[which] * data
@@ -213,10 +212,13 @@ def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
         source, m, n, value = source[which], m[which], reached, value[which] * data
     target = where.place[m, n]
     inside = target >= 0
-    size = where.size
-    return sp.csr_array(
-        (value[inside], (target[inside], source[inside])), shape=(size, size)
-    )
+    return target[inside], source[inside], value[inside]
+
+
+def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
+    """A summand as a matrix on a sector, without its strength."""
+    target, source, value = sector_entries(side, where)
+    return sp.csr_array((value, (target, source)), shape=(where.size, where.size))
 
 
 @dataclass(frozen=True)
@@ -238,18 +240,35 @@ class AffineMatrix:
 
 def affine(matrices: list[sp.csr_array]) -> AffineMatrix:
     """Bring several matrices to the union of their patterns."""
-    size = matrices[0].shape[0]
     entries = [matrix.tocoo() for matrix in matrices]
-    keys = np.concatenate(
-        [e.coords[1].astype(np.int64) * size + e.coords[0] for e in entries]
+    return _gathered(
+        np.concatenate([e.coords[0] for e in entries]),
+        np.concatenate([e.coords[1] for e in entries]),
+        np.repeat(np.arange(len(entries)), [e.nnz for e in entries]),
+        np.concatenate([e.data for e in entries]),
+        (matrices[0].shape[0], len(matrices)),
     )
-    data = np.concatenate([e.data for e in entries])
-    which = np.repeat(np.arange(len(entries)), [e.nnz for e in entries])
+
+
+def _gathered(
+    rows: np.ndarray,
+    columns: np.ndarray,
+    which: np.ndarray,
+    data: np.ndarray,
+    shape: tuple[int, int],
+) -> AffineMatrix:
+    """Entries of several matrices, on the union of their patterns.
+
+    Args:
+        shape: Size of the matrices and their number.
+    """
+    size, count = shape
+    keys = columns.astype(np.int64) * size + rows
     pattern, position = np.unique(keys, return_inverse=True)
-    values = sp.csr_array((data, (position, which)), shape=(len(pattern), len(entries)))
-    columns, rows = np.divmod(pattern, size)
-    indptr = np.searchsorted(columns, np.arange(size + 1))
-    return AffineMatrix(rows.astype(np.int32), indptr.astype(np.int32), values, size)
+    values = sp.csr_array((data, (position, which)), shape=(len(pattern), count))
+    found, places = np.divmod(pattern, size)
+    starts = np.searchsorted(found, np.arange(size + 1))
+    return AffineMatrix(places.astype(np.int32), starts.astype(np.int32), values, size)
 
 
 def entry_estimate(all_sides: list[Side], elements: int) -> float:
@@ -286,11 +305,18 @@ class RealForm:
 
     Unknowns are the populations, then the real and the imaginary parts of the elements above the
     diagonal. `to_complex` (M x U) makes the elements, `to_real` (U x M) takes them back.
+
+    Attributes:
+        re, im: The unknown of the real and of the imaginary part of each element; im is -1 on the diagonal.
+        sign: Of the imaginary part: -1 below the diagonal.
     """
 
     to_complex: sp.csr_array
     to_real: sp.csr_array
     populations: np.ndarray
+    re: np.ndarray
+    im: np.ndarray
+    sign: np.ndarray
 
 
 def real_form(where: Sector) -> RealForm:
@@ -299,31 +325,75 @@ def real_form(where: Sector) -> RealForm:
     upper = np.flatnonzero(where.rows < where.columns)
     lower = where.place[where.columns[upper], where.rows[upper]]
     d, u = len(diagonal), len(upper)
+    re, im = np.empty(where.size, dtype=int), np.full(where.size, -1)
+    re[diagonal] = np.arange(d)
+    re[upper] = re[lower] = d + np.arange(u)
+    im[upper] = im[lower] = d + u + np.arange(u)
+    sign = np.ones(where.size)
+    sign[lower] = -1.0
+    both = np.concatenate([upper, lower])
+    rows = np.concatenate([np.arange(where.size), both])
+    columns = np.concatenate([re, im[both]])
+    data = np.concatenate([np.ones(where.size), 1j * sign[both]])
     unknowns = d + 2 * u
-    re, im = d + np.arange(u), d + u + np.arange(u)
-    rows = np.concatenate([diagonal, upper, upper, lower, lower])
-    columns = np.concatenate([np.arange(d), re, im, re, im])
-    ones, i = np.ones(u), 1j * np.ones(u)
-    data = np.concatenate([np.ones(d), ones, i, ones, -i])
     to_complex = sp.csr_array((data, (rows, columns)), shape=(where.size, unknowns))
-    rows = np.concatenate([np.arange(d), re, im])
-    columns = np.concatenate([diagonal, upper, upper])
-    data = np.concatenate([np.ones(d), ones, -i])
-    to_real = sp.csr_array((data, (rows, columns)), shape=(unknowns, where.size))
-    return RealForm(to_complex, to_real, np.arange(d))
+    kept = np.concatenate([diagonal, upper, upper])
+    data = np.concatenate([np.ones(d + u), np.full(u, -1j)])
+    to_real = sp.csr_array(
+        (data, (np.arange(unknowns), kept)), shape=(unknowns, where.size)
+    )
+    return RealForm(to_complex, to_real, np.arange(d), re, im, sign)
 
 
 def real_generator(
-    all_sides: list[Side], where: Sector, form: RealForm
+    all_sides: list[Side],
+    where: Sector,
+    form: RealForm,
+    phases: frozenset[int] | None = None,
 ) -> AffineMatrix:
-    """The Liouvillian on real unknowns; its strengths are [Re g, -Im g]."""
-    moved = [
-        form.to_real @ sector_matrix(side, where) @ form.to_complex
-        for side in all_sides
-    ]
-    parts = [sp.csr_array(m.real) for m in moved] + [
-        sp.csr_array(m.imag) for m in moved
-    ]
-    for part in parts:
-        part.eliminate_zeros()
-    return affine(parts)
+    """The Liouvillian on real unknowns; its strengths are [Re g, -Im g].
+
+    An entry v from element s to element t, of which only those on and above the diagonal are wanted,
+    gives v from Re s to Re t, i v from Im s to Re t (-i v below the diagonal), and -i times these to Im t.
+
+    Args:
+        phases: Coefficients that may be complex; all if not given. Im g is left out where it is zero.
+    """
+    nothing = np.zeros(0, dtype=int)
+    found = [(nothing, nothing, nothing, np.zeros(0))]
+    count = len(all_sides)
+    for k, side in enumerate(all_sides):
+        target, source, value = sector_entries(side, where)
+        wanted = form.sign[target] > 0
+        target, source, value = target[wanted], source[wanted], value[wanted]
+        found += _real_entries(k, target, source, value, form)
+        if _is_complex(side, phases):
+            found += _real_entries(k + count, target, source, -1j * value, form)
+    rows, columns, which, data = (np.concatenate(x) for x in zip(*found, strict=True))
+    size = len(form.populations) + 2 * int((form.sign < 0).sum())
+    return _gathered(rows, columns, which, data, (size, 2 * count))
+
+
+def _real_entries(
+    k: int, target: np.ndarray, source: np.ndarray, value: np.ndarray, form: RealForm
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """Re v and Im v between real and imaginary parts of elements."""
+    found = []
+    sign = form.sign[source]
+    for rows, columns, data in (
+        (form.re, form.re, value.real),
+        (form.im, form.im, sign * value.real),
+        (form.re, form.im, -sign * value.imag),
+        (form.im, form.re, value.imag),
+    ):
+        i, j = rows[target], columns[source]
+        kept = np.flatnonzero((data != 0) & (i >= 0) & (j >= 0))
+        found.append((i[kept], j[kept], np.full(len(kept), k), data[kept]))
+    return found
+
+
+def _is_complex(side: Side, phases: frozenset[int] | None) -> bool:
+    """Whether the strength of a summand may be complex."""
+    first, *pair = side.factors
+    varying = {first} if not pair or pair[0] == pair[1] else {first, *pair}
+    return phases is None or not phases.isdisjoint(varying)
