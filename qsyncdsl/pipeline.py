@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -375,7 +376,7 @@ def describe(
         from qsyncdsl.lower.lindblad import lindblad
 
         return str(lindblad(system, model.title).problem.coefficients.source)
-    return explain.explain(model, system, symmetry_text(system))
+    return explain.explain(model, system, _reduction(model, environment, system))
 
 
 def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
@@ -398,6 +399,32 @@ def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
     if form == "latex":
         return str(problem.latex)
     return explain.field_equations(problem, plan.lines[0].method)
+
+
+def _reduction(model: Model, environment: Environment, system: Any) -> str:
+    """The weak symmetries, and what they save at the declared values of the parameters."""
+    from qsyncdsl.lower.lindblad import lindblad
+    from qsyncdsl.solve.sizes import MOST_STATES, sizes
+
+    text = symmetry_text(system)
+    real = [mode for mode in system.space.modes if mode.ensemble is None]
+    sizes_known = all(mode.size is not None for mode in real)
+    if not sizes_known or prod(mode.dimension for mode in real) > MOST_STATES:
+        return text
+    try:
+        lowered = lindblad(system, model.title)
+    except ModelError:
+        return text
+    values = tuple(
+        environment.value(model.parameters[name], index)
+        for name, index in lowered.parameters
+    )
+    found = [
+        line
+        for line in sizes(lowered.problem, values)
+        if not line.endswith(f": {text}")
+    ]
+    return "\n".join([text, *(f"  {line}" for line in found)])
 
 
 def symmetry_text(system: Any) -> str:

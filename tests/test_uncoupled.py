@@ -169,3 +169,56 @@ def test_two_ions_with_thirteen_levels():
     assert values(result, "S") == pytest.approx(0.03383350545735753, abs=2e-9)
     assert values(result, "n") == pytest.approx(1.0169213426303387, abs=2e-9)
     assert abs(values(result, "c1")) < 1e-12
+
+
+# ── integrals and explanations ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("nodes", "warned"), [(2, True), (6, False)])
+def test_an_integral_with_too_few_nodes_is_told_with_a_number(nodes, warned):
+    text = f"{IONS}\nexperiment e {{ set eta = 0.3, J = 0, levels_a1 = 6, levels_a2 = 2, nodes = {nodes}; solve steadystate; measure n = <a1.n> }}"
+    trust = run_text(text)["e"].trust["steadystate"]
+    codes = [w["code"] for w in trust["warnings"]]
+    assert codes.count("W503") == warned
+    assert (trust["quadrature_error"] > 1e-6) == warned
+
+
+def test_explain_says_what_a_symmetry_saves(command):
+    code, out, _ = command(
+        "explain", "ion_phonon_lasers", "--set", "levels=5", "--set", "J=0"
+    )
+    assert code == 0
+    assert "Z2 n(s2) + n(a2), Z2 n(s1) + n(a1)" in out
+    assert "2500 of 10000 density-matrix elements are unknown" in out
+    assert "nothing couples, each solved on its own: (s1, a1) (s2, a2)" in out
+
+
+def test_a_drive_that_breaks_a_symmetry_is_seen():
+    text = """
+parameter F = 0, Delta = 0.2
+mode a, b : boson(levels = 4)
+hamiltonian Delta*(a.n - b.n) + F*(a + a')
+dissipator 1 : a', b'
+dissipator 2 : a^2, b^2
+coupling 1 : a - b
+experiment e { sweep F = [0, 0.01]; solve steadystate; measure m = <a>; measure n = <a.n> }
+"""
+    result = run_text(text)["e"]
+    first, second = values(result, "m")
+    assert first == 0
+    assert abs(second) > 1e-4
+
+
+def test_a_parity_makes_odd_means_exactly_zero_and_two_times_work_in_their_sector():
+    text = """
+mode a : boson(levels = 14)
+hamiltonian 0.3*a.n + 0.2*(a^2 + a'^2)
+dissipator 1 : a
+dissipator 0.3 : a^2
+experiment e { solve steadystate; measure m = <a>; measure o = <a^3>; measure w = linewidth(a', a); measure n = <a.n> }
+"""
+    result = run_text(text)["e"]
+    assert result.trust["steadystate"]["symmetry"] == "Z2 n(a)"
+    assert values(result, "m") == 0
+    assert values(result, "o") == 0
+    assert values(result, "w") > 0

@@ -18,6 +18,7 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.numbers import integer, show, simplify
 from qsyncdsl.model.values import Atoms, Frame, ModeValue
 from qsyncdsl.registry import modes as mode_words
+from qsyncdsl.source import Span
 from qsyncdsl.syntax import tree
 
 # Representatives of an ensemble: moments of up to this many different atoms can be written.
@@ -84,9 +85,15 @@ def _build(
             Term(_summed(term, evaluator, sample), term.span)
             for term in model.hamiltonian
         ]
-        jumps = [
-            j for term in model.dissipators for j in _jumps(term, evaluator, sample)
-        ]
+        jumps: list[Jump] = []
+        finer: list[tuple[Span, tuple[Jump, ...]]] = []
+        for term in model.dissipators:
+            before = evaluator.integrals
+            jumps += _jumps(term, evaluator, sample)
+            if evaluator.integrals > before and sample is None:
+                evaluator.nodes_times = 2
+                finer.append((term.span, tuple(_jumps(term, evaluator, None))))
+                evaluator.nodes_times = 1
         kicks = [k for term in model.kicks for k in _kicks(term, evaluator, sample)]
     structure: dict[ParameterKey, Any] = {
         key: environment.value(model.parameters[key[0]], key[1])
@@ -107,6 +114,7 @@ def _build(
         MappingProxyType(named),
         MappingProxyType(structure),
         MappingProxyType(positions),
+        tuple(finer),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qsyncdsl.algebra.operators import Polynomial, Space
@@ -13,7 +13,7 @@ from qsyncdsl.model import numbers
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import Evaluator, fail
 from qsyncdsl.model.types import Parameter, Scope
-from qsyncdsl.model.values import Frame, ModeValue
+from qsyncdsl.model.values import Frame, ModeValue, Nodes
 from qsyncdsl.syntax import tree
 
 # Functions whose arguments are sizes and ends, never symbols.
@@ -77,6 +77,8 @@ class OperatorEvaluator(Evaluator):
         self.positions = positions
         self.symbols = symbols
         self.time = time
+        self.nodes_times = 1
+        self.integrals = 0
 
     # ── numbers ──────────────────────────────────────────────────────────────────────────────
 
@@ -133,6 +135,17 @@ class OperatorEvaluator(Evaluator):
                 "has no numerical value",
             )
         return value.scalar if isinstance(value, Polynomial) else value
+
+    def weighted(self, domain: Any, node: tree.Expr) -> Iterator[tuple[Any, float]]:
+        """Values with weights; an integral has `nodes_times` as many nodes as written."""
+        if isinstance(domain, Nodes):
+            self.integrals += 1
+            if self.nodes_times > 1:
+                half, n = sum(domain.weights) / 2, len(domain.points)
+                middle = (domain.points[0] + domain.points[-1]) / 2
+                ends = middle - half, middle + half
+                domain = numbers.gauss_legendre(*ends, self.nodes_times * n)
+        return super().weighted(domain, node)
 
     # ── operators ────────────────────────────────────────────────────────────────────────────
 

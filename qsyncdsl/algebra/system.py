@@ -53,6 +53,7 @@ class System:
         structure: Numbers that the form depends on: sizes, indices, cutoffs, arguments of
             functions of operators. Another point with the same ones has the same system.
         positions: Position in the space of each mode and site.
+        finer: The jumps of each statement with an integral, with twice as many nodes.
     """
 
     space: Space
@@ -63,6 +64,7 @@ class System:
     symbols: Mapping[ParameterKey, Any]
     structure: Mapping[ParameterKey, Any]
     positions: Mapping[ParameterKey, int]
+    finer: tuple[tuple[Span, tuple[Jump, ...]], ...] = ()
 
     @property
     def total_hamiltonian(self) -> Polynomial:

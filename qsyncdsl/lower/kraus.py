@@ -53,6 +53,8 @@ def smallest_set(jumps: Sequence[Weighted]) -> list[Weighted]:
 
 def distance(first: Sequence[Weighted], second: Sequence[Weighted]) -> float:
     r"""Distance of two sets of jumps, $\|C_1 - C_2\|_F/\|C_2\|_F$ with $C = \sum_c w_c L_c\otimes L_c^*$."""
+    if not first or not second:
+        return 0.0
     rows = _rows([*first, *second])
     signs = np.repeat([1.0, -1.0], [len(first), len(second)])
     overlap = np.abs((rows @ rows.conj().T).toarray()) ** 2

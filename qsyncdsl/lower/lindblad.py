@@ -20,10 +20,13 @@ from qsyncdsl.algebra.system import Jump, ParameterKey, System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.forces import without_forces
-from qsyncdsl.lower.kraus import Weighted, smallest_set, weight_of
+from qsyncdsl.lower.kraus import Weighted, distance, smallest_set, weight_of
 from qsyncdsl.problem import Channel, Combination, Force, Kick, LindbladProblem
 from qsyncdsl.result import Part
 from qsyncdsl.source import Span
+
+# Relative change of a channel with twice the nodes of an integral that is told.
+_QUADRATURE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def lindblad(system: System, title: str = "") -> Lowered:
     forces = tuple(Force(kept.index(k), work.coefficient(rate)) for k, rate in pulls)
     coefficients, keys = coefficient_source(work.expressions, system.symbols)
     again = bool(kicks or forces)
+    quadrature, warnings = _quadrature(system, work)
     problem = LindbladProblem(
         parts,
         tuple(work.matrices),
@@ -77,6 +81,8 @@ def lindblad(system: System, title: str = "") -> Lowered:
         forces,
         tuple(work.operators) if again else (),
         space if again else None,
+        quadrature,
+        warnings,
     )
     return Lowered(problem, keys)
 
@@ -113,6 +119,41 @@ def refuse(system: System) -> None:
                     )
                 ]
             )
+
+
+def _quadrature(system: System, work: Gatherer) -> tuple[float, tuple[Diagnostic, ...]]:
+    """The largest change of a channel with twice the nodes of its integral; W503 where it shows."""
+    worst, warnings = 0.0, []
+    for span, finer in system.finer:
+        own = [jump for jump in system.jumps if jump.span == span]
+        pairs = zip(_families(own), _families(finer), strict=False)
+        change = max(
+            (distance(*(_numerical(x, work) for x in pair)) for pair in pairs),
+            default=0.0,
+        )
+        worst = max(worst, change)
+        if change > _QUADRATURE:
+            warnings.append(
+                Diagnostic(
+                    "W503",
+                    f"with twice the nodes of the integral these channels change by {change:.1e}",
+                    span,
+                    help="give the integral more nodes",
+                )
+            )
+    return worst, tuple(warnings)
+
+
+def _numerical(jumps: list[Jump], work: Gatherer) -> list[Weighted]:
+    """Jumps with numbers for weights, their common symbolic factors left out."""
+    found = []
+    for jump in jumps:
+        weight = weight_of(_split(sympy.sympify(jump.rate)))
+        terms = work.sums([(jump.operator, jump.span)])
+        if weight is not None and len({factor for factor, _ in terms}) == 1:
+            matrix = sp.csr_array(sum(terms.values()))
+            found.append(Weighted(weight[1], matrix, ()))
+    return found
 
 
 def _families(jumps: Sequence[Jump]) -> list[list[Jump]]:

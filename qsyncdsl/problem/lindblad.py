@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.problem.common import Coefficients
 from qsyncdsl.result import Part
 
@@ -70,6 +71,8 @@ class LindbladProblem:
         operators: For models with kicks or forces, the polynomial behind each matrix as pairs of
             monomial and number: kicks are computed on a larger space, rotors at other windows.
         space: The modes that the monomials act on.
+        quadrature: Largest relative change of a channel when the nodes of its integral are doubled.
+        warnings: What was noticed when the problem was made.
     """
 
     parts: tuple[Part, ...]
@@ -83,6 +86,8 @@ class LindbladProblem:
     forces: tuple[Force, ...] = ()
     operators: tuple[Any, ...] = field(default=(), repr=False)
     space: Any = field(default=None, repr=False)
+    quadrature: float = 0.0
+    warnings: tuple[Diagnostic, ...] = ()
 
     @property
     def dimension(self) -> int:

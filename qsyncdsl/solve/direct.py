@@ -111,7 +111,9 @@ def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
 
 
 def factorize(matrix: sp.csc_matrix) -> Any | None:
-    """Sparse LU: symmetric mode first, full pivoting where that fails."""
+    """Sparse LU: symmetric mode first, full pivoting where that fails; None for a singular matrix."""
+    if not np.diff(matrix.indptr).all():
+        return None
     for options in (
         {
             "permc_spec": "MMD_AT_PLUS_A",

@@ -189,7 +189,12 @@ class SteadyStateSolver:
         ]
         solvers = sorted({a.trust.facts["solver"] for a in answers})
         facts = {"solver": f"uncoupled groups {' '.join(names)}: {'; '.join(solvers)}"}
-        given = tuple(w for a in answers for w in a.trust.warnings if w.code != "W502")
+        given = tuple(
+            w
+            for a in answers
+            for w in a.trust.warnings
+            if w.code not in ("W502", "W503")
+        )
         residual = sum(a.trust.numbers["residual"] for a in answers)
         return self._finish(at, rho, facts, given, residual)
 
@@ -225,6 +230,9 @@ class SteadyStateSolver:
         facts = {**facts, "symmetry": at.generator.symmetry.describe(labels)}
         state = QuantumState(self.problem.parts, rho)
         numbers, warnings = state_trust(state)
+        if self.problem.quadrature:
+            numbers["quadrature_error"] = self.problem.quadrature
+        given += self.problem.warnings
         return SteadyResult(
             state, at, Trust({"residual": residual, **numbers}, facts, given + warnings)
         )

@@ -359,8 +359,10 @@ def real_generator(
     Args:
         phases: Coefficients that may be complex; all if not given. Im g is left out where it is zero.
     """
-    nothing = np.zeros(0, dtype=int)
-    found = [(nothing, nothing, nothing, np.zeros(0))]
+    size = len(form.populations) + 2 * int((form.sign < 0).sum())
+    # The diagonal is part of the pattern: SuperLU does not survive an empty column.
+    every = np.arange(size)
+    found = [(every, every, np.zeros(size, dtype=int), np.zeros(size))]
     count = len(all_sides)
     for k, side in enumerate(all_sides):
         target, source, value = sector_entries(side, where)
@@ -370,7 +372,6 @@ def real_generator(
         if _is_complex(side, phases):
             found += _real_entries(k + count, target, source, -1j * value, form)
     rows, columns, which, data = (np.concatenate(x) for x in zip(*found, strict=True))
-    size = len(form.populations) + 2 * int((form.sign < 0).sum())
     return _gathered(rows, columns, which, data, (size, 2 * count))
 
 
