@@ -29,6 +29,8 @@ from qsyncdsl.solve.density_equation import DensityEquation, Terms, evaluated
 # Share of the cells inside a circle without diffusion, and powers of the graded grids.
 _INSIDE = 0.25
 _POWER, _BEND = 3, 0.6
+# Cells beside such a circle in which W is taken as a power.
+_NEAR = 40
 # Angles at which the tensor is looked at, for each harmonic kept.
 _ANGLES = 8
 # Harmonics below this part of the largest are zero.
@@ -102,6 +104,7 @@ class Grid:
         lengths = sp.diags_array(np.diff(self.faces))
         orders = np.arange(-self.orders, self.orders + 1)
         total = None
+        beside = self._beside(equation)
         for k in sorted(flux.keys() | angular.keys()):
             shift = sp.eye_array(len(orders), k=-k)
             for block, turn in ((flux.get(k), 0), (angular.get(k), 1)):
@@ -111,11 +114,47 @@ class Grid:
                     left = sp.diags_array((1j * orders) ** turn)
                     right = sp.diags_array((1j * orders) ** power)
                     piece = sp.kron(left @ shift @ right, -radial, "csr")
+                    if beside is not None and not turn:
+                        piece = piece @ beside
                     total = piece if total is None else total + piece
         to, back = self._form
         found = sp.csr_array((back @ (total @ to)).real)
         found.eliminate_zeros()
         return found
+
+    def _beside(self, equation: DensityEquation) -> Any:
+        r"""From means over cells to values in their middle, beside circles where the noise begins.
+
+        With a drift out of the circle at all angles $W \propto \rho^{\beta - 1}$ at a small distance
+        $\rho$, $\beta(\varphi) = A_r/T'$: for small $\beta$ most of a cell is at its edge. None where W
+        is smooth.
+        """
+        angles = np.linspace(
+            0, 2 * np.pi, _ANGLES * max(self.orders, 2), endpoint=False
+        )
+        noisy = equation.noise(self.centers)[1] > 0
+        ratio = np.ones((self.cells, len(angles)))
+        for edge in np.flatnonzero(noisy[1:] & ~noisy[:-1]) + 1:
+            start = self.faces[edge]
+            drift = evaluated(equation.drift, start * np.exp(1j * angles))
+            drift = (drift * np.exp(-1j * angles)).real
+            step = 1e-4 * start
+            slope = float(_clipped(equation, np.array([start + step]))[0]) / (4 * step)
+            if drift.min() <= 0 or slope <= 0:
+                continue
+            beta = drift / slope
+            near = np.arange(edge, min(edge + _NEAR, self.cells))
+            a = (self.faces[near] - start)[:, None]
+            b = (self.faces[near + 1] - start)[:, None]
+            mean = (b**beta - a**beta) / (beta * (b - a))
+            ratio[near] = ((a + b) / 2) ** (beta - 1) / mean
+        if np.all(ratio == 1.0):
+            return None
+        orders = 2 * self.orders + 1
+        return sum(
+            sp.kron(sp.eye_array(orders, k=-k), sp.diags_array(values), "csr")
+            for k, values in self._harmonics(ratio).items()
+        )
 
     @cached_property
     def _form(self) -> tuple[Any, Any]:

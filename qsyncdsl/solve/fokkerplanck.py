@@ -116,17 +116,19 @@ def clipped(
     cells = points or _CELLS
     orders = _orders(equation, cells, extent)
     grid = Grid(faces(equation, cells, extent), orders)
-    moments, change = _of(equation, grid)[1], np.inf
+    moments, change, step = _of(equation, grid)[1], np.inf, np.inf
     while cells < _MOST_CELLS and 2 * cells * (2 * orders + 1) <= _UNKNOWNS:
         cells *= 2
         grid = Grid(faces(equation, cells, extent), orders)
         y, finer = _of(equation, grid)
-        # the error falls at least with the size of the cells
-        change = float(np.abs(finer - moments).max())
+        before, step = step, float(np.abs(finer - moments).max())
+        # changes fall like a geometric series; what is left of it is the error
+        ratio = min(step / before, 0.9)
+        change = step * max(ratio / (1 - ratio), 0.2) if before < np.inf else step
         moments = finer
         if change < _GRID_ACCURACY * _size(moments):
             break
-    if not change < 1e-2 * _size(moments):
+    if not change < 3e-2 * _size(moments):
         raise _unresolved(change, f"{cells} cells")
     density = grid.density(y)
     inside = equation.noise(density.radii)[1] < 0
