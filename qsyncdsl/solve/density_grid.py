@@ -134,7 +134,7 @@ class Grid:
         )
         noisy = equation.noise(self.centers)[1] > 0
         ratio = np.ones((self.cells, len(angles)))
-        for edge in np.flatnonzero(noisy[1:] & ~noisy[:-1]) + 1:
+        for edge in (int(k) + 1 for k in np.flatnonzero(noisy[1:] & ~noisy[:-1])):
             start = self.faces[edge]
             drift = evaluated(equation.drift, start * np.exp(1j * angles))
             drift = (drift * np.exp(-1j * angles)).real
