@@ -286,3 +286,20 @@ def _is(k):
     """1 on site k and 0 elsewhere, as a polynomial of j over three sites."""
     others = [m for m in (1, 2, 3) if m != k]
     return "*".join(f"(j - {m})/({k - m})" for m in others)
+
+
+def test_cells_that_nothing_couples_decay_at_their_own_rate():
+    """Large cells without coupling: damping kappa/2 = 0.15 of the field is the slowest decay."""
+    text = """
+lattice s = ring(4)
+mode a[s] : boson(levels = 32)
+parameter K = 0
+hamiltonian 0.5*a[j]'*a[j]  for j in s
+dissipator 0.3 : a[j]  for j in s
+coupling K*(a[j]'*a[k] + h.c.)  for (j, k) in s.edges
+experiment e {
+  solve meanfield(state = incoherent)
+  measure g = growth_rate
+}"""
+    found = values(run_text(text)["e"], "g", "meanfield")
+    assert found == pytest.approx(-0.15, abs=1e-6)

@@ -271,9 +271,13 @@ def _by_projection(linear: Linear) -> complex:
     axis span them well (rational Krylov); the best one is refined by Newton's method.
     """
     columns = []
+    sources = linear.force.T
+    if not len(sources):
+        # cells that nothing couples: any vector has a share of the slowest decay
+        sources = np.random.default_rng(0).standard_normal((2, linear.size))
     for shift in _shifts(linear):
         solve = _inverse(linear.blocks, shift)
-        for b in linear.force.T:
+        for b in sources:
             vector = b
             for _ in range(_DEPTH):
                 vector = solve(vector)
@@ -288,6 +292,8 @@ def _by_projection(linear: Linear) -> complex:
     image = np.stack([_apply(linear.blocks, v) for v in space.T], axis=1)
     image = image + linear.force @ (linear.look @ space)
     values = np.linalg.eigvals(space.conj().T @ image)
+    if not linear.force.shape[1]:
+        return complex(values[np.argmax(values.real)])
     for guess in values[np.argsort(-values.real)]:
         found = _polished(linear, complex(guess))
         if found is not None:
