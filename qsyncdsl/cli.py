@@ -52,8 +52,14 @@ Limit = Annotated[
     str,
     typer.Option("--time-limit", metavar="TIME", help="Stop after 90s, 30m, 1:30:00."),
 ]
+Planned = Annotated[
+    bool, typer.Option("--plan", help="Show solvers, memory and time; solve nothing.")
+]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Skipped expectations count as failed.")
+    bool,
+    typer.Option(
+        "--strict", help="Doubtful numbers are failures; skipped expectations too."
+    ),
 ]
 
 
@@ -88,6 +94,7 @@ def run(
     retry_failed: Retry = False,
     cluster: Cluster = "",
     time_limit: Limit = "",
+    plan: Planned = False,
     strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -104,6 +111,8 @@ def run(
         retry_failed,
         cluster,
     )
+    if plan:
+        return _outlook(pipeline.outlooks(model, request, only or ()), as_json)
     folder = out or Path("results") / Path(model).stem
     _writable(folder)
     with progress_of(quiet or as_json) as progress, _kept(folder, time_limit):
@@ -183,6 +192,47 @@ def clean(
     typer.echo(f"removed {removed} shelves, {freed / 1e6:.3g} MB")
 
 
+@app.command()
+def compare(
+    model: Model,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Compare in this experiment only.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Relative difference that may be passed over.")
+    ] = 0.05,
+    case: Cases = None,
+    set_: Sets = None,
+    sweep: Sweeps = None,
+    jobs: Jobs = 1,
+    seed: Seed = 0,
+    strict: Strict = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Hold the methods of an experiment against the one that leaves out least."""
+    from qsyncdsl import pipeline
+    from qsyncdsl.report import tables
+    from qsyncdsl.report.progress import progress as progress_of
+
+    request = pipeline.Request(
+        tuple(set_ or ()), tuple(sweep or ()), tuple(case or ()), seed, jobs
+    )
+    found = []
+    with progress_of(quiet or as_json) as progress:
+        results = pipeline.run(model, request, only or (), progress, False)
+        for result, rows in pipeline.comparisons(results, tolerance):
+            found.append((result, rows))
+            if not (quiet or as_json):
+                name, skipped = result.plan.experiment.name, dict(result.plan.skipped)
+                tables.show_comparison(name, rows, skipped)
+    if as_json:
+        _print_json(
+            {r.plan.experiment.name: [x.to_json() for x in rows] for r, rows in found}
+        )
+    _leave([result for result, _ in found], strict)
+
+
 @app.command(name="eval")
 def evaluate(
     model: Model,
@@ -195,6 +245,7 @@ def evaluate(
     sweep: Sweeps = None,
     jobs: Jobs = 1,
     seed: Seed = 0,
+    strict: Strict = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -211,7 +262,7 @@ def evaluate(
         _print_json(pipeline.document(model, [result]))
     else:
         terminal.show(result, (), full=True)
-    _leave([result], False)
+    _leave([result], strict)
 
 
 @app.command()
@@ -458,10 +509,23 @@ def _unexpected(fault: Exception) -> int:
     return SOLVE_FAILED
 
 
+def _outlook(lines: Iterable[Any], as_json: bool) -> None:
+    """Print what is planned; exit 3 if a line cannot fit in memory."""
+    from qsyncdsl.report import tables
+
+    found = list(lines)
+    if as_json:
+        _print_json([line.to_json() for line in found])
+    else:
+        tables.show_plan(found)
+    if any(line.refusal is not None for line in found):
+        raise typer.Exit(SOLVE_FAILED)
+
+
 def _leave(results: list[Any], strict: bool) -> None:
-    """Exit 3 if a point failed, 4 if an expectation did."""
+    """Exit 3 if a point failed or, strictly, is doubtful; 4 if an expectation failed."""
     verdicts = [v for result in results for v in result.verdicts]
-    if any(result.failed_points for result in results):
+    if any(r.failed_points or (strict and r.doubtful) for r in results):
         raise typer.Exit(SOLVE_FAILED)
     if any(
         v.verdict == "failed" or (strict and v.verdict == "skipped") for v in verdicts

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from qsyncdsl.run.command import Status
+    from qsyncdsl.run.compare import Comparison
     from qsyncdsl.run.experiment import ExperimentResult, Progress
     from qsyncdsl.run.plan import Options
+    from qsyncdsl.run.planning import LineOutlook
 
 
 Warn = Callable[[Diagnostic], None]
@@ -316,6 +318,34 @@ def clean(folder: Path, everything: bool = False) -> tuple[int, int]:
     options = request.options(model)
     chosen = [] if everything else list(model.experiments.values())
     return clean_store(folder, [make_plan(model, e, options) for e in chosen])
+
+
+def outlooks(
+    name: str, request: Request | None = None, only: Iterable[str] = ()
+) -> Iterator[LineOutlook]:
+    """What every line of the experiments would cost, before anything is allocated.
+
+    Raises:
+        ModelError: E1xx to E4xx, E7xx.
+    """
+    from qsyncdsl.run.plan import make_plan
+    from qsyncdsl.run.planning import line_outlooks
+
+    model, _ = load_source(read(find(name)))
+    options = (request or Request()).options(model)
+    examine_at(model, options.sets)
+    for experiment in _chosen(model, tuple(only)):
+        yield from line_outlooks(make_plan(model, experiment, options))
+
+
+def comparisons(
+    results: Iterable[ExperimentResult], tolerance: float
+) -> Iterator[tuple[ExperimentResult, tuple[Comparison, ...]]]:
+    """Each experiment with its methods held against the one that leaves out least."""
+    from qsyncdsl.run.compare import compare
+
+    for result in results:
+        yield result, compare(result, tolerance)
 
 
 def examine_at(model: Model, sets: tuple[Override, ...] = ()) -> None:

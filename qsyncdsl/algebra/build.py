@@ -34,6 +34,26 @@ def build(model: types.Model, environment: Environment) -> System:
     return _build(model, environment, SYMBOLIC, None)
 
 
+def numeric(
+    model: types.Model, environment: Environment, sample: int | None = None
+) -> System:
+    """The system in plain numbers at one point; with `sample`, few values of each binder.
+
+    Raises:
+        ModelError: E3xx.
+    """
+    return _build(model, environment, NUMERIC, sample)
+
+
+def named_defect(model: types.Model, environment: Environment) -> Diagnostic | None:
+    """The anti-Hermitian part of H at one point, with its place; None if there is none."""
+    try:
+        _refuse_non_hermitian(numeric(model, environment))
+    except ModelError as fault:
+        return fault.diagnostics[0]
+    return None
+
+
 def examine(model: types.Model, environment: Environment, sample: int = 3) -> System:
     """The system in plain numbers, at most `sample` values of each binder: enough to check it.
 

@@ -46,7 +46,7 @@ def experiment_document(result: Any) -> dict[str, Any]:
         "methods": {
             line.label: {
                 "sweep": _sweep(dataset, line),
-                "measures": _measures(dataset, line),
+                "measures": _measures(dataset, line, result.trust[line.label]),
                 "trust": result.trust[line.label],
                 "seconds": round(result.seconds[line.label], 4),
             }
@@ -75,7 +75,7 @@ def _sweep(dataset: xr.Dataset, line: Any) -> dict[str, Any]:
     }
 
 
-def _measures(dataset: xr.Dataset, line: Any) -> dict[str, Any]:
+def _measures(dataset: xr.Dataset, line: Any, trust: dict[str, Any]) -> dict[str, Any]:
     """The measures of one method, on its own points."""
     found = {}
     for name, variable in dataset.data_vars.items():
@@ -88,6 +88,9 @@ def _measures(dataset: xr.Dataset, line: Any) -> dict[str, Any]:
             "error": None
             if error is None
             else to_json(_own(error.sel({"method": line.label}), line).values),
+            "truncation_error": trust.get(f"truncation_error of {name}"),
+            "trusted": str(name) not in trust["doubts"],
+            "doubts": list(trust["doubts"].get(str(name), ())),
             "dims": [str(dim) for dim in own.dims],
             "coords": {
                 str(dim): to_json(own[dim].values)

@@ -66,11 +66,11 @@ def measures_table(result: Any, full: bool = False) -> Table:
         for label in dataset["method"].values:
             error = dataset.get(f"{name}_error")
             chosen = None if error is None else error.sel({"method": label})
-            table.add_row(
-                str(name),
-                str(label),
-                *_value_texts(dataset[name].sel({"method": label}), chosen, full),
-            )
+            texts = _value_texts(dataset[name].sel({"method": label}), chosen, full)
+            doubted = name in result.trust[str(label)]["doubts"]
+            mark, style = ("! ", "bold red") if doubted else ("", "")
+            shown = [Text(mark + text, style=style) for text in texts]
+            table.add_row(str(name), str(label), *shown)
     return table
 
 
@@ -139,9 +139,16 @@ def trust_lines(
     tops = [v for k, v in trust.items() if k.startswith("top_population")]
     if tops:
         parts.append(f"highest level {max(tops):.1e}")
+    cut = [v for k, v in trust.items() if k.startswith("truncation_error of ")]
+    if cut:
+        parts.append(f"truncation {max(cut):.1e}")
+    if trust.get("uniqueness", "unique") != "unique":
+        parts.append("not unique")
     if trust.get("symmetry", "none") != "none":
         parts.append(trust["symmetry"])
     yield ", ".join(parts), "dim"
+    for name, reasons in trust["doubts"].items():
+        yield f"! {name} is not to be trusted: {'; '.join(reasons)}", "bold red"
     for warning in trust["warnings"]:
         points = f" ({warning['points']} points)" if warning["points"] > 1 else ""
         help = f"; {warning['help']}" if warning["help"] else ""

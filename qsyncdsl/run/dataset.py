@@ -346,12 +346,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+# Numbers of which the smallest is the worst.
+_SMALL_IS_BAD = ("smallest", "effective_samples")
+
+
 def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
     """The worst numbers of a line, its facts, and its warnings, each once with a count."""
     numbers: dict[str, float] = {}
     for point in points:
         for name, value in point.trust.numbers.items():
-            worst = min if name.startswith("smallest") else max
+            worst = min if name.startswith(_SMALL_IS_BAD) else max
             numbers[name] = float(worst(numbers.get(name, value), value))
     facts: dict[str, str] = {}
     for point in points:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import xarray as xr
 from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.result import Trust
 from qsyncdsl.run.dataset import assemble, line_trust
+from qsyncdsl.run.doubts import line_doubts
 from qsyncdsl.run.expect import Expectations, Verdict, refusal
 from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.line import Workshop
@@ -21,6 +23,7 @@ from qsyncdsl.run.store.address import Addresses
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
+from qsyncdsl.run.truncation import with_truncation
 from qsyncdsl.syntax import tree
 
 # Called with a label, the number done, the number to do, and facts by name.
@@ -34,7 +37,8 @@ class ExperimentResult:
     Attributes:
         dataset: Measures and located values over method, case and sweeps.
         verdicts: The expectations.
-        trust: For each line the worst numbers, facts, warnings and failures.
+        trust: For each line the worst numbers, facts, warnings and failures, and under `doubts`
+            the reasons not to trust a measure, by name.
         seconds: Wall time of each line.
     """
 
@@ -43,6 +47,11 @@ class ExperimentResult:
     verdicts: tuple[Verdict, ...]
     trust: dict[str, dict[str, Any]]
     seconds: dict[str, float]
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a number is not to be trusted."""
+        return any(trust["doubts"] for trust in self.trust.values())
 
     @property
     def failed_points(self) -> int:
@@ -75,7 +84,8 @@ def run_experiment(
         if reason:
             refused[line.label] = reason
             continue
-        results[line.label] = run.run(points) if points else []
+        found = run.run(points) if points else []
+        results[line.label] = with_truncation(plan, line, found)
         seconds[line.label] = time.perf_counter() - start
     plan = replace(
         plan,
@@ -83,8 +93,7 @@ def run_experiment(
         skipped={**plan.skipped, **refused},
     )
     verdicts = _verdicts(plan, workshop) if expectations else ()
-    dataset = assemble(plan, results)
-    trust = {label: line_trust(points) for label, points in results.items()}
+    dataset, trust = _gathered(plan, results)
     return ExperimentResult(plan, dataset, verdicts, trust, seconds)
 
 
@@ -101,9 +110,28 @@ def known_so_far(plan: Plan, store: Store) -> ExperimentResult:
         points = list(plan.points(line)) if wanted(plan) else []
         run = line_run(plan, line, Workshop(store=store))
         results[line.label] = run.known(points)
+    dataset, trust = _gathered(plan, results)
+    return ExperimentResult(plan, dataset, (), trust, dict.fromkeys(results, 0.0))
+
+
+def _gathered(
+    plan: Plan, results: dict[str, list[PointResult]]
+) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
+    """The dataset, and what is known of each line; doubts stand in both."""
+    dataset = assemble(plan, results)
     trust = {label: line_trust(points) for label, points in results.items()}
-    seconds = dict.fromkeys(results, 0.0)
-    return ExperimentResult(plan, assemble(plan, results), (), trust, seconds)
+    for line in plan.lines:
+        label = line.label
+        trust[label]["doubts"] = line_doubts(dataset, label, trust[label])
+    for name in map(str, dataset.data_vars):
+        found = {
+            label: own["doubts"][name]
+            for label, own in trust.items()
+            if name in own["doubts"]
+        }
+        if found:
+            dataset[name].attrs["doubts"] = json.dumps(found)
+    return dataset, trust
 
 
 def _verdicts(plan: Plan, workshop: Workshop) -> tuple[Verdict, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.algebra.build import space_of
+from qsyncdsl.algebra.build import named_defect, space_of
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
@@ -186,7 +186,24 @@ class Session:
         """
         below = [*layers, cutoffs.layer(levels)]
         request = self._request(below, case, draw, located, before, chosen)
-        return request.finish(request.prepared.solver.solve(request.point))
+        try:
+            return request.finish(request.prepared.solver.solve(request.point))
+        except SolveError as fault:
+            raise self._named(fault, below, draw) from None
+
+    def _named(self, fault: Any, layers: Iterable[Layer], draw: int) -> Any:
+        """A Hamiltonian that is not Hermitian at a point, with the part that makes it so."""
+        if not isinstance(fault, SolveError) or fault.diagnostic.code != "E502":
+            return fault
+        model, seed = self.plan.model, self.plan.options.seed
+        defect = named_defect(model, Environment(model, layers, seed, draw))
+        if defect is None:
+            return fault
+        message = f"the Hamiltonian is not Hermitian here: {defect.label}"
+        help_ = "a coefficient of a Hermitian term must be real, others need '+ h.c.'"
+        return SolveError(
+            Diagnostic("E502", message, defect.span, defect.label, help=help_)
+        )
 
     @cached_property
     def together(self) -> int:
@@ -202,6 +219,7 @@ class Session:
         self, wanted: Iterable[tuple[Iterable[Layer], str | None, int, Any]]
     ) -> list[Solved | Exception]:
         """Solve several points, each given as for `solve`; a fault stands for a point without answer."""
+        wanted = [(list(layers), *more) for layers, *more in wanted]
         found: list[Any] = [_tried(self._asked, *one) for one in wanted]
         requests = [x for x in found if isinstance(x, _Request)]
         answers: dict[int, Any] = {}
@@ -217,8 +235,8 @@ class Session:
         return [
             _tried(x.finish, y)
             if isinstance(x, _Request) and not isinstance(y, Exception)
-            else y
-            for x, y in zip(found, whole, strict=True)
+            else self._named(y, one[0], one[2])
+            for x, y, one in zip(found, whole, wanted, strict=True)
         ]
 
     def _asked(

@@ -8,8 +8,10 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
+from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import Point
+from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.generator import At, Generator, available_memory
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
@@ -145,11 +147,15 @@ def degenerate(
         small = values < 1e-10 * max(values[0], 1e-300)
         count = str(int(small.sum()))
         kernel = (left[:, small], right[small].T)
+    found = f"the stationary state is not unique: {count} independent ones"
+    kept = conserved(at, matrix)
+    if kept:
+        found += f"; conserved: {', '.join(kept)}"
     if point.initial is None or kernel is None:
         raise SolveError(
             Diagnostic(
                 "E504",
-                f"the stationary state is not unique: {count} independent ones",
+                found,
                 help="give an initial state ('initial a = vacuum'), or solve by 'evolve'",
             )
         )
@@ -161,7 +167,42 @@ def degenerate(
     x = right @ np.linalg.solve(left.T @ right, left.T @ x0)
     warning = Diagnostic(
         "W501",
-        f"the stationary state is not unique: {count} independent ones",
+        found,
         notes=(Note("this is the one that is reached from the initial state"),),
     )
     return x, warning
+
+
+def conserved(at: At, matrix: sp.csc_array) -> list[str]:
+    r"""Numbers and parities that nothing changes, which tell several stationary states apart.
+
+    A diagonal operator Q is conserved if $\mathcal{L}^\dagger Q = 0$: its vector is a left null vector.
+    """
+    problem, where = at.generator.problem, at.generator.sector
+    diagonal = np.flatnonzero(where.rows == where.columns)
+    states = superoperator.occupations(problem)[where.rows[diagonal]]
+    labels = [part.label for part in problem.parts]
+    candidates = {f"n({label})": states[:, k] for k, label in enumerate(labels)}
+    symmetry = at.generator.symmetry
+    for charge, modulus in zip(symmetry.charges, symmetry.moduli, strict=True):
+        if modulus == 0 and np.count_nonzero(charge) > 1:
+            text = Symmetry((charge,), (0,)).describe(labels).removeprefix("U(1) ")
+            candidates[text] = states @ np.array(charge)
+    for k, label in enumerate(labels):
+        candidates[f"(-1)^n({label})"] = (-1.0) ** states[:, k]
+    if len(labels) > 1:
+        candidates["(-1)^(total n)"] = (-1.0) ** states.sum(axis=1)
+    scale = float(np.abs(matrix.data).max(initial=0.0))
+    found: list[str] = []
+    for text, values in candidates.items():
+        vector = np.zeros(matrix.shape[0])
+        vector[at.generator.form.populations] = values
+        size = float(np.abs(vector).max(initial=0.0))
+        constant = np.ptp(values) == 0
+        # What is conserved because a number is would be said twice.
+        said = any(known.endswith(text.removeprefix("(-1)^")) for known in found)
+        if not constant and not said and size:
+            change = float(np.abs(matrix.T @ vector).max(initial=0.0))
+            if change <= 1e-10 * scale * size:
+                found.append(text)
+    return found

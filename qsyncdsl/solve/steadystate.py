@@ -101,7 +101,9 @@ class SteadyStateSolver:
                 return answer
         rho, warnings, left = direct(at, point)
         solver = f"sparse LU, {at.generator.unknowns} unknowns"
-        return self._finish(at, rho, {"solver": solver}, warnings, left / _scale(at))
+        unique = warnings[0].message if warnings else "unique"
+        facts = {"solver": solver, "uniqueness": unique}
+        return self._finish(at, rho, facts, warnings, left / _scale(at))
 
     def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError]:
         """The stationary states at some points; a fault stands for a point without one.

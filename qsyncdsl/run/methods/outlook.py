@@ -1,0 +1,296 @@
+r"""What a line would cost: unknowns, non-zeros, memory and time, before anything is allocated.
+
+Sizes are counted, not built: the elements of a density matrix with a given charge by convolving the
+charges of the modes. Times are those of one core of a recent machine, good to a factor of a few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import comb, prod
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.symmetry import Symmetry, operator_shifts, weak_symmetry
+from qsyncdsl.algebra.system import System
+
+# Labels of charges that are told apart, times levels; more are taken as none.
+_LABELS = 1_000_000
+# Modes up to which charges are looked for.
+_MODES = 64
+# A number of basis states that no machine holds, small enough for its cube.
+_HOPELESS = 10**60
+# Seconds of a sparse LU of a thousand real unknowns, and its growth (two coupled oscillators).
+_LU_SECONDS, _LU_POWER = 6.5e-3, 2.35
+# Entries of LU factors, seen: 6 n^1.6, with their indices 16 bytes each.
+_FILL, _FILL_POWER, _ENTRY = 6.0, 1.6, 16.0
+# Seconds of a multiplication and addition in dense and in sparse arithmetic.
+_DENSE, _SPARSE = 3e-10, 2e-9
+# The same in a kernel that streams through a state vector.
+_STREAMED = 4.4e-10
+# Seconds of one update of one complex field with its noise.
+_UPDATE = 2e-8
+# A step where none is given, in units of the model's own time.
+_STEP = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What one point of a line would cost.
+
+    Attributes:
+        solver: The one that would be chosen.
+        unknowns: Real unknowns of the equations.
+        nonzeros: Entries of the matrix, or terms of the right side.
+        memory: Bytes.
+        seconds: Of one core.
+    """
+
+    solver: str
+    unknowns: float
+    nonzeros: float
+    memory: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A system as far as costs depend on it.
+
+    Attributes:
+        dims: Basis states of each mode.
+        cell: Basis states of one site of a lattice.
+        blocks: Numbers of basis states with equal charges; they do not mix.
+        terms: Operators in H and in the jumps.
+        rate: Largest rate, for the steps of an integration.
+        fields: Complex fields, of a whole lattice.
+        options: Of the solve line.
+        times: Times that are kept.
+    """
+
+    dims: tuple[int, ...]
+    cell: int
+    blocks: tuple[int, ...]
+    terms: int
+    rate: float
+    fields: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    times: int = 1
+
+    @property
+    def dimension(self) -> int:
+        """Dimension of the Hilbert space; one that is out of all reach is cut."""
+        return min(prod(self.dims), _HOPELESS)
+
+    @property
+    def elements(self) -> float:
+        """Elements of the density matrix in the invariant sector."""
+        return float(sum(float(min(b, _HOPELESS)) ** 2 for b in self.blocks))
+
+    @property
+    def duration(self) -> float:
+        """Last time of a run."""
+        times = self.options.get("times")
+        last = float(np.max(times)) if times is not None else 0.0
+        return max(last, float(self.options.get("time", 0.0)))
+
+
+def sizes(
+    system: System, cell: int, fields: int, options: Mapping[str, Any], times: int
+) -> Sizes:
+    """Count what a system in plain numbers needs."""
+    kept = [k for k, mode in enumerate(system.space.modes) if mode.ensemble is None]
+    dims = tuple(int(system.space.modes[k].dimension) for k in kept)
+    shifts = operator_shifts(system, kept) if len(kept) <= _MODES else None
+    symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
+    operators = [t.operator for t in system.hamiltonian]
+    operators += [j.operator for j in system.jumps]
+    rate = sum(
+        abs(complex(c)) * _largest(system, monomial, dims, kept)
+        for t in system.hamiltonian
+        for monomial, c in t.operator.terms.items()
+    )
+    rate += sum(
+        abs(complex(j.rate) * complex(c) ** 2)
+        * _largest(system, monomial, dims, kept) ** 2
+        for j in system.jumps
+        for monomial, c in j.operator.terms.items()
+    )
+    return Sizes(
+        dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
+        float(rate), fields, options, times,
+    )  # fmt: skip
+
+
+def _largest(
+    system: System, monomial: Any, dims: tuple[int, ...], kept: list[int]
+) -> float:
+    """A bound on a monomial's norm."""
+    size = dict(zip(kept, dims, strict=True))
+    bound = 1.0
+    for key, word in monomial:
+        if isinstance(key, int) and word and word[0] == "a":
+            bound *= float(size.get(key, 2)) ** ((word[1] + word[2]) / 2)
+    return bound
+
+
+def blocks(dims: tuple[int, ...], symmetry: Symmetry) -> tuple[int, ...]:
+    """How many basis states have each set of charges.
+
+    >>> blocks((2, 2), Symmetry(((1, 1),), (0,)))
+    (1, 2, 1)
+    """
+    if not symmetry.charges:
+        return (prod(dims),)
+    counts: dict[tuple[int, ...], int] = {(0,) * len(symmetry.moduli): 1}
+    for position, dim in enumerate(dims):
+        step = tuple(charge[position] for charge in symmetry.charges)
+        if len(counts) * dim > _LABELS:
+            return (prod(dims),)
+        following: dict[tuple[int, ...], int] = {}
+        for label, count in counts.items():
+            for n in range(dim):
+                key = tuple(
+                    (q + n * s) % m if m else q + n * s
+                    for q, s, m in zip(label, step, symmetry.moduli, strict=True)
+                )
+                following[key] = following.get(key, 0) + count
+        counts = following
+    return tuple(counts.values())
+
+
+# ── one function for each kind of solver ─────────────────────────────────────────────────────
+
+
+def stationary(s: Sizes) -> Outlook:
+    """A stationary density matrix: sparse LU of its sector, or iteration without jumps."""
+    n = s.elements
+    nonzeros = n * (2.0 * s.terms + 1)
+    lu = _ENTRY * _FILL * n**_FILL_POWER + 3 * _ENTRY * nonzeros
+    direct = Outlook(
+        "sparse LU", n, nonzeros, lu, _LU_SECONDS * (n / 1000) ** _LU_POWER + 2e-3
+    )
+    cubes = float(sum(float(min(b, _HOPELESS)) ** 3 for b in s.blocks))
+    iterative = Outlook(
+        "GMRES, evolution without jumps", n, nonzeros,
+        16 * (14 * n + 4.0 * s.dimension * s.terms) + 4.0 * s.dimension**2,
+        200 * (_DENSE * 8 * cubes + _SPARSE * nonzeros),
+    )  # fmt: skip
+    wanted = s.options.get("solver", "automatic")
+    if wanted == "direct" or (wanted == "automatic" and direct.seconds <= 1.0):
+        return direct
+    if wanted == "iterative":
+        return iterative
+    return min(direct, iterative, key=lambda o: o.seconds)
+
+
+def moving(s: Sizes) -> Outlook:
+    """A density matrix in time: all its elements, and the states that are kept."""
+    n = float(s.dimension) ** 2
+    nonzeros = n * (2.0 * s.terms + 1)
+    steps = max(20.0, s.rate * s.duration / 3)
+    return Outlook(
+        "integration of the density matrix", n, nonzeros,
+        _ENTRY * (3 * nonzeros + n * (s.times + 12)), 12 * steps * _SPARSE * nonzeros,
+    )  # fmt: skip
+
+
+def spectrum(s: Sizes) -> Outlook:
+    """Levels of H: a dense diagonalization, or a few levels by Lanczos."""
+    d = float(s.dimension)
+    if d <= 2500:
+        return Outlook(
+            "dense diagonalization", d, d * d, 48 * d * d, 10 * _DENSE * d**3 + 1e-3
+        )
+    nonzeros = d * s.terms
+    return Outlook(
+        "Lanczos", d, nonzeros, 16 * (3 * nonzeros + 40 * d), 300 * _SPARSE * nonzeros
+    )
+
+
+def jumps(s: Sizes) -> Outlook:
+    """State vectors along trajectories."""
+    d, runs = float(s.dimension), float(s.options.get("realizations", 1))
+    nonzeros = d * s.terms
+    steps = max(20.0, s.rate * s.duration / 6)
+    return Outlook(
+        "quantum jumps", 2 * d, nonzeros, 16 * (3 * nonzeros + 40 * d),
+        runs * 4 * steps * _STREAMED * nonzeros,
+    )  # fmt: skip
+
+
+def sampled(s: Sizes) -> Outlook:
+    """Samples of complex fields along trajectories."""
+    runs = float(s.options.get("realizations", 1))
+    step = float(s.options.get("dt", 0.0)) or _STEP
+    updates = s.fields * runs * max(1.0, s.duration / step)
+    kept = min(updates, s.fields * runs * max(s.times, 1))
+    return Outlook(
+        "stochastic integration", 2.0 * s.fields, float(s.fields * s.terms),
+        16 * kept + 64 * s.fields * runs, updates * _UPDATE,
+    )  # fmt: skip
+
+
+def covariances(s: Sizes) -> Outlook:
+    """Mean fields with their covariances."""
+    f = 2.0 * s.fields
+    steps = max(100.0, 20 * s.duration)
+    return Outlook(
+        "classical trajectory and covariance", f + f * f, f * f,
+        8 * f * f * (s.times + 20), 12 * steps * _DENSE * 4 * f**3,
+    )  # fmt: skip
+
+
+def product(s: Sizes) -> Outlook:
+    """One density matrix for a site; those that are equal are counted once."""
+    n = float(s.cell) ** 2
+    if s.duration:
+        return Outlook(
+            "product state in time", n, n * (2.0 * s.terms + 1), 16 * n * (s.times + 12),
+            12 * max(50.0, s.rate * s.duration / 2) * _SPARSE * n * s.terms,
+        )  # fmt: skip
+    return Outlook(
+        "self-consistent product state", n, n * (2.0 * s.terms + 1),
+        _ENTRY * _FILL * n**1.3, 200 * _LU_SECONDS * (n / 1000) ** 1.5,
+    )  # fmt: skip
+
+
+def moments(s: Sizes) -> Outlook:
+    """Closed equations of moments: all of them up to the order, symmetry not counted."""
+    order = int(s.options.get("order", 2))
+    n = float(comb(2 * len(s.dims) + order, order))
+    steps = max(100.0, 20 * s.duration)
+    return Outlook(
+        "equations of moments", n, n * s.terms, 16 * n * (s.times + n),
+        12 * steps * n * s.terms * 1e-8 + 0.05 * n,
+    )  # fmt: skip
+
+
+def density(s: Sizes) -> Outlook:
+    """A stationary density over the phase space of one mode."""
+    cells = float(s.options.get("points", 0) or 100) ** 2
+    return Outlook(
+        "phase-space density", cells, 9 * cells, _ENTRY * _FILL * cells**1.3,
+        _LU_SECONDS * (cells / 1000) ** 1.5,
+    )  # fmt: skip
+
+
+# The costs of each method of the language; a method without an entry says that it has none.
+OUTLOOKS = MappingProxyType(
+    {
+        "steadystate": stationary,
+        "evolve": moving,
+        "eigen": spectrum,
+        "trajectories": jumps,
+        "floquet": moving,
+        "meanfield": product,
+        "langevin": sampled,
+        "classical": sampled,
+        "fokkerplanck": density,
+        "gaussian": covariances,
+        "cumulants": moments,
+    }
+)

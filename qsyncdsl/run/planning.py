@@ -1,0 +1,162 @@
+"""What an experiment would cost, line by line, before anything is allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.build import numeric
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.run import cutoffs
+from qsyncdsl.run.methods.outlook import OUTLOOKS, Outlook, sizes
+from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.session import Session
+from qsyncdsl.solve.generator import available_memory
+
+# Modes up to which every term of a model is looked at; of larger ones a sample.
+_MODES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class LineOutlook:
+    """One line of an experiment.
+
+    Attributes:
+        points: Solves that are asked for: cases, sweeps and draws.
+        one: The costliest point that was looked at.
+        levels: Cutoffs that were assumed, where a model leaves them open.
+        refusal: E532 where it cannot fit in memory.
+        reason: Why there is no estimate; empty where there is one.
+    """
+
+    experiment: str
+    label: str
+    points: int
+    one: Outlook | None
+    levels: Mapping[str, int]
+    refusal: Diagnostic | None = None
+    reason: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """All points, on one core."""
+        return 0.0 if self.one is None else self.one.seconds * self.points
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {
+            "experiment": self.experiment,
+            "method": self.label,
+            "points": self.points,
+            "each": None if self.one is None else asdict(self.one),
+            "seconds": self.seconds,
+            "levels": dict(self.levels),
+            "fits": self.refusal is None,
+            "reason": self.reason or (self.refusal.message if self.refusal else ""),
+        }
+
+
+def line_outlooks(plan: Plan) -> Iterator[LineOutlook]:
+    """Every line of an experiment; those that are skipped come with their reason."""
+    name = plan.experiment.name
+    for line in plan.lines:
+        yield _line(plan, line)
+    for label, reason in plan.skipped.items():
+        yield LineOutlook(name, label, 0, None, {}, reason=reason)
+
+
+def _line(plan: Plan, line: Line) -> LineOutlook:
+    name = plan.experiment.name
+    counts = [len(axis.values) for axis in line.axes]
+    points = len(plan.cases) * prod(counts) * plan.draws
+    ends = ((0,) * (1 + len(counts)), (len(plan.cases) - 1, *(c - 1 for c in counts)))
+    found: list[tuple[Outlook, dict[str, int], Environment]] = []
+    for index in dict.fromkeys(ends):
+        try:
+            one, levels, environment = _point(plan, line, index)
+        except (ModelError, TypeError, ValueError, ArithmeticError) as fault:
+            reason = (
+                fault.diagnostics[0].message
+                if isinstance(fault, ModelError)
+                else str(fault)
+            )
+            return LineOutlook(name, line.label, points, None, {}, reason=reason)
+        if one is None:
+            reason = "this method has no estimate"
+            return LineOutlook(name, line.label, points, None, {}, reason=reason)
+        found.append((one, levels, environment))
+    one, levels, environment = max(found, key=lambda item: item[0].memory)
+    refusal = None
+    room = available_memory()
+    if one.memory > room:
+        refusal = _refusal(plan, line, one, room, environment)
+    return LineOutlook(name, line.label, points, one, levels, refusal)
+
+
+def _point(
+    plan: Plan,
+    line: Line,
+    index: tuple[int, ...],
+    levels: Mapping[str, int] | None = None,
+) -> tuple[Outlook | None, dict[str, int], Environment]:
+    """One point, its assumed levels, and the numbers there."""
+    layers = [*plan.point_layers(line, index), cutoffs.layer(levels or {})]
+    environment = Environment(plan.model, layers, plan.options.seed)
+    declared = cutoffs.declared(environment)
+    open_ = [name for name, count in declared.items() if count is None]
+    assumed = {}
+    if open_:
+        guess = cutoffs.estimate(plan.model, environment)
+        assumed = {name: cutoffs.above(guess[name]) for name in open_}
+        layers.append(cutoffs.layer(assumed))
+        environment = Environment(plan.model, layers, plan.options.seed)
+    return _outlook(plan, line, environment), assumed, environment
+
+
+def _outlook(plan: Plan, line: Line, environment: Environment) -> Outlook | None:
+    if line.method not in OUTLOOKS:
+        return None
+    session = Session(plan, line)
+    model = plan.model
+    options = session.options(environment)
+    sites = sum(
+        1 for mode in model.modes.values() for _ in environment.sites(mode.index)
+    )
+    system = numeric(model, environment, None if sites <= _MODES else 3)
+    own = cutoffs.declared(environment)
+    kinds = {mode.label: mode.dimension for mode in system.space.modes}
+    cell = prod(
+        own.get(cutoffs.option(mode)) or _first(kinds, mode.name)
+        for mode in model.modes.values()
+    )
+    grid = options.get("times")
+    times = len(np.atleast_1d(grid)) if grid is not None else 1
+    return OUTLOOKS[line.method](
+        sizes(system, cell, sites + len(model.variables), options, times)
+    )
+
+
+def _first(kinds: Mapping[str, int], name: str) -> int:
+    """Basis states of a mode that is no boson."""
+    return next((d for label, d in kinds.items() if label.startswith(name)), 2)
+
+
+def _refusal(
+    plan: Plan, line: Line, one: Outlook, room: float, environment: Environment
+) -> Diagnostic:
+    """E532: what cannot fit, with the levels that would."""
+    had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
+    help_ = "choose a method that keeps less: 'trajectories', 'cumulants', 'langevin'"
+    for shrink in np.linspace(0.95, 0.1, 18) if had else ():
+        fewer = {n: max(2, int(c * shrink)) for n, c in had.items()}
+        smaller, _, _ = _point(plan, line, (0,) * (1 + len(line.axes)), fewer)
+        if smaller is not None and smaller.memory <= room:
+            help_ = f"{cutoffs.text(fewer)} would fit"
+            break
+    message = f"'{line.label}' needs about {one.memory / 1e9:.3g} GB, {room / 1e9:.3g} GB are free"
+    return Diagnostic("E532", message, line.node.span, "too large", help=help_)

@@ -1,0 +1,131 @@
+"""What a cutoff does to each measure of a sweep: its worst point solved again with other levels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.run import cutoffs
+from qsyncdsl.run.labels import Labelled
+from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.points import Job, PointResult, Points
+
+# Populations of the highest levels below which no cutoff is felt.
+NEGLIGIBLE = 1e-10
+# Dimensions up to which more levels are tried, and growth that is tried beyond.
+_SMALL, _LARGE, _GROWTH = 300, 1000, 1.5
+_TOP = "top_population_"
+_ERROR = "truncation_error of "
+
+
+def with_truncation(
+    plan: Plan, line: Line, points: Sequence[PointResult]
+) -> list[PointResult]:
+    """The points, the worst of them with `truncation_error of NAME` for each measure.
+
+    The worst point is the one with the largest population of a highest level. It is solved with
+    more levels, or, where that would cost much more, with fewer: then the change is a bound, since
+    the fewer levels have the larger error. Points whose levels were refined know their errors.
+    """
+    if not plan.measures or not points:
+        return list(points)
+    if any(name.startswith(_ERROR) for p in points for name in p.trust.numbers):
+        return list(points)
+    worst = max(range(len(points)), key=lambda k: _top(points[k]))
+    if _top(points[worst]) < NEGLIGIBLE or not points[worst].measures:
+        return list(points)
+    found = _examined(plan, line, points[worst])
+    return [found if k == worst else point for k, point in enumerate(points)]
+
+
+def _top(point: PointResult) -> float:
+    """The largest population of a highest level."""
+    numbers = point.trust.numbers
+    return max((v for n, v in numbers.items() if n.startswith(_TOP)), default=0.0)
+
+
+def _examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
+    """A point with what other levels change of its measures."""
+    layers = plan.point_layers(line, point.index)
+    environment = Environment(plan.model, layers, plan.options.seed, point.draw)
+    had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
+    levels = _other(had, _guilty(plan, point, had))
+    if not levels:
+        return point
+    changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
+    work = Points(plan, changed, _grids(point.measures))
+    # On a branch that is followed, the same point with other levels may be on another.
+    if work.session.method.populations is None or work.session.follows:
+        return point
+    other = work.one(Job(point.index, point.draw, tuple(plan.measures)))
+    errors = {
+        f"{_ERROR}{name}": change
+        for name, item in point.measures.items()
+        if name in plan.measures and name in other.measures
+        and (change := difference(item, other.measures[name])) is not None
+    }  # fmt: skip
+    if not errors:
+        return point
+    before = {n: had[n] for n in levels}
+    fact = f"{cutoffs.text(levels)} in place of {', '.join(map(str, before.values()))}"
+    trust = point.trust
+    told = replace(
+        trust,
+        numbers={**trust.numbers, **errors},
+        facts={**trust.facts, "truncation": fact},
+    )
+    return replace(point, trust=told)
+
+
+def _guilty(plan: Plan, point: PointResult, had: Mapping[str, int]) -> dict[str, float]:
+    """The options whose highest level is populated, and how much."""
+    tops = {
+        name.removeprefix(_TOP): np.array([value])
+        for name, value in point.trust.numbers.items()
+        if name.startswith(_TOP)
+    }
+    found = cutoffs.by_option(plan.model, tops)
+    return {n: float(p[0]) for n, p in found.items() if n in had and p[0] > NEGLIGIBLE}
+
+
+def _other(had: Mapping[str, int], guilty: Mapping[str, float]) -> dict[str, int]:
+    """More levels for all guilty modes, or for the worst, or fewer for the worst."""
+    if not guilty:
+        return {}
+    worst = max(guilty, key=lambda n: guilty[n])
+    more = (
+        {n: cutoffs.above(had[n]) for n in guilty},
+        {worst: had[worst] + 2},
+    )
+    size = prod(had.values())
+    for levels in more:
+        larger = prod((dict(had) | levels).values())
+        if larger <= _SMALL or (larger <= _LARGE and larger <= _GROWTH * size):
+            return levels
+    fewer = max(2, int(had[worst] / 1.2))
+    return {worst: fewer} if fewer < had[worst] else {}
+
+
+def _grids(measures: Mapping[str, Labelled]) -> dict[str, np.ndarray]:
+    """The grids that functions of one variable were drawn on."""
+    return {
+        name: item.coords[item.dims[0]]
+        for name, item in measures.items()
+        if len(item.dims) == 1 and item.dims[0] in item.coords
+    }
+
+
+def difference(one: Labelled, other: Labelled) -> float | None:
+    """Largest difference of two arrays; populations of missing levels are 0."""
+    x, y = np.asarray(one.values), np.asarray(other.values)
+    if x.shape != y.shape:
+        if x.ndim != 1 or y.ndim != 1 or one.dims != ("n",):
+            return None
+        size = max(len(x), len(y))
+        x, y = (np.pad(v, (0, size - len(v))) for v in (x, y))
+    moved = np.abs(x - y)
+    return float(np.nanmax(moved)) if moved.size and not np.isnan(moved).all() else None

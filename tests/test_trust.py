@@ -1,0 +1,183 @@
+"""The trust report: what is wrong is loud, what is known of an error is said."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qsyncdsl.run.doubts import doubts
+from tests.conftest import MODELS, run_text, values
+
+CAVITY = """
+parameter F = 1.97
+mode a : boson(levels = {levels})
+hamiltonian F*(a + a')
+dissipator 1 : a
+experiment e {{ solve steadystate; measure n = <a'*a>; measure x = <a.q> }}
+"""
+
+
+def reasons(result, method="steadystate"):
+    """Why each measure of a method is doubted."""
+    return result.trust[method]["doubts"]
+
+
+# ── three failures that are silent elsewhere ─────────────────────────────────────────────────
+
+
+def test_a_cutoff_that_is_too_small_is_loud():
+    """<n> = 4 F^2 = 15.5; with 12 levels a steady state comes out with half of that."""
+    result = run_text(CAVITY.format(levels=12))["e"]
+    wrong = float(values(result, "n"))
+    assert wrong < 0.6 * 4 * 1.97**2
+    trust = result.trust["steadystate"]
+    assert "cutoffs change it" in " ".join(reasons(result)["n"])
+    assert trust["truncation_error of n"] > 1
+    assert [w["code"] for w in trust["warnings"]] == ["W502"]
+
+
+def test_levels_that_are_left_open_give_the_right_number():
+    result = run_text(CAVITY.format(levels="auto"))["e"]
+    assert values(result, "n") == pytest.approx(4 * 1.97**2, rel=1e-6)
+    assert reasons(result) == {}
+
+
+CATS = """
+parameter alpha = 1.2
+mode a : boson(levels = 24)
+hamiltonian 0*a.n
+dissipator 1 : a^2 - alpha^2
+{initial}
+experiment e {{ solve steadystate; measure n = <a'*a>; measure A = <a>; measure P = <exp(i*pi*a.n)> }}
+"""
+
+
+def test_a_steady_state_that_is_not_unique_is_refused_with_what_is_conserved():
+    result = run_text(CATS.format(initial=""))["e"]
+    (failure,) = result.trust["steadystate"]["failures"]
+    assert failure["code"] == "E504"
+    assert "2 independent" in failure["message"]
+    assert "(-1)^n(a)" in failure["message"]
+
+
+def test_of_several_steady_states_the_one_that_is_reached_is_given():
+    """From the vacuum the even cat: <n> = |alpha|^2 tanh |alpha|^2."""
+    result = run_text(CATS.format(initial="initial a = vacuum"))["e"]
+    square = 1.2**2
+    assert values(result, "n") == pytest.approx(square * np.tanh(square), abs=1e-8)
+    trust = result.trust["steadystate"]
+    assert [w["code"] for w in trust["warnings"]] == ["W501"]
+    assert "2 independent" in trust["uniqueness"]
+
+
+LOPSIDED = """
+parameter K = 1, phase = {phase}
+mode a : boson(levels = 6)
+hamiltonian a.n + K*(exp(i*phase)*a^2 + exp(i*phase)*a'^2)
+dissipator 1 : a
+experiment e {{ sweep phase = [0, 0.3]; solve steadystate; measure n = <a'*a> }}
+"""
+
+
+def test_a_hamiltonian_that_is_hermitian_only_at_some_points_is_refused_at_the_others():
+    result = run_text(LOPSIDED.format(phase=0))["e"]
+    (failure,) = result.trust["steadystate"]["failures"]
+    assert failure["code"] == "E502"
+    assert failure["points"] == 1
+    assert "a²" in failure["message"] or "a†²" in failure["message"]
+    found = values(result, "n")
+    assert np.isfinite(found[0])
+    assert np.isnan(found[1])
+
+
+# ── cutoffs ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_truncation_error_of_the_worst_point_is_the_change_of_its_numbers():
+    text = CAVITY.replace("experiment e {{", "experiment e {{ sweep F = [0.2, 0.6];")
+    result = run_text(text.format(levels=8))["e"]
+    trust = result.trust["steadystate"]
+    made = np.abs(values(result, "n") - 4 * np.array([0.2, 0.6]) ** 2)
+    assert trust["truncation_error of n"] == pytest.approx(made[1], rel=0.1)
+    assert "levels_a = 10 in place of 8" in trust["truncation"]
+
+
+def test_a_cutoff_that_is_not_felt_is_not_examined():
+    result = run_text(CAVITY.format(levels=60))["e"]
+    assert "truncation" not in result.trust["steadystate"]
+
+
+def test_a_cutoff_that_biases_a_pair_of_optomechanical_cells_is_reported(
+    command, tmp_path
+):
+    """Panel (b) on few phonon levels: the numbers come with reasons to doubt them."""
+    (path,) = (p for p in MODELS if p.stem == "optomech_pair")
+    text = path.read_text(encoding="utf-8")
+    text = text[: text.index("\nexperiment")]
+    text = "\n".join(x for x in text.splitlines() if not x.startswith("initial"))
+    (tmp_path / "pair.qsync").write_text(text)
+    code, out, _ = command(
+        "eval", "pair.qsync", "--case", "fig3b",
+        "--set", "levels_a1 = 2", "--set", "levels_a2 = 2",
+        "--set", "levels_b1 = 4", "--set", "levels_b2 = 4",
+        "--solve", "steadystate", "--measure", "m1 = phase_moment(b2, b1, 1)",
+        "--measure", "n = <b1'*b1>", "--json", "--strict",
+    )  # fmt: skip
+    found = json.loads(out)["experiments"]["eval"]["methods"]["steadystate"]
+    assert code == 3
+    assert found["measures"]["n"]["trusted"] is False
+    assert "cutoffs change it" in found["measures"]["n"]["doubts"][0]
+
+
+# ── where it is shown ────────────────────────────────────────────────────────────────────────
+
+
+def test_doubts_are_shown_kept_and_turned_into_an_exit_code(command, tmp_path):
+    import xarray as xr
+
+    (tmp_path / "m.qsync").write_text(CAVITY.format(levels=12))
+    code, out, _ = command("run", "m.qsync")
+    assert code == 0
+    assert "!" in out
+    assert "not to be trusted" in out
+    assert command("run", "m.qsync", "--strict", "-q")[0] == 3
+    dataset = xr.open_dataset(tmp_path / "results/m/e.nc", engine="h5netcdf")
+    assert json.loads(dataset["n"].attrs["doubts"])["steadystate"]
+
+
+def test_numbers_without_doubts_leave_no_mark(command, tmp_path):
+    (tmp_path / "m.qsync").write_text(CAVITY.format(levels=60))
+    code, out, _ = command("run", "m.qsync", "--strict")
+    assert code == 0
+    assert "not to be trusted" not in out
+
+
+@pytest.mark.parametrize(
+    ("trust", "part"),
+    [
+        ({"smallest_eigenvalue": -1e-3}, "eigenvalue"),
+        ({"trace_error": 1e-3}, "trace"),
+        ({"clipped_fraction": 0.2}, "negative in 20 %"),
+        ({"truncation_error of n": 0.1}, "cutoffs"),
+        ({"step_error of n": 0.1}, "step"),
+        ({"effective_samples of n": 3.0}, "3 independent samples"),
+        ({"top_population_a": 0.2}, "highest level"),
+        (
+            {"warnings": [{"code": "W525", "message": "a population is negative"}]},
+            "a population is negative",
+        ),
+    ],
+)
+def test_each_kind_of_error_is_a_reason(trust, part):
+    (reason,) = doubts(trust, {"n": 2.0}, {})["n"]
+    assert part in reason
+
+
+def test_a_step_error_below_the_sampling_error_is_no_reason():
+    assert doubts({"step_error of n": 0.1}, {"n": 2.0}, {"n": 0.1}) == {}
+
+
+def test_an_accuracy_that_was_asked_for_is_the_limit():
+    trust = {"truncation_error of n": 1e-5}
+    assert doubts(trust, {"n": 2.0}, {}) == {}
+    assert doubts(trust, {"n": 2.0}, {}, 1e-6)
