@@ -151,6 +151,26 @@ class FloquetResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RotorResult:
+    """Classical rotors along a record.
+
+    Attributes:
+        times: Of `values` where they were asked for one by one; None for an average.
+        values: Angles and momenta, shape (2 R, T): at the times, or inside the periods of a window.
+        weights: Of the values of an average; sum 1.
+        last: At the end, shape (2 R,).
+        extra: The flow, for what depends on its derivatives.
+    """
+
+    times: np.ndarray | None
+    values: np.ndarray = field(repr=False)
+    weights: np.ndarray = field(repr=False)
+    last: np.ndarray = field(repr=False)
+    trust: Trust
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EigenResult:
     """Levels of H/hbar and the ground state.
 

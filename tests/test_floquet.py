@@ -356,3 +356,96 @@ def test_a_packet_outside_the_window_is_refused():
     )
     assert code == "E340"
     assert "keep only" in message
+
+
+# ── classical rotors ─────────────────────────────────────────────────────────────────────────
+
+
+def classical(text: str, **values_: float):
+    """The solver of classical rotors, numbers of its coefficients, and its lowering."""
+    from qsyncdsl.lower.classical_rotors import classical_rotors
+    from qsyncdsl.solve import coefficients
+    from qsyncdsl.solve.classical_rotors import ClassicalRotors
+
+    for name, value in values_.items():
+        text = text.replace(f"{name} = ", f"{name} = {value!r} + 0*", 1)
+    model = model_of(text)
+    environment = Environment(model, [])
+    lowered = classical_rotors(build(model, environment), "", {})
+    found = [
+        environment.value(model.parameters[name], index)
+        for name, index in lowered.parameters
+    ]
+    f = coefficients.evaluate(lowered.problem.coefficients, found).real
+    return ClassicalRotors(lowered.problem), f
+
+
+def test_the_classical_equations_are_those_of_the_paper():
+    r"""dp/dt = f - g^2 p on both signs of p, dx/dt = p: the two ladders are one friction."""
+    solver, _ = classical(ROTOR)
+    assert solver.problem.equations == (
+        ("dx0/dt", "p0"),
+        ("dp0/dt", "f + p0*log(1 - gamma)"),
+    )
+    assert solver.problem.affine == 6
+
+
+def test_the_classical_map_is_equation_2_of_the_paper():
+    solver, f = classical(ROTOR, f=1.3)
+    flow = solver.flow(f, 1.0)
+    x, p = 0.7, -1.1
+    gamma, g2, kicked = 0.25, -np.log(0.75), p + 0.8 * np.sin(x)
+    pbar = (1 - gamma) * kicked + 1.3 * gamma / g2
+    xbar = x + gamma / g2 * kicked + 1.3 * (g2 - gamma) / g2**2
+    assert flow.rate(np.array([x, p])) == pytest.approx([xbar, pbar], abs=1e-12)
+    assert np.linalg.det(flow.jacobian(np.array([x, p]))) == pytest.approx(
+        0.75, abs=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("gamma", "f", "P"),
+    [
+        (0.25, 0.5, 0.268065987122303),
+        (0.25, 1.3, 0.7259835648454677),
+        (0.05, 0.24, 0.7404005918139802),
+    ],
+)
+def test_the_classical_record_is_the_reference(gamma, f, P):
+    """P/2 pi of 500 iterations from the initial state, error 1e-9."""
+    text = (
+        ROTOR + "experiment e { solve classical(time = 500); measure P = <r.p>/(2*pi) }"
+    )
+    found = measured(text, f"gamma={gamma}", f"f={f}", method="classical")
+    assert found["P"] == pytest.approx(P, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "edge"),
+    [((1.8, 3.1, 6.3), 1.0075597708), ((2.5, 3.5, 6.3), 2.6075597708)],
+)
+def test_the_plateau_ends_at_the_fold_of_its_orbit(start, edge):
+    """Fixed point and det(J - 1) = 0 solved together: |f - 2 pi n g^2| = K to 1e-6."""
+    from scipy.optimize import fsolve
+
+    def conditions(unknown):
+        f, x, p = unknown
+        solver, numbers = classical(ROTOR, f=float(f))
+        flow = solver.flow(numbers, 1.0)
+        y = np.array([x, p])
+        shift = flow.rate(y) - y - np.array([2 * np.pi, 0.0])
+        return [*shift, np.linalg.det(flow.jacobian(y) - np.eye(2))]
+
+    found = fsolve(conditions, start, xtol=1e-10)
+    assert found[0] == pytest.approx(edge, abs=1e-6)
+
+
+def test_a_classical_rotor_without_kicks_swings_as_a_pendulum():
+    text = (
+        "parameter w = 1\nmode r : rotor(nmax = 4)\nhamiltonian r.p^2/2 - w^2*r.cos\n"
+        "initial r = coherent(x = 0.1)\n"
+        "experiment e { solve classical(times = linspace(0, 6.2837, 5)); measure x = <r.x>; measure E = <r.p^2>/2 - <r.cos> }"
+    )
+    found = measured(text, method="classical")
+    assert found["x"] == pytest.approx([0.1, 0, -0.1, 0, 0.1], abs=3e-4)
+    assert found["E"] == pytest.approx(-np.cos(0.1), abs=1e-8)

@@ -61,6 +61,31 @@ def placed_state(
     return None if state is None else PlacedStart(state, place)
 
 
+def packet_means(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial]
+) -> np.ndarray:
+    """Angles, then momenta, of the initial packets of all rotors; 0 where none is given."""
+    count = len(evaluator.space.modes)
+    found = np.zeros(2 * count)
+    for position, (x, p) in chosen_states(evaluator, initials, _means).items():
+        found[position], found[count + position] = x, p
+    return found
+
+
+def _means(
+    evaluator: OperatorEvaluator,
+    value: ModeValue,
+    node: tree.Expr,
+    scope: types.Scope,
+    frame: Frame,
+) -> tuple[float, float]:
+    """Angle and momentum of a rotor's initial state."""
+    name, numbers = named_state(evaluator, node, scope, frame)
+    if name == "coherent":
+        return _real(numbers.get("x", 0.0)), _real(numbers.get("p", 0.0))
+    return 0.0, _real(evaluator.hbar()) * int(numbers.get("n", 0))
+
+
 def _label(
     evaluator: OperatorEvaluator,
     value: ModeValue,

@@ -41,6 +41,11 @@ class _Printer(PythonCodePrinter):  # type: ignore[misc]
         return f"{expr.p}/{expr.q}"
 
 
+def printed(expression: Any) -> str:
+    """An expression as Python text."""
+    return str(_Printer().doprint(expression))
+
+
 def coefficient_source(
     expressions: Sequence[Any], symbols: Mapping[ParameterKey, Any]
 ) -> tuple[Coefficients, tuple[ParameterKey, ...]]:

@@ -28,6 +28,7 @@ from qsyncdsl.problem.lindblad import (
 )
 from qsyncdsl.problem.moments import CumulantProblem
 from qsyncdsl.problem.product import EVERYONE, CellKind, CellTerm, MeanFieldProblem
+from qsyncdsl.problem.rotors import RotorProblem
 from qsyncdsl.problem.trajectories import GeneratorTerm, Request, TrajectoryProblem
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "PermutationTerm",
     "Point",
     "Request",
+    "RotorProblem",
     "Terms",
     "TrajectoryProblem",
     "Varying",

@@ -29,6 +29,14 @@ from qsyncdsl.run.methods.equations import (
     by_system,
     equation_solver,
 )
+from qsyncdsl.run.methods.rotors import (
+    build_with_rotors,
+    ending_with_rotors,
+    lower_with_rotors,
+    scenes_with_rotors,
+    solve_with_rotors,
+    start_with_rotors,
+)
 
 
 def _langevin_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -143,13 +151,14 @@ langevin = Method(
     ending=_last_samples,
 )
 classical = Method(
-    by_system(lower_classical, lower_deterministic),
-    by_problem(_classical_solver, equation_solver),
-    _field_scenes,
-    build=build_either,
-    start=by_start(_field_start),
+    lower_with_rotors(by_system(lower_classical, lower_deterministic)),
+    solve_with_rotors(by_problem(_classical_solver, equation_solver)),
+    scenes_with_rotors(_field_scenes),
+    build=build_with_rotors(build_either),
+    start=start_with_rotors(by_start(_field_start)),
     variables=True,
-    ending=_last_samples,
+    ending=ending_with_rotors(_last_samples),
+    kicks=True,
 )
 fokkerplanck = Method(
     lower_fokkerplanck,

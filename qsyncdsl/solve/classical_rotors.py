@@ -1,0 +1,201 @@
+r"""Classical rotors in time: kicks, and between them the exact flow where it is affine.
+
+Other flows go by the Runge-Kutta method of fourth order in fixed steps. The mean over time is that of
+states inside the periods, at Gauss points.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.linalg
+
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.problem import Point, RotorProblem
+from qsyncdsl.result import RotorResult, Trust
+from qsyncdsl.solve import coefficients
+from qsyncdsl.solve.flow import Flow
+from qsyncdsl.solve.kernels import compiled, module_source
+
+# Gauss points of a period.
+_POINTS = 5
+# Times of the average of rotors without kicks.
+_TIMES = 4001
+
+
+class ClassicalRotors:
+    """Solves one problem at many points."""
+
+    def __init__(self, problem: RotorProblem) -> None:
+        self.problem = problem
+        self._shared: dict[str, Any] = {}
+
+    def solve(self, point: Point) -> RotorResult:
+        """Run from the initial angles and momenta.
+
+        Raises:
+            SolveError: E507 for a coefficient that is not finite, E510, E511 for times, E540 for
+                periods that differ.
+        """
+        f = coefficients.evaluate(self.problem.coefficients, point.values).real
+        if not np.isfinite(f).all():
+            raise SolveError(
+                Diagnostic("E507", "a coefficient of the model is not finite here")
+            )
+        start = np.asarray(point.initial, dtype=float)
+        if point.previous is not None:
+            start = np.asarray(point.previous["last"], dtype=float)
+        if not self.problem.kicks:
+            return self._free(point, f, start)
+        return self._kicked(point, f, start)
+
+    def flow(self, f: np.ndarray, span: float) -> Flow:
+        """The map of a period, or the rates."""
+        problem = self.problem
+        count = len(problem.labels)
+        names = tuple(f"{m}.{x}" for x in "xp" for m in problem.labels)
+        c, propagator = self._data(f, span)
+        data: Any = (c, propagator) if problem.kicks else (c,)
+        return Flow(
+            problem.source,
+            2 * count,
+            data,
+            tuple(range(count)),
+            bool(problem.kicks),
+            False,
+            names,
+            shared=self._shared,
+        )
+
+    def _data(self, f: np.ndarray, span: float) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters of the source, and the affine propagator (empty where there is none)."""
+        kicks, affine = self.problem.kicks, self.problem.affine
+        c = np.ascontiguousarray(f[kicks + affine :])
+        size = 2 * len(self.problem.labels)
+        if not affine:
+            return np.append(c, span), np.zeros((0, 0))
+        generator = np.zeros((size + 1, size + 1))
+        generator[:size] = f[kicks : kicks + affine].reshape(size, size + 1)
+        found = scipy.linalg.expm(generator * span)[:size]
+        return np.append(c, span), np.ascontiguousarray(found)
+
+    # ── kicked ───────────────────────────────────────────────────────────────────────────────
+
+    def _period(self, f: np.ndarray) -> float:
+        periods = f[: self.problem.kicks]
+        if periods[0] <= 0 or np.ptp(periods) > 1e-12 * periods[0]:
+            listed = " and every ".join(f"{p:.6g}" for p in periods)
+            raise SolveError(
+                Diagnostic(
+                    "E540",
+                    f"kicks every {listed} have no common period that is known",
+                    help="give all kicks one positive period",
+                )
+            )
+        return float(periods[0])
+
+    def _kicked(self, point: Point, f: np.ndarray, start: np.ndarray) -> RotorResult:
+        period = self._period(f)
+        flow = self.flow(f, period)
+        facts = {
+            "scheme": "exact between kicks" if self.problem.affine else "Runge-Kutta 4",
+            "values": "at the instant of a kick those just before it",
+        }
+        if "times" in point.options:
+            times = _increasing(point.options["times"])
+            counts = np.round(times / period)
+            if np.abs(counts * period - times).max() > 1e-9 * period:
+                raise SolveError(
+                    Diagnostic(
+                        "E511",
+                        f"classical kicked rotors are known at whole periods of {period:g}",
+                        help="ask for such times, or for an average: time = T",
+                    )
+                )
+            values = flow.at(start, counts).T
+            weights = np.full(len(times), 1 / len(times))
+            last = values[:, -1]
+            return RotorResult(
+                times, values, weights, last, Trust({}, facts), {"flow": flow}
+            )
+        low, high = _window(point.options)
+        first, count = round(low / period), round(high / period)
+        count = max(count, first + 1)
+        strobe = flow.at(start, np.arange(count + 1))
+        values, weights = self._inside(f, period, strobe[first:-1])
+        facts["average"] = f"over periods {first + 1}..{count}, inside them"
+        return RotorResult(
+            None, values, weights, strobe[-1], Trust({}, facts), {"flow": flow}
+        )
+
+    def _inside(
+        self, f: np.ndarray, period: float, strobe: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """States at Gauss points inside the periods that begin with given states."""
+        nodes, shares = np.polynomial.legendre.leggauss(_POINTS)
+        source = module_source([self.problem.source])
+        kick, along = compiled(source, "kick"), compiled(source, "along")
+        c, _ = self._data(f, period)
+        after = np.empty_like(strobe)
+        for y, z in zip(strobe, after, strict=True):
+            kick(y, c, z)
+        found = []
+        for x in (nodes + 1) / 2:
+            span = x * period
+            c, m = self._data(f, span)
+            states = np.empty_like(after)
+            for z, out in zip(after, states, strict=True):
+                along(z, c, m, out)
+            found.append(states.T)
+        weights = np.repeat(shares / 2, len(strobe)) / len(strobe)
+        return np.concatenate(found, axis=1), weights
+
+    # ── without kicks ────────────────────────────────────────────────────────────────────────
+
+    def _free(self, point: Point, f: np.ndarray, start: np.ndarray) -> RotorResult:
+        flow = self.flow(f, 1.0)
+        trust = Trust({"tolerance": flow.tolerance}, {"scheme": "DOP853"})
+        if "times" in point.options:
+            times = _increasing(point.options["times"])
+            values = flow.at(start, times).T
+            weights = np.full(len(times), 1 / len(times))
+            return RotorResult(
+                times, values, weights, values[:, -1], trust, {"flow": flow}
+            )
+        low, high = _window(point.options)
+        times = np.linspace(low, high, _TIMES)
+        values = flow.at(start, times).T
+        weights = np.full(_TIMES, 1.0)
+        weights[[0, -1]] /= 2
+        return RotorResult(
+            None, values, weights / weights.sum(), values[:, -1], trust, {"flow": flow}
+        )
+
+
+def _increasing(given: Any) -> np.ndarray:
+    times = np.atleast_1d(np.asarray(given, dtype=float))
+    if times[0] < 0 or (np.diff(times) <= 0).any():
+        raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
+    return times
+
+
+def _window(options: Any) -> tuple[float, float]:
+    """The times over which to average."""
+    end = float(np.real(options.get("time", 0) or 0))
+    if end <= 0:
+        raise SolveError(
+            Diagnostic(
+                "E510",
+                "how long shall the rotors run?",
+                help="write time = T (averages, after burn_in) or times = linspace(0, T, n)",
+            )
+        )
+    low, high = options.get("window") or (options.get("burn_in", 0.0), end)
+    if not 0 <= float(low) < float(high) <= end:
+        raise SolveError(
+            Diagnostic(
+                "E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
+            )
+        )
+    return float(low), float(high)
