@@ -42,6 +42,7 @@ class ResultEvaluator(Evaluator):
         super().__init__(Environment(model, [overrides]))
         self.dataset = dataset
         self.model = model
+        self.settled = frozenset(json.loads(dataset.attrs.get("settled", "[]")))
 
     def of(self, node: tree.Expr) -> Any:
         """An expression of a `plot` line: a labelled array or a number."""
@@ -58,7 +59,7 @@ class ResultEvaluator(Evaluator):
     def _swept(self, node: tree.Name, scope: Scope, frame: Frame) -> Any:
         """A parameter that depends on a swept one follows it."""
         parameter = self.model.parameters[node.key]
-        if parameter.random or parameter.index:
+        if parameter.random or parameter.index or node.key in self.settled:
             return super().name(node, scope, frame)
         swept = [
             n

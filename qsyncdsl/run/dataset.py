@@ -21,6 +21,7 @@ from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
 from qsyncdsl.run.staircases import with_staircases
+from qsyncdsl.syntax.walk import mentions
 
 # The coordinate that says why a point is a gap.
 _FAILURE = "failure"
@@ -324,6 +325,7 @@ def _attributes(
         "parameters": json.dumps(
             {k: _plain(v) for k, v in environment.all_values().items()}
         ),
+        "settled": json.dumps(sorted(_settled(plan))),
         "methods": json.dumps({line.label: line.node.span.text for line in plan.lines}),
         "skipped": json.dumps(dict(plan.skipped)),
         "notes": "\n".join(plan.notes),
@@ -331,6 +333,18 @@ def _attributes(
         "seed": plan.options.seed,
         "versions": json.dumps(versions()),
         "model_text": model.source.text,
+    }
+
+
+def _settled(plan: Plan) -> set[str]:
+    """Parameters that a setting made independent of all swept ones."""
+    swept = {name for axis in plan.axes for name in axis.names}
+    return {
+        override.name
+        for layer in plan.layers(plan.cases[0])
+        for override in layer
+        if isinstance(override.value, int | float | complex)
+        or not mentions(override.value, swept)
     }
 
 

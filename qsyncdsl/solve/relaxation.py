@@ -44,8 +44,8 @@ def root_near(y, equations, precision):
     """
     n = len(y)
     root, rate, matrix = y.copy(), np.empty(n), np.empty((n, n))
-    before = np.inf
-    for _ in range(12):
+    before = length = np.inf
+    for _ in range(40):
         means_right(root, equations[0], rate)
         slopes(root, equations, matrix)
         step = np.linalg.solve(matrix, -rate)
@@ -56,6 +56,8 @@ def root_near(y, equations, precision):
         if not (length < 0.5 * before):
             return root, False, 0.0
         before = length
+    if not (length < precision * max(np.abs(root).max(), 1.0)):
+        return root, False, 0.0
     slopes(root, equations, matrix)
     growth = np.linalg.eigvals(matrix.astype(np.complex128)).real.max()
     stable = growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
