@@ -423,10 +423,10 @@ def test_two_optomechanical_cells_lock_as_published(case):
     solve = "trajectories(time = 2000, burn_in = 300, realizations = 6)"
     measures = ("m = real(phase_moment(b2, b1, 1))", "n = <b1'*b1>")
     dataset = pipeline.evaluate("optomech_pair", [solve], measures, request).dataset
-    found, error = float(dataset["m"]), float(dataset["m_error"])
+    found, error = dataset["m"].item(), dataset["m_error"].item()
     assert abs(found - m1) < 4 * np.hypot(spread, error)
-    assert abs(float(dataset["n"]) - number) < 4 * np.hypot(
-        0.2, float(dataset["n_error"])
+    assert abs(dataset["n"].item() - number) < 4 * np.hypot(
+        0.2, dataset["n_error"].item()
     )
 
 

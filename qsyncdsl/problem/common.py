@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,7 @@ class Point:
         requests: What trajectories shall record, each a `Request`.
         previous: What the method made of the end of the point before, where points follow one
             another; it takes the place of the initial state.
+        tell: Called with the share that is done of a point that takes long.
     """
 
     values: tuple[Any, ...]
@@ -65,3 +66,6 @@ class Point:
     seed: int = 0
     requests: tuple[Any, ...] = field(default=(), repr=False)
     previous: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
+    tell: Callable[[float], None] | None = field(
+        default=None, repr=False, compare=False
+    )

@@ -90,6 +90,7 @@ class LineRun:
         self.items: dict[str, str] = {}
         self.done = self.total = self.failed = 0
         self._queue: Queue | None = None
+        self.points.session.tell = self._tell_share
         self._rare = {n: r.parameter.key for n, r in self.points.locates.items()}
 
     # ── what is wanted ───────────────────────────────────────────────────────────────────
@@ -288,6 +289,10 @@ class LineRun:
             # The end of a file that nobody finished is no wonder.
             if not part.cut_off
         )
+
+    def _tell_share(self, share: float) -> None:
+        """Say how far the point is that is solved here."""
+        self.workshop.tell(f"{self.line.label}, % of a point", int(100 * share), 100)
 
     def tell(self, text: str = "") -> None:
         """Say how far this line is."""

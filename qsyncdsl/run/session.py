@@ -98,6 +98,7 @@ class Session:
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
         self._refinement = Refinement()
+        self.tell: Callable[[float], None] | None = None
 
     @property
     def follows(self) -> bool:
@@ -292,7 +293,7 @@ class Session:
             )
 
         needed = self._needed(prepared, stage, measured)
-        point = Point(values, start, times, options, seed, needed, previous)
+        point = Point(values, start, times, options, seed, needed, previous, self.tell)
 
         def finish(result: Any) -> Solved:
             return Solved(

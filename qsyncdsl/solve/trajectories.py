@@ -180,6 +180,9 @@ class _Run:
             for states in walker.run(self.times, kicks):
                 records.add(k, place, states)
                 place += len(states)
+                if self.point.tell is not None:
+                    done = (k + place / len(self.times)) / self.realizations
+                    self.point.tell(done)
             refuse_edges(records, str(self.point.options.get("cutoff", "refuse")))
             jumps.append(walker.jumps())
         numbers["jumps"] = float(sum(len(t) for t, _ in jumps))

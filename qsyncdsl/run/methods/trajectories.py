@@ -51,7 +51,8 @@ def _replicas(result: TrajectoryResult, stage: Stage) -> Replicas | None:
         )
         return whole.one_by_one() if result.series else (whole,)
 
-    return Replicas(without(block) for block in range(count))
+    in_time = result.realizations == 1 and not result.series
+    return Replicas((without(block) for block in range(count)), in_time=in_time)
 
 
 trajectories = Method(
