@@ -301,12 +301,12 @@ def test_a_cutoff_that_holds_the_state_in_is_refused_with_a_number():
     text = KERR.replace("levels = 12", "levels = 3")
     result = run_text(text)["e"]
     failures = result.trust["trajectories"]["failures"]
-    assert failures[0]["code"] == "E540"
+    assert failures[0]["code"] == "E550"
     assert "'a' has population" in failures[0]["message"]
     warned = run_text(
         text.replace("realizations = 30", "realizations = 3, cutoff = warn")
     )["e"]
-    assert warned.trust["trajectories"]["warnings"][0]["code"] == "W540"
+    assert warned.trust["trajectories"]["warnings"][0]["code"] == "W550"
 
 
 def test_records_that_do_not_fit_are_refused_before_they_are_allocated():
@@ -437,4 +437,4 @@ def test_sixteen_phonon_levels_are_refused_where_they_would_turn_the_phase_aroun
     request = pipeline.Request(cases=("fig3b",), sets=("levels_b1=16", "levels_b2=16"))
     solve = "trajectories(time = 3000, burn_in = 300)"
     result = pipeline.evaluate("optomech_pair", [solve], ["n = <b1'*b1>"], request)
-    assert result.trust["trajectories"]["failures"][0]["code"] == "E540"
+    assert result.trust["trajectories"]["failures"][0]["code"] == "E550"

@@ -31,7 +31,7 @@ def solve_growing(
     What comes out depends on the point alone, not on points solved before.
 
     Raises:
-        ModelError, SolveError: With the reason; E540 if even 2000 levels are not enough.
+        ModelError, SolveError: With the reason; E550 if even 2000 levels are not enough.
     """
     environment = Environment(
         session.plan.model, layers, session.plan.options.seed, draw

@@ -27,7 +27,7 @@ def refuse_edges(records: Records, choice: str = "refuse") -> None:
         choice: `refuse`, `warn` (never stop), or `grow`: stop where there would be a warning.
 
     Raises:
-        CutoffError: E540.
+        CutoffError: E550.
     """
     if records.states < _STATES or choice == "warn":
         return
@@ -38,7 +38,7 @@ def refuse_edges(records: Records, choice: str = "refuse") -> None:
         if share > limit and mean > HARMLESS
     ]
     if found:
-        fault = _fault("E540", *max(found, key=lambda x: x[2]))
+        fault = _fault("E550", *max(found, key=lambda x: x[2]))
         raise CutoffError(fault, tuple(part.label for part, _, _ in found))
 
 
@@ -50,7 +50,7 @@ def edge_trust(records: Records, trust: Trust) -> Trust:
         numbers[f"top_population_{part.label}"] = mean
         numbers[f"largest_top_population_{part.label}"] = largest
         if share > WARNED and mean > HARMLESS:
-            warnings.append(_fault("W540", part, mean, share))
+            warnings.append(_fault("W550", part, mean, share))
     return replace(trust, numbers=numbers, warnings=tuple(warnings))
 
 
@@ -71,6 +71,6 @@ def _fault(code: str, part: Part, mean: float, share: float) -> Diagnostic:
         f" {100 * share:.2g} % of the largest"
     )
     kept = f"raise {option} (now {part.dimension} levels), at least by half"
-    if code == "E540":
+    if code == "E550":
         kept += "; cutoff = warn if these levels are the model"
     return Diagnostic(code, message, help=kept)

@@ -32,7 +32,7 @@ class Kicks:
             if not period > 0:
                 message = f"the period of a kick is {period:g} here"
                 raise SolveError(
-                    Diagnostic("E515", message, help="it must be positive")
+                    Diagnostic("E540", message, help="it must be positive")
                 )
             generator = combine(problem, kick.generator, f)
             if generator is None or not generator.nnz:

@@ -41,7 +41,7 @@ class TrajectorySolver:
 
         Raises:
             SolveError: E502, E503, E507 for operators and rates, E509-E512 for times and sizes,
-                E540 for a run whose highest levels are populated, E541 for a run that fails.
+                E550 for a run whose highest levels are populated, E551 for a run that fails.
         """
         realizations = int(point.options.get("realizations", 1))
         if realizations < 1:
@@ -358,7 +358,7 @@ class _Walker:
         if status:
             reason = "its norm grows" if status == 2 else "no jump can be found"
             message = f"a trajectory failed at t = {self.clock[0]:.6g}: {reason}"
-            raise SolveError(Diagnostic("E541", message, help="try a smaller dt"))
+            raise SolveError(Diagnostic("E551", message, help="try a smaller dt"))
         return out
 
     def step_error(self, step: float, end: float) -> float:
