@@ -58,7 +58,7 @@ def _unitary(
     if difference > 1e-10 * abs(generator).max():
         raise SolveError(
             Diagnostic(
-                "E502", f"a kick is not Hermitian: G - G† reaches {difference:.2g}"
+                "E541", f"a kick is not Hermitian: G - G† reaches {difference:.2g}"
             )
         )
     dims = tuple(part.dimension for part in problem.parts)
