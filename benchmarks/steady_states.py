@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import qutip
 from table import Case, show
 
 from qsyncdsl import pipeline
@@ -60,6 +59,8 @@ def declared(name: str) -> str:
 
 def pair(levels: int, method: str = "direct", **options: float) -> np.ndarray:
     """The pair by QuTiP."""
+    import qutip
+
     a, one = qutip.destroy(levels), qutip.qeye(levels)
     x, y = qutip.tensor(a, one), qutip.tensor(one, a)
     n = x.dag() * x
@@ -73,6 +74,8 @@ def pair(levels: int, method: str = "direct", **options: float) -> np.ndarray:
 
 def kerr(points: int) -> np.ndarray:
     """Some points of the sweep by QuTiP."""
+    import qutip
+
     a = qutip.destroy(30)
     n, jumps = a.dag() * a, [a.dag(), np.sqrt(0.2) * a * a]
     found = []

@@ -26,8 +26,9 @@ from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 
 # Real unknowns up to which, and from which on, the work of a sparse LU need not be estimated.
 _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
-# Work n b^2 of an LU in a band above which an iterative solver is tried first.
-_MOST_WORK = 4e9
+# Work n b^2 of an LU in a band above which an iterative solver is tried first: sooner where charges
+# leave the jump chain many small blocks.
+_MOST_WORK, _MOST_WORK_IN_BLOCKS = 4e9, 9e8
 _RESIDUAL = 1e-9
 # Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
 _WHOLE = 4
@@ -174,7 +175,9 @@ class SteadyStateSolver:
         unknowns = at.generator.unknowns
         if unknowns <= _FEW_UNKNOWNS:
             return False
-        return unknowns > _MOST_UNKNOWNS or at.generator.elimination_cost > _MOST_WORK
+        blocks = 0 in at.generator.symmetry.moduli
+        most = _MOST_WORK_IN_BLOCKS if blocks else _MOST_WORK
+        return unknowns > _MOST_UNKNOWNS or at.generator.elimination_cost > most
 
     def _product(self, at: At, groups: Partition, point: Point) -> SteadyResult:
         """Groups that nothing couples, each on its own: their product."""
