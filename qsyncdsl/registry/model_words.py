@@ -198,7 +198,7 @@ methods = Registry(
     (
         word(
             "steadystate",
-            f"{_BACKEND}, solver: word = automatic | direct | iterative, displace: condition = 0, accuracy: real = 0",
+            f"{_BACKEND}, solver: word = automatic | direct | iterative, accuracy: real = 0",
             "state",
             "density matrix with L rho = 0",
             "qsyncdsl.run.methods.states:steadystate",

@@ -1,0 +1,49 @@
+"""What the commands import: heavy packages only where they are used."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+SMALL = """mode a : boson(levels = 6)
+hamiltonian 0.1*(a + a')
+dissipator 1 : a
+experiment e { solve steadystate; measure n = <a.n> }
+"""
+
+
+def imported(tmp_path, *arguments):
+    """Top-level packages in a fresh process after a command."""
+    (tmp_path / "m.qsync").write_text(SMALL)
+    script = (
+        "import sys\n"
+        f"sys.argv = ['qsyncdsl', *{arguments!r}]\n"
+        "from qsyncdsl import cli\n"
+        "assert cli._guarded(cli.app) == 0\n"
+        "print('|', *sorted({m.split('.')[0] for m in sys.modules}))\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path,
+        check=True, env={"PYTHONPATH": str(ROOT), "PATH": "", "XDG_CACHE_HOME": str(tmp_path)},
+    )  # fmt: skip
+    return set(found.stdout.rpartition("|")[2].split())
+
+
+HEAVY = {"numpy", "sympy", "scipy", "qutip", "numba", "matplotlib", "xarray", "pandas"}
+
+
+@pytest.mark.parametrize("command", [("check", "m.qsync"), ("fmt", "m.qsync"), ("models",)])
+def test_what_solves_nothing_imports_no_numerics(tmp_path, command):
+    assert imported(tmp_path, *command) & (HEAVY | {"rich"}) == set()
+
+
+def test_a_small_steady_state_needs_no_plots_kernels_or_second_backend(tmp_path):
+    found = imported(tmp_path, "run", "m.qsync", "-q")
+    assert found & {"matplotlib", "qutip", "numba", "IPython"} == set()
+
+
+def test_a_plan_needs_no_symbols_and_no_dataset(tmp_path):
+    found = imported(tmp_path, "run", "m.qsync", "--plan")
+    assert found & {"matplotlib", "qutip", "numba", "h5netcdf"} == set()
