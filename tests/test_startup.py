@@ -34,7 +34,9 @@ def imported(tmp_path, *arguments):
 HEAVY = {"numpy", "sympy", "scipy", "qutip", "numba", "matplotlib", "xarray", "pandas"}
 
 
-@pytest.mark.parametrize("command", [("check", "m.qsync"), ("fmt", "m.qsync"), ("models",)])
+@pytest.mark.parametrize(
+    "command", [("check", "m.qsync"), ("fmt", "m.qsync"), ("models",)]
+)
 def test_what_solves_nothing_imports_no_numerics(tmp_path, command):
     assert imported(tmp_path, *command) & (HEAVY | {"rich"}) == set()
 

@@ -27,7 +27,7 @@ class LineOutlook:
     """One line of an experiment.
 
     Attributes:
-        points: Solves that are asked for: cases, sweeps and draws.
+        points: Solves that are asked for: cases, sweeps and draws; an adaptive sweep adds to them.
         one: The costliest point that was looked at.
         levels: Cutoffs that were assumed, where a model leaves them open.
         refusal: E532 where it cannot fit in memory.
@@ -72,9 +72,10 @@ def line_outlooks(plan: Plan) -> Iterator[LineOutlook]:
 
 def _line(plan: Plan, line: Line) -> LineOutlook:
     name = plan.experiment.name
-    counts = [len(axis.values) for axis in line.axes]
-    points = len(plan.cases) * prod(counts) * plan.draws
-    ends = ((0,) * (1 + len(counts)), (len(plan.cases) - 1, *(c - 1 for c in counts)))
+    every = list(plan.points(line))
+    if not every:
+        return LineOutlook(name, line.label, 0, None, {}, reason="no points")
+    points, ends = len(every) * plan.draws, (every[0], every[-1])
     found: list[tuple[Outlook, dict[str, int], Environment]] = []
     for index in dict.fromkeys(ends):
         try:
