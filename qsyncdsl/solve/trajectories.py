@@ -183,7 +183,8 @@ class _Run:
                 if self.point.tell is not None:
                     done = (k + place / len(self.times)) / self.realizations
                     self.point.tell(done)
-            refuse_edges(records, str(self.point.options.get("cutoff", "refuse")))
+            cutoff = str(self.point.options.get("cutoff", "refuse"))
+            refuse_edges(records, cutoff, k == self.realizations - 1)
             jumps.append(walker.jumps())
         numbers["jumps"] = float(sum(len(t) for t, _ in jumps))
         numbers["series_cut_at"] = jump_numbers.TOLERANCE
