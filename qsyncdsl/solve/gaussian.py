@@ -18,6 +18,7 @@ from qsyncdsl.result import GaussianResult, Trust
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.polynomials import Sum, derivative, integrator, with_numbers
+from qsyncdsl.solve.translation import Translation, translation
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
 # Bytes of covariance matrices that are kept.
@@ -52,14 +53,15 @@ class GaussianSolver:
         if relax > 0:
             alpha = flow.means(alpha, 0.0, relax)
         widths = np.repeat(point.initial[1].real, 2)
-        means, covariances = flow.moments(alpha, np.diag(widths), relax, chosen)
-        return GaussianResult(
-            self.problem.families,
-            chosen,
-            means,
-            covariances,
-            _trust(covariances, flow, means[-1]),
-        )
+        alike = flow.translation(alpha, widths)
+        if alike is None:
+            means, covariances = flow.moments(alpha, np.diag(widths), relax, chosen)
+        else:
+            means, covariances = flow.waves(alike, alpha, widths, chosen)
+        trust = _trust(covariances, flow, means[-1])
+        if alike is not None:
+            trust.facts["symmetry"] = f"translations of {alike.sites} sites"
+        return GaussianResult(self.problem.families, chosen, means, covariances, trust)
 
 
 class _Flow:
@@ -102,6 +104,27 @@ class _Flow:
         found = self._integrate("moments_right", 5, first, times, start)
         means = np.ascontiguousarray(found[:, : 2 * n]).view(complex)
         return means, found[:, 2 * n :].reshape(-1, 2 * n, 2 * n)
+
+    def translation(self, alpha: np.ndarray, widths: np.ndarray) -> Translation | None:
+        """The lattice on which everything is the same on all sites."""
+        if self.values.moving:
+            return None
+        return translation(self.problem.families, self._sums, alpha, widths)
+
+    def waves(
+        self,
+        alike: Translation,
+        alpha: np.ndarray,
+        widths: np.ndarray,
+        times: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and covariances as of `moments`, by wave vectors."""
+        tolerance = (_RELATIVE, _ABSOLUTE)
+        found = run_integrator(
+            integrator("waves_right"), alike.start(alpha, widths), times,
+            lambda _: alike.data, False, tolerance, 0.0, "waves_right",
+        )  # fmt: skip
+        return alike.expanded(found)
 
     def _integrate(
         self, name: str, sums: int, first: np.ndarray, times: np.ndarray, start: float

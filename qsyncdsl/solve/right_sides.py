@@ -68,3 +68,55 @@ def moments_right(y, data, out):
         for b in range(2 * n):
             symmetric = 0.5 * (noise[a, b] + noise[b, a])
             out[2 * n + a * 2 * n + b] = half[a, b] + half[b, a] + symmetric
+
+
+def waves_right(y, data, out):
+    """The same on a lattice whose sites are alike: means of one site, and C(k) for each wave vector."""
+    means, slope, other, normal, anomalous, phases, sizes = data
+    f = sizes[0]
+    waves, shifts = phases.shape
+    n = 2 * f
+    means_right(y[:n], means, out[:n])
+    z = np.empty(f, dtype=np.complex128)
+    for k in range(f):
+        z[k] = y[2 * k] + 1j * y[2 * k + 1]
+    found = np.zeros((4, f * f * shifts), dtype=np.complex128)
+    for place, polynomial in enumerate((slope, other, normal, anomalous)):
+        target, values, start, fields, p, q = polynomial
+        add_terms(target, values, start, fields, p, q, z, found[place])
+    jacobian = np.zeros((n, n), dtype=np.complex128)
+    noise = np.zeros((n, n), dtype=np.complex128)
+    here = np.empty((n, n), dtype=np.complex128)
+    for w in range(waves):
+        jacobian[:] = 0.0
+        noise[:] = 0.0
+        for k in range(f):
+            for m in range(f):
+                for s in range(shifts):
+                    e = phases[w, s]
+                    at = (k * f + m) * shifts + s
+                    p, q = found[0, at], found[1, at]
+                    jacobian[2 * k, 2 * m] += e * (p + q).real
+                    jacobian[2 * k, 2 * m + 1] += e * (q - p).imag
+                    jacobian[2 * k + 1, 2 * m] += e * (p + q).imag
+                    jacobian[2 * k + 1, 2 * m + 1] += e * (p - q).real
+                    u, v = found[2, at], found[3, at]
+                    noise[2 * k, 2 * m] += e * (u + v).real
+                    noise[2 * k, 2 * m + 1] += e * (v - u).imag
+                    noise[2 * k + 1, 2 * m] += e * (v + u).imag
+                    noise[2 * k + 1, 2 * m + 1] += e * (u - v).real
+        first = n + w * 2 * n * n
+        for a in range(n):
+            for b in range(n):
+                total = 0j
+                for c in range(n):
+                    at = first + 2 * (c * n + b)
+                    total += jacobian[a, c] * (y[at] + 1j * y[at + 1])
+                here[a, b] = total
+        for a in range(n):
+            for b in range(n):
+                rate = here[a, b] + np.conj(here[b, a])
+                rate += 0.5 * (noise[a, b] + np.conj(noise[b, a]))
+                at = first + 2 * (a * n + b)
+                out[at] = rate.real
+                out[at + 1] = rate.imag
