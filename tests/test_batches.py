@@ -31,8 +31,10 @@ def test_a_long_sweep_gives_what_its_points_give_one_by_one():
         assert values(long, name)[::10] == pytest.approx(values(short, name), abs=1e-13)
 
 
-def test_a_point_has_the_same_bits_whatever_it_is_solved_with():
-    model = model_of(KERR.format(count=41))
+@pytest.mark.parametrize("levels", [14, 22])
+def test_a_point_has_the_same_bits_whatever_it_is_solved_with(levels):
+    text = KERR.format(count=41).replace("levels = 14", f"levels = {levels}")
+    model = model_of(text)
     plan = make_plan(model, model.experiments["e"], Options())
     line = plan.lines[0]
     wanted = [(plan.point_layers(line, (0, k)), None, 0, None) for k in range(41)]
@@ -46,7 +48,9 @@ def test_a_point_has_the_same_bits_whatever_it_is_solved_with():
             done += size
         return np.array(found)
 
-    assert np.array_equal(states([41]), states([1, 3, 20, 17]))
+    whole = states([41])
+    assert np.array_equal(whole, states([1, 3, 20, 17]))
+    assert np.array_equal(whole, states([1] * 41))
 
 
 def test_a_pin_that_is_empty_is_replaced():

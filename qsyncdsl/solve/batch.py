@@ -57,14 +57,17 @@ def _pinned(
         return [None] * len(strengths), better
     x, residuals, pivots = static_lu.solve(pattern, generator.real, strengths)
     x = np.nan_to_num(x, nan=np.inf, posinf=np.inf, neginf=np.inf)
-    populations = x[:, generator.form.populations]
     good = (residuals < _RESIDUAL) & (pivots > _PIVOT)
     good &= np.abs(x).max(axis=1) < _LARGEST
-    better = generator.form.populations[np.argmax(np.abs(populations), axis=1)]
-    normal = x[good] / populations[good].sum(axis=1)[:, None]
-    elements = iter((generator.form.to_complex @ normal.T).T)
-    answers = [
-        (generator.sector.to_matrix(next(elements)), float(residual)) if fine else None
-        for fine, residual in zip(good, residuals, strict=True)
-    ]
+    answers: list[tuple[np.ndarray, float] | None] = []
+    for k, vector in enumerate(x):
+        # One by one: sums over many points at once would round by how many there are.
+        populations = vector[generator.form.populations]
+        better[k] = generator.form.populations[np.argmax(np.abs(populations))]
+        if good[k]:
+            elements = generator.form.to_complex @ (vector / populations.sum())
+            rho = generator.sector.to_matrix(elements)
+            answers.append((rho, float(residuals[k])))
+        else:
+            answers.append(None)
     return answers, better
