@@ -15,6 +15,7 @@ from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
 from qsyncdsl.model.check import check_file
 from qsyncdsl.model.check_experiment import settable
+from qsyncdsl.model.dualities import verify_dualities
 from qsyncdsl.model.elaborate import override
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Model, Override
@@ -90,6 +91,7 @@ def check(name: str) -> tuple[Model, tuple[Diagnostic, ...]]:
     for case in (None, *model.cases.values()):
         environment = Environment(model, [case.overrides] if case else [])
         environment.all_values()
+        verify_dualities(model, environment)
         examine(model, environment)
     return model, warnings
 
@@ -352,7 +354,9 @@ def examine_at(model: Model, sets: tuple[Override, ...] = ()) -> None:
     """Refuse operators that make no sense before anything is solved."""
     from qsyncdsl.algebra.build import examine
 
-    examine(model, Environment(model, [sets]))
+    environment = Environment(model, [sets])
+    verify_dualities(model, environment)
+    examine(model, environment)
 
 
 def evaluate(

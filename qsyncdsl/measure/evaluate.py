@@ -390,6 +390,8 @@ class MeasureEvaluator(OperatorEvaluator):
             return chosen
         if argument.kind == "state":
             return self._product_state(node, scope, frame)
+        if argument.kind == "syntax":
+            return node, scope, self.environment
         if argument.kind == "rerun":
             return self._rerun(node, scope, frame)
         value = self.evaluate(node, scope, frame)
@@ -485,6 +487,7 @@ class MeasureEvaluator(OperatorEvaluator):
 _OF_SERIES = frozenset(
     {
         "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
+        "pair_energies",
         "residence_times", "winding", "phase_slips", "net_slips", "phase_diffusion", "jump_times",
         "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
         "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",

@@ -18,6 +18,7 @@ from qsyncdsl.model.signature import bind
 from qsyncdsl.model.types import (
     Case,
     Define,
+    Duality,
     Entity,
     Index,
     Initial,
@@ -92,6 +93,8 @@ class _Checker:
         for term in model.kicks:
             self._term(term, "the generator of a kick")
         check_equations(model, self.kinds, self.found.append, self._binders)
+        for duality in model.dualities:
+            self._duality(duality)
         for statement in model.initials:
             self.initial(statement)
         for case in model.cases.values():
@@ -242,6 +245,22 @@ class _Checker:
         for summand in _top_summands(term.value):
             if not mentions(summand, names):
                 self.found.append(faults.without_index(summand, sorted(names)))
+
+    def _duality(self, duality: Duality) -> None:
+        """Names and numbers of a substitution; what it does is verified with the numbers."""
+        scope = self.model.scope
+        for name in (duality.source, duality.target):
+            self.kinds.of(name, scope, {})
+        for step in duality.steps:
+            self.kinds.of(step.place.name, scope, {})
+            self.kinds.number(step.value, scope, {}, "an image")
+        known = list(self.model.parameters)
+        for setting in duality.settings:
+            place = setting.place
+            for name in place.names if isinstance(place, tree.Group) else (place.name,):
+                if name.key not in known:
+                    self.found.append(faults.unknown_parameter(name, known))
+            self.kinds.number(setting.value, scope, {}, "a value")
 
     # ── states and cases ─────────────────────────────────────────────────────────────────────
 

@@ -16,7 +16,9 @@ from qsyncdsl.model import faults
 from qsyncdsl.model.types import (
     Case,
     Component,
+    Conjugate,
     Define,
+    Duality,
     Entity,
     Equation,
     Experiment,
@@ -50,6 +52,7 @@ class Elaboration:
     dissipators: list[Term] = field(default_factory=list)
     kicks: list[Term] = field(default_factory=list)
     equations: list[Equation] = field(default_factory=list)
+    dualities: list[Duality] = field(default_factory=list)
     initials: list[Initial] = field(default_factory=list)
     cases: dict[str, Case] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
@@ -87,12 +90,21 @@ def elaborate(
         MappingProxyType(work.cases),
         MappingProxyType(work.experiments),
         top.scope,
+        tuple(work.dualities),
     )
     return model, tuple(work.faults)
 
 
 _FORBIDDEN = {
-    "a component": ("case", "experiment", "component", "import", "title", "reference"),
+    "a component": (
+        "case",
+        "experiment",
+        "component",
+        "import",
+        "title",
+        "reference",
+        "duality",
+    ),
     "an imported file": (
         "parameters",
         "lattice",
@@ -105,6 +117,7 @@ _FORBIDDEN = {
         "kick",
         "equation",
         "map",
+        "duality",
         "use",
         "case",
         "experiment",
@@ -297,6 +310,30 @@ class _Reader:
                     discrete=True,
                 )
             )
+
+    def _conjugate(self, statement: tree.Conjugate, place: _Place) -> None:
+        names = (statement.first, statement.second)
+        for k, name in enumerate(names):
+            common = self._common(name, name.span, (), place, statement.description)
+            partner = place.scope.path + names[1 - k].key
+            entity = Conjugate(
+                **common,  # type: ignore[arg-type]
+                partner=partner,
+                first=k == 0,
+                commutator=statement.commutator,
+            )
+            self._declare(entity, name, place)
+
+    def _duality(self, statement: tree.Duality, place: _Place) -> None:
+        self.work.dualities.append(
+            Duality(
+                statement.source,
+                statement.target,
+                statement.steps,
+                statement.settings or (),
+                statement.span,
+            )
+        )
 
     def _initial(self, statement: tree.Initial, place: _Place) -> None:
         self.work.initials.append(initial(statement, place.scope, place.replicas))

@@ -437,7 +437,11 @@ class Evaluator:
         total: Any = 0
         for inner, weight in self.frames(binders, scope, frame):
             value = self.operand(self.evaluate(body, scope, inner), body)  # type: ignore[arg-type]
-            total = total + (value if weight == 1 else self.number(weight) * value)
+            factor = 1 if weight == 1 else self.number(weight)
+            if isinstance(value, tuple):
+                total = over(lambda a, b, w=factor: a + w * b, total, value, node)
+            else:
+                total = total + (value if weight == 1 else factor * value)
         return total
 
     def coordination(self, node: tree.Call, scope: Scope, frame: Frame) -> int:

@@ -13,6 +13,7 @@ from qsyncdsl.model import faults
 from qsyncdsl.model.signature import bind
 from qsyncdsl.model.types import (
     Component,
+    Conjugate,
     Define,
     Entity,
     Lattice,
@@ -197,7 +198,7 @@ class Inference:
                 return NUMBER
             case Variable() | Noise() if len(entity.index) > entity.inherited:
                 return Kind("array", entity, entity.inherited)
-            case Variable() | Noise():
+            case Variable() | Noise() | Conjugate():
                 return NUMBER
             case Lattice():
                 return Kind("lattice")

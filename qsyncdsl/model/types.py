@@ -101,6 +101,32 @@ class Noise(Entity):
 
 
 @dataclass(frozen=True, slots=True)
+class Conjugate(Entity):
+    """One variable of a conjugate pair.
+
+    Attributes:
+        partner: Full name of the other one.
+        first: Whether it stands first in the commutator.
+        commutator: [first, second].
+    """
+
+    partner: str = field(kw_only=True)
+    first: bool = field(kw_only=True)
+    commutator: tree.Expr = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Duality:
+    """A substitution that takes one Hamiltonian of a conjugate pair to another."""
+
+    source: tree.Name
+    target: tree.Name
+    steps: tuple[tree.Step, ...]
+    settings: tuple[tree.Setting, ...]
+    span: Span = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Define(Entity):
     """An abbreviation; `parameters` is None where it is not a function."""
 
@@ -259,6 +285,7 @@ class Model:
     cases: Mapping[str, Case]
     experiments: Mapping[str, Experiment]
     scope: Scope = field(repr=False)
+    dualities: tuple[Duality, ...] = ()
 
     def _of(self, kind: type[Entity]) -> Mapping[str, Entity]:
         chosen = {n: e for n, e in self.entities.items() if isinstance(e, kind)}

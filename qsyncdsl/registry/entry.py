@@ -24,7 +24,7 @@ class Argument:
         name: As it may be written, `name = value`.
         kind: What it must be: `mode`, `subsystem` (a mode, a list or a slice of modes),
             `operator`, `number`, `integer`, `real`, `condition`, `expression` (evaluated by the
-            word itself, point by point), `rerun` (evaluated on other runs), `word` (one of
+            word itself, point by point), `rerun` (evaluated on other runs), `syntax` (as written), `word` (one of
             `words`), `list`, `measure`, `text`.
         words: The words allowed, the default first, where `kind` is `word`.
         required: Whether it must be given.

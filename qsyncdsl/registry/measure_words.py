@@ -220,6 +220,13 @@ measures = Registry(
             f"{_M}.spectrum:eigenenergies",
         ),
         word(
+            "pair_energies",
+            "H: syntax, k: integer, sector: real = 0",
+            "list",
+            "the k lowest levels of a Hamiltonian of a conjugate pair in a sector",
+            f"{_M}.conjugates:pair_energies",
+        ),
+        word(
             "order_parameter",
             "modes: subsystem, subtract: word = static | none",
             "real",

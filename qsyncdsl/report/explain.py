@@ -51,6 +51,15 @@ def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
         yield f"  kick every {coefficient_text(kick.period)}: " + " ".join(
             polynomial_terms(kick.generator)
         )
+    if model.dualities:
+        from qsyncdsl.algebra.conjugates import duality_text
+        from qsyncdsl.model.environment import Environment
+
+        yield ""
+        yield "Dualities, verified"
+        for duality in model.dualities:
+            for line in duality_text(model, Environment(model), duality):
+                yield f"  {line}"
     yield ""
     yield f"Weak symmetries   {symmetry}"
     equations = list(_equations(system))

@@ -23,6 +23,8 @@ STATEMENTS = [
     "kick",
     "equation",
     "map",
+    "conjugate",
+    "duality",
     "define",
     "component",
     "use",

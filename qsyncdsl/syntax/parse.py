@@ -240,6 +240,10 @@ class _Builder(Transformer):  # type: ignore[misc]
     def _make_map(self, span: Span, children: list[Any]) -> tree.Map:
         return tree.Map(span, tuple(children[:-1]), children[-1])
 
+    def _make_duality(self, span: Span, children: list[Any]) -> tree.Duality:
+        source, target, *steps, settings = children
+        return tree.Duality(span, source, target, tuple(steps), settings)
+
     def _make_sweep(self, span: Span, children: list[Any]) -> tree.Sweep:
         return tree.Sweep(span, tuple(children[:-1]), children[-1])
 

@@ -417,6 +417,26 @@ class Map(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class Conjugate(Node):
+    """`conjugate q, phi : -i`: two variables with [q, phi] = -i."""
+
+    first: Name
+    second: Name
+    commutator: Expr
+    description: String | None
+
+
+@dataclass(frozen=True, slots=True)
+class Duality(Node):
+    """`duality source -> target : q -> ..., phi -> ... with EL = EC`: a canonical substitution."""
+
+    source: Name
+    target: Name
+    steps: tuple[Step, ...]
+    settings: tuple[Setting, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Define(Node):
     """`define f(x) = expression`; `parameters` is None where there are no brackets."""
 
@@ -485,6 +505,8 @@ Statement = (
     | Kick
     | Equation
     | Map
+    | Conjugate
+    | Duality
     | Define
     | Component
     | Use

@@ -36,6 +36,8 @@ _KEYWORDS = frozenset(
         "every",
         "equation",
         "map",
+        "conjugate",
+        "duality",
         "define",
         "component",
         "use",
