@@ -10,6 +10,8 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap
 
+# Samples that are looked through at once.
+_BLOCK = 1024
 # Numbers of samples for which weights are no better than the ends.
 _SHORT = 20
 # Harmonics of densities of phases.
@@ -94,12 +96,17 @@ def _slips(scene: Any, x: Any, word: str) -> tuple[int, int, float]:
     records, times = lifted_records(scene, x, word)
     up = down = 0
     for record in records:
-        place = record[0]
-        for value in record:
-            while abs(value - place) > 1.5 * pi:
-                step = 1 if value > place else -1
-                place += 2 * pi * step
-                up, down = up + (step > 0), down + (step < 0)
+        place, at = record[0], 0
+        while at < len(record):
+            away = record[at : at + _BLOCK] - place
+            moved = np.flatnonzero(np.abs(away) > 1.5 * pi)
+            if not len(moved):
+                at += _BLOCK
+                continue
+            at += int(moved[0])
+            step = 1 if record[at] > place else -1
+            place += 2 * pi * step
+            up, down = up + (step > 0), down + (step < 0)
     return up, down, len(records) * float(times[-1] - times[0])
 
 

@@ -89,11 +89,12 @@ class _Verification:
         if len(found) != 2 or found[0].partner != found[1].name:
             node = self.duality.steps[0]
             self.fail("E360", node, "a substitution gives both variables of one pair")
-        node = found[0].commutator
-        value = complex(self.environment.numbers.evaluate(node, found[0].scope))
+        declared = found[0].commutator
+        value = complex(self.environment.numbers.evaluate(declared, found[0].scope))
         if abs(value.real) > _CLOSE or abs(value.imag) < _CLOSE:
             message = "the commutator of two real variables is imaginary, and not zero"
-            self.fail("E360", node, message, "", "write conjugate q, phi : -i")
+            help = "write conjugate q, phi : -i"
+            self.fail("E360", declared, message, "", help)
         return (found[0], found[1]) if found[0].first else (found[1], found[0])
 
     def define(self, name: tree.Name) -> Define:

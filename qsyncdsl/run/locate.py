@@ -201,6 +201,9 @@ class _Search:
 # there the fold may be.
 _COARSE = 2e-3
 _NEAR = 0.1
+# A run is too short to tell slow slips right beyond the edge from locking: shares of the way back to
+# where the search began, at which the locked orbit is looked for.
+_BACK = (0.0, 0.05, 0.2, 0.6, 1.0)
 
 
 def locking_edge(search: _Search, low: float, high: float) -> float:
@@ -214,10 +217,13 @@ def locking_edge(search: _Search, low: float, high: float) -> float:
     inside, outside = bracket(holds, low, high, _COARSE * width, search.accept)
     if inside is None or outside is None:
         return float("nan")
-    first, last = (inside, outside) if holds(inside) else (outside, inside)
-    found = _fold(search, first, last)
-    if found is not None and abs(found - (first + last) / 2) < _NEAR * width:
-        return found
+    begins = holds(low)
+    first, last = (inside, outside) if begins else (outside, inside)
+    for back in _BACK if begins else (0.0,):
+        found = _fold(search, first + back * (low - first), last)
+        near = found is not None and abs(found - (first + last) / 2) < _NEAR * width
+        if found is not None and near:
+            return found
     return edge(holds, inside, outside, search.accept)
 
 
@@ -243,7 +249,8 @@ def _fold(search: _Search, inside: float, outside: float) -> float | None:
         return flow
 
     width = max(abs(outside - inside), 1e-3 * max(abs(inside), 1.0))
-    return fold(flow_at, orbit, inside, inside + np.sign(outside - inside) * 4 * width)
+    beyond = inside + np.sign(outside - inside) * 4 * width
+    return fold(flow_at, orbit, inside, float(beyond))
 
 
 def bracket(
