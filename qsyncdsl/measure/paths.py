@@ -10,8 +10,6 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap
 
-# Samples that are looked through at once.
-_BLOCK = 1024
 # Numbers of samples for which weights are no better than the ends.
 _SHORT = 20
 # Harmonics of densities of phases.
@@ -72,8 +70,9 @@ def birkhoff(turned: np.ndarray, times: np.ndarray) -> float:
 def phase_slips(scene: Any, x: Any) -> float:
     r"""Slips of 2 pi in a unit of time, up and down together (gross rate).
 
-    A slip is counted where x is more than 3 pi/2 from where it was, so that fluctuations by less are
-    none. The trust report has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
+    Wells lie at the circular mean of x and whole turns from there; x has slipped when it comes within
+    pi/2 of the middle of another well, so that excursions over a barrier and back are none. The trust
+    report has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
     """
     up, down, duration = _slips(scene, x, "phase_slips")
     count = up + down
@@ -94,20 +93,15 @@ def net_slips(scene: Any, x: Any) -> float:
 def _slips(scene: Any, x: Any, word: str) -> tuple[int, int, float]:
     """Slips up, slips down, and the time of all records together."""
     records, times = lifted_records(scene, x, word)
-    up = down = 0
-    for record in records:
-        place, at = record[0], 0
-        while at < len(record):
-            away = record[at : at + _BLOCK] - place
-            moved = np.flatnonzero(np.abs(away) > 1.5 * pi)
-            if not len(moved):
-                at += _BLOCK
-                continue
-            at += int(moved[0])
-            step = 1 if record[at] > place else -1
-            place += 2 * pi * step
-            up, down = up + (step > 0), down + (step < 0)
-    return up, down, len(records) * float(times[-1] - times[0])
+    middle = np.angle(np.exp(1j * records).mean())
+    turns = np.round((records - middle) / (2 * pi))
+    inside = np.abs(records - middle - 2 * pi * turns) < pi / 2
+    up = down = 0.0
+    for turn, core in zip(turns, inside, strict=True):
+        steps = np.diff(turn[core])
+        up += steps[steps > 0].sum()
+        down -= steps[steps < 0].sum()
+    return int(up), int(down), len(records) * float(times[-1] - times[0])
 
 
 def phase_diffusion(scene: Any, x: Any) -> float:
