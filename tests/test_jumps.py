@@ -438,3 +438,15 @@ def test_sixteen_phonon_levels_are_refused_where_they_would_turn_the_phase_aroun
     solve = "trajectories(time = 3000, burn_in = 300)"
     result = pipeline.evaluate("optomech_pair", [solve], ["n = <b1'*b1>"], request)
     assert result.trust["trajectories"]["failures"][0]["code"] == "E550"
+
+
+def test_a_space_that_does_not_fit_is_refused_before_its_matrices_are_made():
+    result = run_text("""
+mode a, b : boson(levels = 9000)
+hamiltonian a'*a + b'*b + (a + a')
+dissipator 1 : a, b
+experiment e { solve trajectories(time = 1); measure n = <a.n> }
+""")["e"]
+    failure = result.trust["trajectories"]["failures"][0]
+    assert failure["code"] == "E512"
+    assert "81000000 basis states" in failure["message"]

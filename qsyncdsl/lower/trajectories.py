@@ -8,16 +8,20 @@ written out here, one statement a diagonal, real and imaginary parts apart.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
 from qsyncdsl.algebra.system import System
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.lower.forces import refuse_force
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.problem import GeneratorTerm, LindbladProblem, TrajectoryProblem
 
+# Bytes of matrices and states at most.
+_ROOM = 4 << 30
 # Diagonals beyond which rows of a sparse matrix are gone through instead.
 _DIAGONALS = 60
 # Dimension from which on a loop is written out.
@@ -33,10 +37,30 @@ def trajectories(
 
     Raises:
         ModelError: E401, E402, E403 as for the master equation.
+        SolveError: E512 for a space that does not fit in memory.
     """
     refuse_force(system, "trajectories")
+    _refuse_size(system)
     lowered = lindblad(system, title)
     return Lowered(generator(lowered.problem), lowered.parameters)
+
+
+def _refuse_size(system: System) -> None:
+    """Before any matrix is made: about one diagonal for each monomial, and states."""
+    sizes = [
+        mode.size if mode.kind.name == "boson" else mode.dimension
+        for mode in system.space.modes
+        if mode.ensemble is None
+    ]
+    states = prod(size or 1 for size in sizes)
+    terms = sum(len(term.operator.terms) for term in system.hamiltonian)
+    terms += sum(2 * len(jump.operator.terms) for jump in system.jumps)
+    need = 16.0 * states * (terms + 12)
+    if need > _ROOM:
+        message = f"{states} basis states need about {need / 2**30:.0f} GB"
+        fits = int(_ROOM / (16.0 * (terms + 12)))
+        help = f"about {fits} basis states fit: keep fewer levels"
+        raise SolveError(Diagnostic("E512", message, help=help))
 
 
 def generator(problem: LindbladProblem) -> TrajectoryProblem:
