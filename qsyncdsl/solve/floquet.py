@@ -27,7 +27,7 @@ from qsyncdsl.solve.windows import (
     mean_label,
     moved,
     origin,
-    problem_at,
+    parts_at,
 )
 
 # Points inside a period, or between changes of labels, at which the mean over time is taken: of a
@@ -39,7 +39,7 @@ _MEMORY = 5e8
 # Population at the ends of a window that moves it.
 _EDGE = 1e-9
 # Periods of an average over quasi-momenta: before it begins, and at most.
-_SETTLE, _AVERAGE = 60, 480
+_SETTLE, _AVERAGE = 60, 240
 
 
 class FloquetSolver:
@@ -121,10 +121,8 @@ class FloquetSolver:
         place = replace(flow.place, beta=flow.quasi_momentum(t))
         rho = flow.layout.unpack(vector)
         trace = np.trace(rho).real
-        parts = problem_at(self.problem, place).parts if self.problem.forces else None
-        return PlacedState(
-            QuantumState(parts or self.problem.parts, rho / trace), place
-        )
+        parts = parts_at(self.problem, place)
+        return PlacedState(QuantumState(parts, rho / trace), place)
 
     def _inside(
         self, cycle: PeriodMap, vector: np.ndarray, first: int, count: int

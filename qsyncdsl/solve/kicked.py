@@ -16,7 +16,7 @@ from qsyncdsl.solve.block_flow import Flow
 from qsyncdsl.solve.checks import TOP_POPULATION, state_trust
 from qsyncdsl.solve.kick_maps import period as kick_period
 from qsyncdsl.solve.kick_maps import unitary
-from qsyncdsl.solve.windows import edge_weight, mean_label, moved, origin, problem_at
+from qsyncdsl.solve.windows import edge_weight, mean_label, moved, origin, parts_at
 
 # Instants this close to a kick, in units of the period, are at it.
 _NEAR = 1e-9
@@ -59,7 +59,7 @@ class KickedEvolution:
             self._next += 1
         self._advance(time)
         place = replace(self.place, beta=self.flow.quasi_momentum(self.now))
-        parts = problem_at(self.problem, place).parts
+        parts = parts_at(self.problem, place)
         rho = self.flow.layout.unpack(self.vector)
         return PlacedState(QuantumState(parts, rho), place)
 

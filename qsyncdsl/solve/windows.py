@@ -13,6 +13,7 @@ from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.windows import space_at
 from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import LindbladProblem
+from qsyncdsl.result import Part
 
 
 def origin(problem: LindbladProblem) -> Place:
@@ -43,13 +44,17 @@ def problem_at(problem: LindbladProblem, place: Place) -> LindbladProblem:
                 known[monomial] = monomial_matrix(space, monomial, dims)
             total = total + number * known[monomial]
         matrices.append(total)
-    parts = tuple(
+    return replace(problem, matrices=tuple(matrices), parts=parts_at(problem, place))
+
+
+def parts_at(problem: LindbladProblem, place: Place) -> tuple[Part, ...]:
+    """The parts with the labels of a place."""
+    return tuple(
         replace(part, offset=center - part.dimension // 2)
         if part.kind == "rotor"
         else part
         for part, center in zip(problem.parts, place.centers, strict=True)
     )
-    return replace(problem, matrices=tuple(matrices), parts=parts)
 
 
 def _moves(monomial: Any, space: Space) -> bool:
