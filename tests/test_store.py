@@ -144,6 +144,43 @@ def test_clean_removes_what_the_last_run_does_not_use(command, tmp_path, solved)
     assert solved[0] == 0
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "steadystate",
+        "evolve(times = [0, 1, 2])",
+        "langevin(time = 5, window = [1, 5], realizations = 12)",
+        "gaussian(time = 5, window = [1, 5])",
+    ],
+)
+def test_a_new_measure_reads_the_states_that_were_kept(command, tmp_path, method):
+    text = SWEEP.replace("steadystate", method + "; keep states")
+    text = text.replace("  measure P = phase_distribution(a)\n", "")
+    text = text.replace("  expect  n at Delta = 0 is above 0\n", "")
+    more = text.replace("  measure", "  measure m = var(a.q)\n  measure")
+    assert run(command, tmp_path, text)[0] == 0
+    method_class = points_module.Points.one.__globals__["Session"]
+    solved = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            method_class, "solve", lambda self, *a, **k: solved.append(a) or 1 / 0
+        )
+        patch.setattr(method_class, "solve_many", lambda self, asked: [])
+        assert run(command, tmp_path, more)[0] == 0
+    assert not solved
+    assert run(command, tmp_path, more, out="anew")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "anew")
+    # A state that is damaged is solved again.
+    for path in (tmp_path / "out" / "store").rglob("*.states"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    other = more.replace("var(a.q)", "var(a.p)")
+    assert run(command, tmp_path, other)[0] == 0
+    assert run(command, tmp_path, other, out="other")[0] == 0
+    assert bits(tmp_path / "out") == bits(tmp_path / "other")
+
+
 def test_draws_of_disorder_are_kept_one_by_one(command, tmp_path, solved):
     text = (
         "parameter w ~ normal(0, 1)\nmode a : boson(levels = 5)\nhamiltonian w*a.n + a + a'\n"

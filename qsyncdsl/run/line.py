@@ -20,6 +20,7 @@ from qsyncdsl.run.store.address import Addresses
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
+from qsyncdsl.run.store.states import state_block
 
 # Points that are tried for the grids on which distributions are drawn.
 _PILOTS = 8
@@ -116,7 +117,8 @@ class LineRun:
                 missing = self.shelf.missing(address, wanted, self.workshop.retry)
                 if missing:
                     left = tuple(n for n in names if self.items[n] in missing)
-                    yield Job(index, draw, left)
+                    kept = self.shelf.state_place(address) if self.plan.keeps else None
+                    yield Job(index, draw, left, kept)
 
     def result(self, index: tuple[int, ...]) -> PointResult:
         """What is known of a point, averaged over the draws of disorder."""
@@ -265,6 +267,11 @@ class LineRun:
             Row(self.addresses.point(r.index, r.draw), r, self.items) for r in results
         ]
         self.shelf.keep(rows)
+        for row in rows:
+            result = row.result
+            if result.state is not None:
+                block = state_block(row.address, result.state, result.trust)
+                self.shelf.keep_state(row.address, block)
         self.shelf.sync()
         self.done += len(results)
         self.failed += sum(bool(r.failures) for r in results)

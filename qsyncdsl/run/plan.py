@@ -105,6 +105,7 @@ class Plan:
     draws: int = 1
     notes: tuple[str, ...] = ()
     staircases: Mapping[str, tree.Measure] = field(default_factory=dict)
+    keeps: bool = False
 
     def layers(self, case: str | None) -> list[tuple[Override, ...]]:
         """The layers of overrides below the sweep: case, set, command line."""
@@ -148,7 +149,6 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
     environment = Environment(model, below, options.seed)
     axes = _axes(model, environment, requests, options)
     lines, skipped = _lines(model, environment, requests, axes)
-    notes = _notes(requests, axes)
     draws = [request for request in requests if isinstance(request, tree.Average)]
     asked = {r.place.name.key: r for r in requests if isinstance(r, tree.Measure)}
     return Plan(
@@ -165,7 +165,7 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
         initials=tuple(
             initial(r, model.scope) for r in requests if isinstance(r, tree.Initial)
         ),
-        notes=notes,
+        keeps=any(isinstance(request, tree.Keep) for request in requests),
         draws=environment.numbers.integer(draws[-1].count, model.scope) if draws else 1,
     )
 
@@ -174,16 +174,6 @@ def make_plan(model: Model, experiment: Experiment, options: Options) -> Plan:
 FINER = 64
 # Protocols in which a point starts from the end of its neighbor.
 _FOLLOWING = ("updown", "down", "continue")
-
-
-def _notes(
-    requests: tuple[tree.Request, ...], axes: tuple[Axis, ...]
-) -> tuple[str, ...]:
-    """What the file asks for and does not get, in words."""
-    found = []
-    if any(isinstance(request, tree.Keep) for request in requests):
-        found.append("states are not kept yet")
-    return tuple(found)
 
 
 def _cases(

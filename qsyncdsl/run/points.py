@@ -18,16 +18,22 @@ from qsyncdsl.run.labels import Labelled, average, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.session import Before, Session, Solved
+from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One solve: a point of the sweep, a draw of disorder, and the measures wanted of it."""
+    """One solve: a point of the sweep, a draw of disorder, and the measures wanted of it.
+
+    Attributes:
+        kept: The file and the place where its state was kept.
+    """
 
     index: tuple[int, ...]
     draw: int
     names: tuple[str, ...]
+    kept: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class PointResult:
         draw: Which draw of disorder.
         grids: Grids on which distributions were drawn here, where none were given.
         direction: 0 on the way up or where there is one way only, 1 on the way down.
+        state: The result as arrays, where it shall be kept.
     """
 
     index: tuple[int, ...]
@@ -51,6 +58,7 @@ class PointResult:
     draw: int = 0
     grids: Mapping[str, np.ndarray] = field(default_factory=dict)
     direction: int = 0
+    state: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
 
 
 class Points:
@@ -84,7 +92,9 @@ class Points:
             return [self.one(job) for job in jobs]
         start = time.perf_counter()
         measured = [
-            job for job in jobs if not set(job.names).isdisjoint(self.plan.measures)
+            job
+            for job in jobs
+            if job.kept is None and not set(job.names).isdisjoint(self.plan.measures)
         ]
         solved = self.session.solve_many([self._wanted(job) for job in measured])
         answers = dict(zip(measured, solved, strict=True))
@@ -125,6 +135,7 @@ class Points:
         """
         start = time.perf_counter()
         end: Mapping[str, np.ndarray] | None = None
+        state: Mapping[str, np.ndarray] | None = None
         grids = dict(self.grids)
         layers, case, draw, located = self._wanted(job)
         found: dict[str, Labelled] = {}
@@ -135,9 +146,12 @@ class Points:
             try:
                 if isinstance(given, Exception):
                     raise given
-                solved = given or self.session.solve(
-                    layers, case, draw, located, before
-                )
+                solved = given or self._restored(job, layers, located)
+                if solved is None:
+                    solved = self.session.solve(layers, case, draw, located, before)
+                    state = self._state(solved)
+                elif given is not None:
+                    state = self._state(solved)
                 trust = solved.trust
                 end = solved.ending() if ending else None
                 self._measure(wanted, solved, found, failures, grids)
@@ -158,9 +172,23 @@ class Points:
         fresh = {n: grid for n, grid in grids.items() if n not in self.grids}
         seconds = time.perf_counter() - start
         result = PointResult(
-            job.index, found, trust, failures, seconds, job.draw, fresh
+            job.index, found, trust, failures, seconds, job.draw, fresh, 0, state
         )
         return result, end
+
+    def _restored(
+        self, job: Job, layers: list[tuple[Override, ...]], located: Located
+    ) -> Solved | None:
+        """The point from its state, where that was kept and can be read."""
+        kept = kept_state(job.kept)
+        if kept is None:
+            return None
+        case = self.plan.cases[job.index[0]]
+        return self.session.restore(kept, layers, case, job.draw, located)
+
+    def _state(self, solved: Solved) -> Mapping[str, np.ndarray] | None:
+        """What is to be kept; a point whose levels were chosen for its measures is solved again."""
+        return solved.state() if self.plan.keeps and not solved.levels else None
 
     def _measure(
         self,

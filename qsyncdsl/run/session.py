@@ -64,6 +64,7 @@ class Solved:
     replicas: Callable[[], Replicas | None]
     measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
     ending: Callable[[], Mapping[str, np.ndarray] | None]
+    state: Callable[[], Mapping[str, np.ndarray] | None]
     populations: Callable[[], Mapping[str, np.ndarray]] = dict
     errors: Mapping[str, float] = field(default_factory=dict)
     levels: Mapping[str, int] = field(default_factory=dict)
@@ -76,6 +77,14 @@ class _Request:
     prepared: _Prepared
     point: Point
     finish: Callable[[Any], Solved]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A result that was kept as arrays, and what was known of its error."""
+
+    arrays: Mapping[str, np.ndarray]
+    trust: Trust
 
 
 @dataclass(frozen=True)
@@ -303,6 +312,7 @@ class Session:
                 lambda: self.method.replicas(result, stage),
                 measured,
                 lambda: self.method.ending(result) if self.method.ending else None,
+                lambda: self._state(result),
                 lambda: self._populations(result),
             )
 
@@ -329,6 +339,31 @@ class Session:
             with suppress(ModelError, SolveError, ArithmeticError, ValueError):
                 evaluator.measure(name)
         return tuple(probe.noted)
+
+    def restore(
+        self,
+        kept: Kept,
+        layers: Iterable[Layer],
+        case: str | None,
+        draw: int,
+        located: Mapping[str, Any],
+    ) -> Solved | None:
+        """A point whose result was kept; None where it has to be solved."""
+        layers = list(layers)
+        environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
+        if self.method.keeping is None or self.wish(environment) is not None:
+            return None
+        request = self._request(layers, case, draw, located)
+        solver = request.prepared.solver
+        arrays, trust = kept.arrays, kept.trust
+        result = self.method.keeping.result(solver, request.point, arrays, trust)
+        return request.finish(result)
+
+    def _state(self, result: Any) -> Mapping[str, np.ndarray] | None:
+        """A result as arrays, where it can be kept."""
+        return (
+            None if self.method.keeping is None else self.method.keeping.arrays(result)
+        )
 
     def _populations(self, result: Any) -> Mapping[str, np.ndarray]:
         find = self.method.populations

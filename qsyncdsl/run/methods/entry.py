@@ -19,6 +19,19 @@ from qsyncdsl.model.types import Model
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """How the results of a method are kept.
+
+    Attributes:
+        arrays: A result as arrays by name; None for one that is rather solved again.
+        result: From a solver, a point, these arrays and the trust numbers to the result.
+    """
+
+    arrays: Callable[[Any], Mapping[str, np.ndarray] | None]
+    result: Callable[[Any, Any, Mapping[str, np.ndarray], Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """One method of the language.
 
@@ -32,6 +45,7 @@ class Method:
         replicas: Parts of the result to find errors of measures from.
         ending: From a result to what the next point starts from, where points follow one another;
             None where the start is of no account.
+        keeping: How `keep states` keeps its results; None where they are solved again.
         variables: Whether it solves typed equations of motion.
         grows: Whether bosons without a number of levels get as many as they need.
         probe: What stands for the result while it is found out what measures need; None where the
@@ -54,6 +68,7 @@ class Method:
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
     ending: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+    keeping: Keeping | None = None
     variables: bool = False
     grows: bool = False
     probe: Callable[[Any, Mapping[str, Any]], Any] | None = None

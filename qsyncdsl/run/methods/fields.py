@@ -21,6 +21,7 @@ from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.result import FieldResult
+from qsyncdsl.run.methods import keeping
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.methods.equations import (
     build_either,
@@ -149,6 +150,7 @@ langevin = Method(
     replicas=_field_replicas,
     variables=True,
     ending=_last_samples,
+    keeping=keeping.fields,
 )
 classical = Method(
     lower_with_rotors(by_system(lower_classical, lower_deterministic)),
@@ -159,6 +161,8 @@ classical = Method(
     variables=True,
     ending=ending_with_rotors(_last_samples),
     kicks=True,
+    ending=_last_samples,
+    keeping=keeping.fields,
 )
 fokkerplanck = Method(
     lower_fokkerplanck,
@@ -184,4 +188,5 @@ gaussian = Method(
     build=build_fields,
     start=_field_start,
     ending=lambda result: {"means": result.means[-1]},
+    keeping=keeping.gaussian,
 )

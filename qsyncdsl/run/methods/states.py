@@ -26,6 +26,7 @@ from qsyncdsl.result import (
     QuantumState,
     level_populations,
 )
+from qsyncdsl.run.methods import keeping
 from qsyncdsl.run.methods.entry import Method, Stage, grid, plain
 
 
@@ -130,6 +131,7 @@ steadystate = Method(
         else initial_state(evaluator, initials, False)
     ),
     together=32,
+    keeping=keeping.steady,
 )
 evolve = Method(
     plain(lindblad),
@@ -143,6 +145,7 @@ evolve = Method(
         if pulled(system) is None
         else placed_state(evaluator, initials, True, True)
     ),
+    keeping=keeping.evolved,
     kicks=True,
 )
 floquet = Method(

@@ -131,6 +131,45 @@ def blocks(path: Path, damaged: list[Damage]) -> Iterator[Block]:
         damaged.append(Damage(path, lost, len(data) - lost, _cut(data, lost)))
 
 
+def heads(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Places and headers of the blocks of a file, without reading their arrays.
+
+    Reading ends at the first header that is damaged.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        place = 0
+        while place + _HEAD.size <= size:
+            file.seek(place)
+            fixed = file.read(_HEAD.size)
+            if len(fixed) < _HEAD.size:
+                return
+            magic, long, wide, of_head, _ = _HEAD.unpack(fixed)
+            head = file.read(long) if magic == _MAGIC and long <= _LONGEST else b""
+            end = place + _HEAD.size + long + wide
+            if _digest(head) != of_head or end > size:
+                return
+            yield place, json.loads(head)
+            place = end
+
+
+def block_at(path: Path, place: int) -> Block | None:
+    """The block at a place of a file; None if it cannot be read or is damaged."""
+    try:
+        with path.open("rb") as file:
+            file.seek(place)
+            fixed = file.read(_HEAD.size)
+            _, long, wide, _, _ = _HEAD.unpack(fixed)
+            data = memoryview(fixed + file.read(long + wide))
+    except (OSError, struct.error, OverflowError, MemoryError):
+        return None
+    found = _block_at(data, 0)
+    return None if found is None else found[0]
+
+
 def _next(data: memoryview, place: int) -> int:
     """Where the next block may begin."""
     found = data.obj.find(_MAGIC, place)  # type: ignore[attr-defined]

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.result import Trust
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.points import PointResult
 from qsyncdsl.run.store.blocks import Block, packed
+from qsyncdsl.run.store.states import heard, said
 
 # The item under which is kept why nothing came out at a point.
 WHOLE = "point"
@@ -96,19 +96,10 @@ def _sayings(row: Row) -> tuple[Any, Any, Any]:
     """Facts, warnings and failures of a point for JSON."""
     trust = row.result.trust
     failures = {
-        row.items.get(name, WHOLE) if name else WHOLE: _said(fault)
+        row.items.get(name, WHOLE) if name else WHOLE: said(fault)
         for name, fault in row.result.failures.items()
     }
-    return trust.facts, [_said(w) for w in trust.warnings], failures
-
-
-def _said(diagnostic: Diagnostic) -> list[str]:
-    return [diagnostic.code, diagnostic.message, diagnostic.label, diagnostic.help]
-
-
-def _heard(said: list[str]) -> Diagnostic:
-    code, message, label, help = said
-    return Diagnostic(code, message, None, label, (), help)
+    return trust.facts, [said(w) for w in trust.warnings], failures
 
 
 class _Once:
@@ -174,8 +165,8 @@ class Columns:
     def _sayings(self, row: int) -> tuple[dict[str, str], tuple[Any, ...], Any]:
         facts, warnings, failures = (int(k) for k in self._arrays["said"][row])
         for k, decode in (
-            (warnings, lambda x: tuple(map(_heard, x))),
-            (failures, lambda x: {n: _heard(d) for n, d in x.items()}),
+            (warnings, lambda x: tuple(map(heard, x))),
+            (failures, lambda x: {n: heard(d) for n, d in x.items()}),
         ):
             if k not in self._heard:
                 self._heard[k] = decode(self._said[k])

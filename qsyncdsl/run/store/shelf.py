@@ -15,12 +15,20 @@ from typing import Any
 from uuid import uuid4
 
 from qsyncdsl.run.points import PointResult
-from qsyncdsl.run.store.blocks import Appender, Damage, blocks, packed, write_whole
+from qsyncdsl.run.store.blocks import (
+    Appender,
+    Damage,
+    blocks,
+    heads,
+    packed,
+    write_whole,
+)
 from qsyncdsl.run.store.columns import WHOLE, Columns, Row, blocks_of
 
 # Seconds of work that a loss of power may cost.
 _SYNC = 0.5
 _SUFFIX = ".blocks"
+_STATES = ".states"
 ABOUT = "about.json"
 
 
@@ -45,6 +53,8 @@ class Shelf:
         self._places: dict[bytes, list[tuple[Columns, int]]] = {}
         self._memory: dict[bytes, list[Row]] = {}
         self._appender: Appender | None = None
+        self._states: Appender | None = None
+        self._state_places: dict[bytes, tuple[str, int]] | None = None
         self._synced = time.monotonic()
         for path in self.files():
             for block in blocks(path, self.damaged):
@@ -122,6 +132,31 @@ class Shelf:
             self._memory.setdefault(row.address, []).append(row)
         self.added += len(rows)
 
+    def keep_state(self, address: bytes, block: bytes) -> None:
+        """Keep the state of a point.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        if self.folder is None:
+            return
+        if self._states is None:
+            name = f"{len(self.files()):04d}-{uuid4().hex[:12]}{_STATES}"
+            self._states = Appender(self.folder / name)
+        self._states.append(block)
+        self.written += len(block)
+
+    def state_place(self, address: bytes) -> tuple[str, int] | None:
+        """The file and the place of the state of a point, if it was kept."""
+        if self._state_places is None:
+            self._state_places = {}
+            paths = sorted(self.folder.glob("*" + _STATES)) if self.folder else []
+            for path in paths:
+                for place, header in heads(path):
+                    found = bytes.fromhex(header["address"])
+                    self._state_places[found] = (str(path), place)
+        return self._state_places.get(address)
+
     def sync(self, now: bool = False) -> None:
         """Bring what was kept to the disk, at most twice a second unless `now`."""
         late = time.monotonic() - self._synced > _SYNC
@@ -135,6 +170,10 @@ class Shelf:
             self.sync(now=True)
             self._appender.close()
             self._appender = None
+        if self._states is not None:
+            self._states.sync()
+            self._states.close()
+            self._states = None
 
     def compact(self) -> int:
         """All whole blocks in one file; the number of files that went away.
