@@ -357,7 +357,7 @@ class Session:
         solver = request.prepared.solver
         arrays, trust = kept.arrays, kept.trust
         result = self.method.keeping.result(solver, request.point, arrays, trust)
-        return request.finish(result)
+        return None if result is None else request.finish(result)
 
     def _state(self, result: Any) -> Mapping[str, np.ndarray] | None:
         """A result as arrays, where it can be kept."""

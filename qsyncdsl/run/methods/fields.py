@@ -161,7 +161,6 @@ classical = Method(
     variables=True,
     ending=ending_with_rotors(_last_samples),
     kicks=True,
-    ending=_last_samples,
     keeping=keeping.fields,
 )
 fokkerplanck = Method(

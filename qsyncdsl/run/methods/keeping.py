@@ -43,9 +43,9 @@ def _evolved_result(solver: Any, point: Point, kept: Arrays, trust: Trust) -> An
     return EvolutionResult(np.array(kept["times"]), states, trust)
 
 
-def _field_arrays(result: FieldResult) -> Arrays | None:
+def _field_arrays(result: Any) -> Arrays | None:
     """Samples; those of typed equations are solved again."""
-    if result.extra:
+    if not isinstance(result, FieldResult) or result.extra:
         return None
     flags = np.array([result.series, result.symmetric])
     found = {"times": result.times, "samples": result.samples, "flags": flags}
@@ -53,7 +53,8 @@ def _field_arrays(result: FieldResult) -> Arrays | None:
 
 
 def _field_result(solver: Any, point: Point, kept: Arrays, trust: Trust) -> Any:
-    assert isinstance(solver.problem, FieldProblem)
+    if not isinstance(solver.problem, FieldProblem):
+        return None
     series, symmetric = (bool(flag) for flag in kept["flags"])
     return FieldResult(
         solver.problem.families,
