@@ -16,14 +16,14 @@ from qsyncdsl.run.dataset import assemble, line_trust
 from qsyncdsl.run.doubts import line_doubts
 from qsyncdsl.run.expect import Expectations, Verdict, refusal
 from qsyncdsl.run.follow import line_run
-from qsyncdsl.run.line import Workshop
+from qsyncdsl.run.line import LineRun, Workshop
 from qsyncdsl.run.plan import Plan
 from qsyncdsl.run.points import PointResult, Points
-from qsyncdsl.run.store.address import Addresses
+from qsyncdsl.run.store.address import Addresses, digest
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
-from qsyncdsl.run.truncation import with_truncation
+from qsyncdsl.run.truncation import examined, with_truncation
 from qsyncdsl.syntax import tree
 
 # Called with a label, the number done, the number to do, and facts by name.
@@ -85,7 +85,7 @@ def run_experiment(
             refused[line.label] = reason
             continue
         found = run.run(points) if points else []
-        results[line.label] = with_truncation(plan, line, found)
+        results[line.label] = with_truncation(plan, found, _remembering(run))
         seconds[line.label] = time.perf_counter() - start
     plan = replace(
         plan,
@@ -95,6 +95,28 @@ def run_experiment(
     verdicts = _verdicts(plan, workshop) if expectations else ()
     dataset, trust = _gathered(plan, results)
     return ExperimentResult(plan, dataset, verdicts, trust, seconds)
+
+
+def _remembering(run: LineRun) -> Callable[[PointResult], PointResult]:
+    """What other levels change at a point; kept on the shelf, so that it is found once."""
+
+    def examine(point: PointResult) -> PointResult:
+        place = run.addresses.point(point.index, point.draw)
+        key = digest("truncation", place, sorted(run.items.items()))
+        address, trust = bytes.fromhex(key), point.trust
+        known = run.shelf.known(address, {})
+        if known is not None:
+            numbers = {**trust.numbers, **known.trust.numbers}
+            facts = {**trust.facts, **known.trust.facts}
+            return replace(point, trust=replace(trust, numbers=numbers, facts=facts))
+        told = examined(run.plan, run.line, point)
+        new = {n: v for n, v in told.trust.numbers.items() if n not in trust.numbers}
+        said = {n: v for n, v in told.trust.facts.items() if n not in trust.facts}
+        run.shelf.keep([Row(address, PointResult((), {}, Trust(new, said)), {})])
+        run.shelf.close()
+        return told
+
+    return examine
 
 
 def wanted(plan: Plan) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -23,13 +23,18 @@ _ERROR = "truncation_error of "
 
 
 def with_truncation(
-    plan: Plan, line: Line, points: Sequence[PointResult]
+    plan: Plan,
+    points: Sequence[PointResult],
+    examine: Callable[[PointResult], PointResult],
 ) -> list[PointResult]:
     """The points, the worst of them with `truncation_error of NAME` for each measure.
 
     The worst point is the one with the largest population of a highest level. It is solved with
     more levels, or, where that would cost much more, with fewer: then the change is a bound, since
     the fewer levels have the larger error. Points whose levels were refined know their errors.
+
+    Args:
+        examine: `examined` for the line, or something that remembers what it found.
     """
     if not plan.measures or not points:
         return list(points)
@@ -38,7 +43,7 @@ def with_truncation(
     worst = max(range(len(points)), key=lambda k: _top(points[k]))
     if _top(points[worst]) < NEGLIGIBLE or not points[worst].measures:
         return list(points)
-    found = _examined(plan, line, points[worst])
+    found = examine(points[worst])
     return [found if k == worst else point for k, point in enumerate(points)]
 
 
@@ -48,7 +53,7 @@ def _top(point: PointResult) -> float:
     return max((v for n, v in numbers.items() if n.startswith(_TOP)), default=0.0)
 
 
-def _examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
+def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     """A point with what other levels change of its measures."""
     layers = plan.point_layers(line, point.index)
     environment = Environment(plan.model, layers, plan.options.seed, point.draw)
