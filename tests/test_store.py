@@ -101,7 +101,15 @@ def test_a_wider_range_solves_the_new_points_only(command, tmp_path, solved):
     assert bits(tmp_path / "out") == bits(tmp_path / "anew")
 
 
-def test_a_new_measure_leaves_the_old_ones_alone(command, tmp_path, monkeypatch):
+@pytest.fixture
+def unexamined(monkeypatch):
+    """No point is solved again with other cutoffs."""
+    monkeypatch.setattr(experiment_module, "examined", lambda plan, line, point: point)
+
+
+def test_a_new_measure_leaves_the_old_ones_alone(
+    command, tmp_path, monkeypatch, unexamined
+):
     run(command, tmp_path, SWEEP)
     asked = set()
     one = points_module.Points.one
@@ -166,7 +174,9 @@ def test_clean_removes_what_the_last_run_does_not_use(command, tmp_path, solved)
         pytest.param("gaussian(time = 1, window = [0, 1])", marks=pytest.mark.slow),
     ],
 )
-def test_a_new_measure_reads_the_states_that_were_kept(command, tmp_path, method):
+def test_a_new_measure_reads_the_states_that_were_kept(
+    command, tmp_path, method, unexamined
+):
     text = SWEEP.replace("steadystate", method + "; keep states")
     text = text.replace("  measure P = phase_distribution(a)\n", "")
     text = text.replace("  expect  n at Delta = 0 is above 0\n", "")

@@ -36,7 +36,8 @@ def with_truncation(
     Args:
         examine: `examined` for the line, or something that remembers what it found.
     """
-    if not plan.measures or not points:
+    # A mean over draws is no value of one of them.
+    if not plan.measures or not points or plan.draws > 1:
         return list(points)
     if any(name.startswith(_ERROR) for p in points for name in p.trust.numbers):
         return list(points)
