@@ -120,6 +120,15 @@ def field_equations(
     return FieldEquations(drift, local, _together(local, baths), dropped)
 
 
+# What to do about modes that are no bosons.
+_INSTEAD = {
+    "": "truncated Wigner has no unique form for spins, levels and rotors: different mappings to"
+    " c-numbers drop different terms; solve by 'steadystate', 'evolve' or 'cumulants'",
+    "ensemble": "the noise of atoms that are pumped one by one depends on the mapping to c-numbers;"
+    " solve by 'cumulants', where N is a symbol, or by 'steadystate' for small N",
+}
+
+
 def refuse_other_modes(system: FieldSystem) -> None:
     """E410 unless all modes are bosons."""
     for family in system.families:
@@ -130,8 +139,7 @@ def refuse_other_modes(system: FieldSystem) -> None:
                     Diagnostic(
                         "E410",
                         message,
-                        help="truncated Wigner has no unique form for spins, levels and rotors;"
-                        " solve by 'steadystate', 'evolve' or 'cumulants'",
+                        help=_INSTEAD.get(family.kind, _INSTEAD[""]),
                     )
                 ]
             )

@@ -110,16 +110,18 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     return Replicas(blocks, fine, coarse, axis == 2, pieces, singles, span)
 
 
-# Stretches of time, samples that are picked, and times that make it worth while.
-_STRETCHES, _PICKED, _FEWEST_TIMES = 120, 160, 40
+# Stretches of time, samples that are picked, and times that make it worth while; on large lattices
+# each look at a stretch is work of its own.
+_STRETCHES, _PICKED, _FEWEST_TIMES, _FIELDS = 120, 160, 40, 5000
 
 
 def _stretches(
     result: FieldResult, stage: Stage
 ) -> tuple[Iterable[tuple[Any, ...]], Iterable[tuple[Any, ...]], float]:
     """Short stretches, single samples, and the length of all records together."""
-    _, realizations, times = result.samples.shape
-    if result.series or not result.symmetric or times < _FEWEST_TIMES:
+    fields, realizations, times = result.samples.shape
+    few = times < _FEWEST_TIMES or fields > _FIELDS
+    if result.series or not result.symmetric or few:
         return (), (), 0.0
     edges = np.linspace(0, times, min(_STRETCHES, times // 2) + 1).astype(int)
     rng = np.random.default_rng(0)
