@@ -12,6 +12,8 @@ from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap
 
 # Numbers of samples for which weights are no better than the ends.
 _SHORT = 20
+# Distance from the middle of a well within which a slip has ended: a fifth of a turn.
+_CORE = 0.4 * pi
 # Harmonics of densities of phases.
 _HARMONICS = 10
 
@@ -70,8 +72,9 @@ def birkhoff(turned: np.ndarray, times: np.ndarray) -> float:
 def phase_slips(scene: Any, x: Any) -> float:
     r"""Slips of 2 pi in a unit of time, up and down together (gross rate).
 
-    Wells lie at the circular mean of x and whole turns from there; x has slipped when it comes within
-    pi/2 of the middle of another well, so that excursions over a barrier and back are none. The trust
+    Wells lie at the circular mean of x and whole turns from there; x has slipped when it comes within a
+    fifth of a turn of the middle of another well, so that excursions over a barrier and back are none.
+    Where slips are frequent the rate depends on that choice. The trust
     report has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
     """
     up, down, duration = _slips(scene, x, "phase_slips")
@@ -95,7 +98,7 @@ def _slips(scene: Any, x: Any, word: str) -> tuple[int, int, float]:
     records, times = lifted_records(scene, x, word)
     middle = np.angle(np.exp(1j * records).mean())
     turns = np.round((records - middle) / (2 * pi))
-    inside = np.abs(records - middle - 2 * pi * turns) < pi / 2
+    inside = np.abs(records - middle - 2 * pi * turns) < _CORE
     up = down = 0.0
     for turn, core in zip(turns, inside, strict=True):
         steps = np.diff(turn[core])
