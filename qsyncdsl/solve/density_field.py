@@ -258,7 +258,8 @@ class CoupledDensities:
         if not self.problem.free:
             coarse = newton(maps[0], zero, 0.0, False)
         elif point.options.get("branch", "rotating") == "rotating":
-            coarse, _ = on_curve(maps[0], self.curves, *self._key(maps[0]))
+            key, size = self._key(maps[0])
+            coarse = on_curve(maps[0], self.curves, key, size)[0] if size else None
         else:
             coarse = None
         if coarse is None and self.problem.free:
