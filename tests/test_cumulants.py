@@ -227,6 +227,34 @@ experiment e {
         assert line == pytest.approx(-0.3 + 1.3j, abs=1e-5)
 
 
+def test_modes_of_first_order_are_mean_fields_for_the_others():
+    """A cavity by its mean alone: every spin is exact in it, so that order 1 in all modes is the same."""
+    model = """
+mode c : boson(levels = 12)
+mode s : qubit
+hamiltonian 0.4*(c + c') + 0.2*c'*c + 0.3*(c'*s.minus + h.c.) + 0.1*s.z
+dissipator 1 : c
+dissipator 0.6 : s.minus
+experiment e {
+  solve cumulants(order = 2, first_order = [c]) as mixed
+  solve cumulants(order = 1) as first
+  solve cumulants(order = 2) as second
+  measure alpha = <c>
+  measure together = <c'*s.minus>
+  measure apart = <c'>*<s.minus>
+}
+"""
+    found = run_text(model)["e"]
+    mixed, first, second = (
+        complex(values(found, "alpha", m)) for m in ("mixed", "first", "second")
+    )
+    assert mixed == pytest.approx(first, abs=1e-9)
+    assert abs(mixed - second) > 1e-3
+    assert values(found, "together", "mixed") == pytest.approx(
+        complex(values(found, "apart", "mixed")), abs=1e-12
+    )
+
+
 def test_a_start_that_breaks_the_symmetry_is_refused():
     found = run_text(
         """

@@ -65,11 +65,14 @@ class MomentSystem:
         return Polynomial(self.algebra.outer, terms)
 
 
-def moment_system(system: System, order: int, factorize: Any = ()) -> MomentSystem:
+def moment_system(
+    system: System, order: int, factorize: Any = (), first_order: Any = ()
+) -> MomentSystem:
     """The algebra of a system's moments.
 
     Args:
         factorize: Operators, products over modes, whose means become products of means.
+        first_order: Operators of modes that are followed by their means alone.
 
     Raises:
         ModelError: E420 for an order below 1.
@@ -107,7 +110,12 @@ def moment_system(system: System, order: int, factorize: Any = ()) -> MomentSyst
         Channel(ring.of(sympy.sympify(j.rate)), found.moved(j.operator), j.per_atom)
         for j in system.jumps
     )
-    algebra = Moments(space, sizes, order, _factorized(found, factorize))
+    alone = set()
+    for mode in {m for operator in _listed(first_order) for m in operator.modes()}:
+        ensemble = space.modes[mode].ensemble
+        alone.add(mode if ensemble is None else ensemble)
+    products = _factorized(found, factorize)
+    algebra = Moments(space, sizes, order, products, frozenset(alone))
     split = {k: Polynomial(space, terms) for k, terms in hamiltonian.items()}
     return MomentSystem(algebra, split, channels, numbers, symmetry, kept)
 
@@ -116,12 +124,16 @@ def _factorized(system: MomentSystem, given: Any) -> frozenset[Moment]:
     """The longest moments of some products."""
     found = set()
     algebra = system.algebra
-    for operator in given if isinstance(given, tuple | list) else (given,):
-        if not isinstance(operator, Polynomial):
-            continue
+    for operator in _listed(given):
         mean = algebra.mean(algebra.expanded(system.moved(operator), frozenset()))
         longest = max((len(m) for m in mean), default=0)
         for moment in mean:
             if len(moment) == longest > 1:
                 found |= {moment, algebra.adjoint(moment)}
     return frozenset(found)
+
+
+def _listed(given: Any) -> list[Polynomial]:
+    """The operators of an option."""
+    listed = given if isinstance(given, tuple | list) else (given,)
+    return [operator for operator in listed if isinstance(operator, Polynomial)]

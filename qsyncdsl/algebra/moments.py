@@ -56,12 +56,14 @@ class Moments:
         sizes: Number of atoms of each ensemble, by its position.
         order: Largest number of operators in a moment that is kept.
         factorized: Moments that are replaced by products of means.
+        alone: Positions in `outer` of modes that are not correlated with anything.
     """
 
     outer: Space
     sizes: Mapping[int, Any]
     order: int
     factorized: frozenset[Moment] = frozenset()
+    alone: frozenset[int] = frozenset()
     _memory: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -332,6 +334,11 @@ class Moments:
                 found.append((key, word))
         return tuple(found)
 
+    def uncorrelated(self, letter: Factor) -> bool:
+        """Whether an operator occurs in means of its own only."""
+        key = letter[0]
+        return isinstance(key, int) and self._outer[key] in self.alone
+
     def joined(self, letters: Iterable[Factor]) -> Moment:
         """The moment of a product of single operators of a normal-ordered product."""
         powers: dict[Any, list[int]] = {}
@@ -367,6 +374,13 @@ class Moments:
             singles = [self.canonical([factor]) for factor in moment]
             return {tuple(sorted(singles)): one}
         letters = self.letters(moment)
+        single = [letter for letter in letters if self.uncorrelated(letter)]
+        if single and len(letters) > 1:
+            others = self.joined(x for x in letters if not self.uncorrelated(x))
+            whole = self.closed(others)
+            for letter in single:
+                whole = times(whole, {(self.joined([letter]),): one})
+            return whole
         if len(letters) <= self.order:
             return {(moment,): one}
         total: MomentSum = {}

@@ -29,7 +29,9 @@ def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered
         ModelError: E419 for operators without moments, E420 for too many of them.
     """
     order = int(options.get("order", 2))
-    equations = moment_system(system, order, options.get("factorize", ()))
+    equations = moment_system(
+        system, order, options.get("factorize", ()), options.get("first_order", ())
+    )
     algebra, ring = equations.algebra, equations.ring
     moments = list(_moments(equations))
     if len(moments) > _MOST:
@@ -84,6 +86,8 @@ def _moments(system: MomentSystem) -> Iterator[Moment]:
         for chosen in combinations_with_replacement(letters, count):
             finite = [key for key, word in chosen if word[0] != "a"]
             if len(set(finite)) < len(finite):
+                continue
+            if count > 1 and any(algebra.uncorrelated(letter) for letter in chosen):
                 continue
             moment = algebra.joined(chosen)
             if len(algebra.letters(moment)) != count or moment in seen:

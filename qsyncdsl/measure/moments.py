@@ -67,7 +67,7 @@ class MomentScene:
             if m.kind.name == "ensemble"
         }
         known = self.given.problem.system.algebra
-        return Moments(self.space, sizes, known.order, known.factorized)
+        return Moments(self.space, sizes, known.order, known.factorized, known.alone)
 
     def _mean(self, values: np.ndarray, operator: Polynomial) -> np.ndarray:
         """<O> from the moments at times, shape (T,)."""

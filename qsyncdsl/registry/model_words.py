@@ -268,7 +268,7 @@ methods = Registry(
         ),
         word(
             "cumulants",
-            f"order: integer = 2, factorize: operators = 0, {_TIME}",
+            f"order: integer = 2, factorize: operators = 0, first_order: operators = 0, {_TIME}",
             "moments",
             "closed moment equations",
             "qsyncdsl.run.methods.moments:cumulants",

@@ -135,8 +135,8 @@ class Regression:
 
     def _refuse(self, operator: Polynomial) -> None:
         """E617."""
-        if self.algebra.order < 2:
-            message = "two-time correlations need order = 2 or more"
+        if self.algebra.order < 2 or self.algebra.alone:
+            message = "two-time correlations need order = 2 or more for all modes"
             raise SolveError(Diagnostic("E617", message))
         for mode in operator.modes():
             if self.algebra.outer.modes[mode].ensemble is not None:
