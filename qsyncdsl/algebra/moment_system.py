@@ -110,10 +110,10 @@ def moment_system(
         Channel(ring.of(sympy.sympify(j.rate)), found.moved(j.operator), j.per_atom)
         for j in system.jumps
     )
-    alone = set()
-    for mode in {m for operator in _listed(first_order) for m in operator.modes()}:
-        ensemble = space.modes[mode].ensemble
-        alone.add(mode if ensemble is None else ensemble)
+    alone: set[int] = set()
+    for place in {m for operator in _listed(first_order) for m in operator.modes()}:
+        ensemble = space.modes[place].ensemble
+        alone.add(place if ensemble is None else ensemble)
     products = _factorized(found, factorize)
     algebra = Moments(space, sizes, order, products, frozenset(alone))
     split = {k: Polynomial(space, terms) for k, terms in hamiltonian.items()}
