@@ -47,7 +47,6 @@ class FloquetSolver:
 
     def __init__(self, problem: LindbladProblem) -> None:
         self.problem = problem
-        self._neighbor: Place | None = None
 
     def solve(self, point: Point) -> FloquetResult:
         """A steady state, or with `periods` (or `time`) a record from the initial state.
@@ -84,7 +83,6 @@ class FloquetSolver:
             if better == place:
                 break
             start, place = self._carried(rho, place, better), better
-        self._neighbor = place
         states, weights = self._inside(cycle, vector, 0, clock.count)
         placed = self._placed(flow, vector, 0.0)
         trust = self._trust(flow, placed, numbers, clock)
@@ -93,11 +91,14 @@ class FloquetSolver:
         )
 
     def _begin(self, point: Point) -> tuple[Place, np.ndarray | None]:
-        """Where to look: at the last point's windows, else where rotors are at rest on the mean."""
+        """Where to look: where pulled rotors are at rest on the mean.
+
+        Not where the last point was: a state that belongs elsewhere leaks out of that window.
+        """
         first = origin(self.problem)
         if not self.problem.forces:
             return first, None
-        return self._neighbor or settling_place(self.problem, point, first), None
+        return settling_place(self.problem, point, first), None
 
     def _recentered(self, rho: np.ndarray, place: Place) -> Place:
         """The window in the middle of the state, where the state reaches an end of the old one."""
