@@ -75,12 +75,13 @@ def test_an_expectation_that_fails_is_exit_code_4(command, tmp_path):
     assert command("run", "m.qsync")[0] == 4
 
 
-def test_a_method_of_a_later_day_is_skipped_by_name(command, tmp_path):
-    text = "mode a : boson(levels = 3)\nhamiltonian a'*a\nexperiment e { solve floquet; measure n = <a'*a> }"
+def test_a_method_that_is_not_for_the_model_is_skipped_with_its_reason(command, tmp_path):
+    text = "mode s : qubit\nhamiltonian s.z\ndissipator 1 : s.minus\nexperiment e { solve langevin(time = 1); solve steadystate; measure n = <s.n> }"
     (tmp_path / "m.qsync").write_text(text)
     code, out, _ = command("run", "m.qsync")
     assert code == 0
-    assert "method 'floquet' is not implemented yet" in out
+    assert "langevin: skipped" in out
+    assert "qubit" in out
 
 
 def test_two_processes_give_the_same_bits(command, tmp_path):
