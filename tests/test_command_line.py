@@ -75,7 +75,9 @@ def test_an_expectation_that_fails_is_exit_code_4(command, tmp_path):
     assert command("run", "m.qsync")[0] == 4
 
 
-def test_a_method_that_is_not_for_the_model_is_skipped_with_its_reason(command, tmp_path):
+def test_a_method_that_is_not_for_the_model_is_skipped_with_its_reason(
+    command, tmp_path
+):
     text = "mode s : qubit\nhamiltonian s.z\ndissipator 1 : s.minus\nexperiment e { solve langevin(time = 1); solve steadystate; measure n = <s.n> }"
     (tmp_path / "m.qsync").write_text(text)
     code, out, _ = command("run", "m.qsync")
