@@ -13,7 +13,7 @@ import numpy as np
 
 # A stable root is that of the flow where it is as near as this, relative to the moments, or where Newton's
 # method agreed on it as often as this while the flow went on: spirals may come near it only slowly.
-NEAR, AGREED = 0.1, 3
+NEAR, AGREED = 0.1, 2
 
 
 def slopes(y, equations, out):
