@@ -19,8 +19,10 @@ def logged(self, jobs):
     return _many(self, jobs)
 
 
-Points.many = logged
-line_module._ALONE = line_module._WORTH = 0.0
+# Not where the file is only collected: a worker process imports it as "__mp_main__".
+if __name__ in ("__main__", "__mp_main__"):
+    Points.many = logged  # type: ignore[method-assign]
+    line_module._ALONE = line_module._WORTH = 0.0
 
 if __name__ == "__main__":
     from qsyncdsl.cli import main

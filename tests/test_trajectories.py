@@ -235,6 +235,7 @@ def test_residence_times_of_a_telegraph_signal():
 def test_phase_slips_and_winding_of_a_turning_angle():
     class Record:
         times = np.linspace(0, 10, 2001)
+        given = None
 
     angle = (2 * np.pi * 0.5 * Record.times + np.pi) % (2 * np.pi) - np.pi
     assert paths.winding(Record(), angle) == pytest.approx(np.pi, rel=1e-9)

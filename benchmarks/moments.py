@@ -1,0 +1,160 @@
+"""Equations of moments, closures and product states: deriving, solving, and against restarts of QuTiP.
+
+Run: python benchmarks/moments.py [--quick]. One thread; CPU seconds and ratios of CPU times.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import qutip
+from table import Case, show
+
+from qsyncdsl import pipeline
+from qsyncdsl.algebra.build import build
+from qsyncdsl.algebra.moment_system import moment_system
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.resources import bundled_models
+from qsyncdsl.source import Source
+
+MODES = """
+parameter K = 0.1, F = 0.5, J = 0.3, k1 = 1, k2 = 0.2, kd = 0.1
+lattice r = ring({n})
+mode a[r] : boson(levels = 4)
+hamiltonian K*a[j]'^2*a[j]^2 + F*(a[j] + a[j]') for j in r
+coupling    J*(a[j]'*a[k] + h.c.) for (j, k) in r.edges
+dissipator  k1 : a[j]' for j in r
+dissipator  k2 : a[j]^2 for j in r
+dissipator  kd : a[j]'*a[j] for j in r
+"""
+ISING = """
+parameter J = 0.7, h = 0.4
+lattice c = ring(6)
+mode s[c] : qubit
+hamiltonian h*s[j].x for j in c
+coupling    J*s[j].z*s[k].z for (j, k) in c.edges
+dissipator  0.3 : s[j].minus for j in c
+experiment e { solve cumulants(order = 3, times = linspace(0, 5, 11)); measure z = <s[1].z> }
+"""
+PLANE = """
+experiment e {{
+  set     N = {n}
+  sweep   w = linspace(0.02, 1, {side})*N*gamma_c, x = linspace(0, 1, {side})
+  solve   cumulants(order = 2, factorize = paper)
+  measure G = linewidth(A.Jplus + B.Jplus, A.Jminus + B.Jminus)
+}}
+"""
+CELL = """
+experiment e {
+  set     K = 0.3
+  initial b[sites] = coherent(0.3)
+  solve   meanfield(times = linspace(0, 20, 41))
+  measure mean = <b[1]>
+}
+"""
+# Time between two updates of the mean field by restarting `mesolve`.
+STEP = 0.05
+
+
+def ours(text: str, name: str) -> np.ndarray:
+    """A measure of the experiment `e` of a text."""
+    model, _ = pipeline.load_source(Source("benchmark", text))
+    (result,) = pipeline.run_model(model, pipeline.Request(), expectations=False)
+    return np.ravel(result.dataset[name].values)
+
+
+def declared(name: str) -> str:
+    """A bundled model without its experiments."""
+    text = bundled_models()[name].read_text(encoding="utf-8")
+    return text.split("\nexperiment")[0] + "\n"
+
+
+def equations(count: int) -> np.ndarray:
+    """The equations of a, a'a, a^2 and a'a^2 of some modes; the number of their terms."""
+    model, _ = pipeline.load_source(Source("modes", MODES.format(n=count)))
+    system = moment_system(build(model, Environment(model)), 2)
+    words = ((0, 1), (1, 1), (0, 2), (1, 2))
+    terms = [
+        len(system.motion(((mode, ("a", p, q)),)))
+        for mode in range(count)
+        for p, q in words
+    ]
+    return np.array([sum(terms)])
+
+
+def restarted() -> np.ndarray:
+    """<b> of a cell of the optomechanical array, `mesolve` restarted with the mean field of each step."""
+    kappa = g0 = Delta = K = 0.3
+    alpha, gamma = 0.33, 0.074
+    a = qutip.tensor(qutip.destroy(4), qutip.qeye(12))
+    b = qutip.tensor(qutip.qeye(4), qutip.destroy(12))
+    cell = (
+        -Delta * a.dag() * a
+        + b.dag() * b
+        - g0 * a.dag() * a * (b + b.dag())
+        + alpha * (a + a.dag())
+    )
+    jumps = [np.sqrt(kappa) * a, np.sqrt(gamma) * b]
+    rho = qutip.ket2dm(qutip.tensor(qutip.basis(4, 0), qutip.coherent(12, 0.3)))
+    found = [qutip.expect(b, rho)]
+    for step in range(round(20 / STEP)):
+        mean = qutip.expect(b, rho)
+        h = cell - K * (mean * b.dag() + np.conj(mean) * b)
+        rho = qutip.mesolve(h, rho, [0, STEP], jumps).states[-1]
+        if (step + 1) * STEP % 0.5 < STEP / 2 or (
+            step + 1
+        ) * STEP % 0.5 > 0.5 - STEP / 2:
+            found.append(qutip.expect(b, rho))
+    return np.array(found)
+
+
+CASES = [
+    Case(
+        "equations of 10 modes", lambda: equations(10), goal="0.05 s", limit="0.0135 s"
+    ),
+    Case("equations of 100 modes", lambda: equations(100), goal="1 s", limit="0.35 s"),
+    Case(
+        "Ising ring of 6, order 3",
+        lambda: ours(ISING, "z"),
+        goal="10 s",
+        limit="-",
+        repeats=1,
+    ),
+    Case(
+        "w-delta plane, 30 x 30, N = 1e4",
+        lambda: ours(
+            declared("atomic_ensembles") + PLANE.format(n="1e4", side=30), "G"
+        ),
+        goal="0.9 s (10 s for 100 x 100)",
+        limit="-",
+    ),
+    Case(
+        "the same, N = 1e2",
+        lambda: ours(
+            declared("atomic_ensembles") + PLANE.format(n="1e2", side=30), "G"
+        ),
+        goal="as N = 1e4",
+        limit="-",
+    ),
+    Case(
+        "the same, N = 1e6",
+        lambda: ours(
+            declared("atomic_ensembles") + PLANE.format(n="1e6", side=30), "G"
+        ),
+        goal="as N = 1e4",
+        limit="-",
+    ),
+    Case(
+        "Gutzwiller evolution, 48 levels",
+        lambda: ours(declared("optomech_array") + CELL, "mean"),
+        restarted,
+        "mesolve",
+        goal="10x",
+        limit="-",
+        repeats=1,
+    ),
+]
+
+if __name__ == "__main__":
+    show(__file__, CASES, sys.argv[1:])
