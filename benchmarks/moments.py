@@ -6,6 +6,7 @@ Run: python benchmarks/moments.py [--quick]. One thread; CPU seconds and ratios 
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 import numpy as np
 import qutip
@@ -14,6 +15,7 @@ from table import Case, show
 from qsyncdsl import pipeline
 from qsyncdsl.algebra.build import build
 from qsyncdsl.algebra.moment_system import moment_system
+from qsyncdsl.algebra.system import System
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.resources import bundled_models
 from qsyncdsl.source import Source
@@ -70,10 +72,16 @@ def declared(name: str) -> str:
     return text.split("\nexperiment")[0] + "\n"
 
 
+@lru_cache
+def operators(count: int) -> System:
+    """H and jumps of some modes."""
+    model, _ = pipeline.load_source(Source("modes", MODES.format(n=count)))
+    return build(model, Environment(model))
+
+
 def equations(count: int) -> np.ndarray:
     """The equations of a, a'a, a^2 and a'a^2 of some modes; the number of their terms."""
-    model, _ = pipeline.load_source(Source("modes", MODES.format(n=count)))
-    system = moment_system(build(model, Environment(model)), 2)
+    system = moment_system(operators(count), 2)
     words = ((0, 1), (1, 1), (0, 2), (1, 2))
     terms = [
         len(system.motion(((mode, ("a", p, q)),)))

@@ -180,3 +180,18 @@ dissipator 1 : s.minus
 experiment e { solve gaussian(time = 1); measure z = <s.z> }
 """
     assert "bosons" in run_text(text)["e"].plan.skipped["gaussian"]
+
+
+def test_the_last_time_is_reached_whatever_the_rounding():
+    """Spans of many sizes: the value at the end is that of the exponential, never what was in memory before."""
+    from qsyncdsl.solve.kernels import integrate
+    from qsyncdsl.solve.polynomials import integrator
+
+    one = np.zeros(1, dtype=np.int64)
+    terms = (one, np.array([-1.0 + 0j]), np.array([0, 1]), one, one, one + 1)
+    first = np.array([1.0, 0.0])
+    for span in 1e-6 * 1.37 ** np.arange(40) / 3:
+        end = integrate(
+            integrator("means_right"), first, np.array([span]), terms, (1e-8, 1e-10)
+        )
+        assert end[-1, 0] == pytest.approx(np.exp(-span), abs=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -46,8 +47,26 @@ class MomentSystem:
     def motion(self, moment: Moment) -> dict[Moment, Any]:
         """d<m>/dt as a sum of moments, before the closure."""
         operator = self.algebra.operator(moment)
-        right = self.algebra.motion(operator, self.hamiltonian, list(self.channels))
-        return self.algebra.mean(right)
+        places = {self.algebra.outer_position(k) for k in operator.modes()}
+        acting = sorted({c for place in places for c in self._acting.get(place, ())})
+        channels = [self.channels[c] for c in acting]
+        return self.algebra.mean(
+            self.algebra.motion(operator, self.hamiltonian, channels)
+        )
+
+    @cached_property
+    def _acting(self) -> dict[int, list[int]]:
+        """The channels that act on each mode, or on the atoms of each ensemble."""
+        modes = self.algebra.outer.modes
+        found: dict[int, list[int]] = {}
+        for number, channel in enumerate(self.channels):
+            touched = set() if channel.per_atom is None else {channel.per_atom}
+            for place in channel.jump.modes():
+                ensemble = modes[place].ensemble
+                touched.add(place if ensemble is None else ensemble)
+            for place in touched:
+                found.setdefault(place, []).append(number)
+        return found
 
     def charges(self, moment: Moment) -> tuple[int, ...]:
         """The charges of a moment; all zero for one that need not vanish."""

@@ -20,12 +20,15 @@ from qsyncdsl.solve.polynomials import (
     with_numbers,
 )
 from qsyncdsl.solve.regression import Regression, TwoTimes
+from qsyncdsl.solve.relaxation import ROUNDING
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 _ROOM = 1 << 30
 _RESIDUAL = 1e-12
-# Stationary moments in compiled code: largest number of moments, relative error of a step, steps.
-_COMPILED, _FOLLOWED, _STEPS = 100, 1e-3, 3000
+# Stationary moments in compiled code: largest number of moments, relative error of a step, and steps of
+# each attempt, since whether a relaxation is stiff or only slow is not known before.
+_COMPILED, _FOLLOWED = 100, 1e-3
+_ATTEMPTS = (("explicit", 3000), ("implicit", 1000), ("explicit", 60_000))
 
 
 class CumulantSolver:
@@ -200,11 +203,13 @@ class _Flow:
         if len(first) > _COMPILED:
             return None
         equations = (drift.arrays, slope.arrays, other.arrays)
-        start, limits = first.view(float), (_FOLLOWED, _RESIDUAL, _STEPS)
+        start, limits = first.view(float), (_FOLLOWED, _RESIDUAL)
         try:
-            y, stands = relaxation("explicit")(start, equations, *limits, tableau())
-            if not stands:
-                y, stands = relaxation("implicit")(start, equations, *limits)
+            for name, most in _ATTEMPTS:
+                more = (tableau(),) if name == "explicit" else ()
+                y, stands = relaxation(name)(start, equations, *limits, most, *more)
+                if stands:
+                    break
         except np.linalg.LinAlgError:
             return None
         if not stands:
@@ -222,8 +227,8 @@ class _Flow:
     def _newton(
         self, guess: np.ndarray, drift: Sum, slope: Sum, other: Sum
     ) -> tuple[np.ndarray, float] | None:
-        m = guess
-        for _ in range(12):
+        m, before = guess, np.inf
+        for _ in range(40):
             rate = drift.at(m)
             matrix = _real(slope.at(m), other.at(m))
             try:
@@ -233,9 +238,13 @@ class _Flow:
             m = m + step[0::2] + 1j * step[1::2]
             if not np.isfinite(step).all():
                 return None
-            if np.abs(step).max() < _RESIDUAL * max(np.abs(m).max(), 1.0):
+            length = float(np.abs(step).max() / max(np.abs(m).max(), 1.0))
+            if length < _RESIDUAL or (before < ROUNDING and length > 0.5 * before):
                 fastest = float(np.abs(matrix).sum(axis=1).max())
                 return m, self._residual(m, drift, fastest)
+            if length > 1e3 * before:
+                return None
+            before = length
         return None
 
 

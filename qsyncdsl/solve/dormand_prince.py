@@ -81,7 +81,9 @@ def integrate(first, times, relative, absolute, tableau, data):
             h *= max(0.2, 0.9 * error ** (-1 / 8))
             rejected = True
             continue
-        if place < len(times) and times[place] <= now + h:
+        # the last time may be missed by rounding
+        reach = now + h + 1e-13 * abs(end)
+        if place < len(times) and times[place] <= reach:
             for s in range(3):
                 combine(a_extra[s], 13 + s, k, inside)
                 for j in range(n):
@@ -96,7 +98,7 @@ def integrate(first, times, relative, absolute, tableau, data):
                 combine(d[r], 16, k, dense[3 + r])
                 for j in range(n):
                     dense[3 + r, j] *= h
-            while place < len(times) and times[place] <= now + h:
+            while place < len(times) and times[place] <= reach:
                 x = (times[place] - now) / h
                 for j in range(n):
                     value = 0.0

@@ -86,7 +86,8 @@ def integrator(right: str) -> str:
 def relaxation(name: str) -> Any:
     """`explicit` or `implicit` of `relaxation`, compiled."""
     functions = (source.slopes, source.root_near, getattr(source, name))
-    limits = f"NEAR, AGREED = {source.NEAR}, {source.AGREED}\n"
+    names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST")
+    limits = "\n".join(f"{n} = {getattr(source, n)}" for n in names)
     added = [limits, *(inspect.getsource(function) for function in functions)]
     return compiled(integrator_source([*pieces("means_right"), *added]), name)
 

@@ -14,6 +14,10 @@ import numpy as np
 # A stable root is that of the flow where it is as near as this, relative to the moments, or where Newton's
 # method agreed on it as often as this while the flow went on: spirals may come near it only slowly.
 NEAR, AGREED = 0.1, 2
+# Relative steps of Newton's method that may be rounding: rates differ by as much as the number of atoms.
+ROUNDING = 1e-8
+# Moments are followed from here on: collective states grow out of correlations of the order of 1/N.
+SMALLEST = 1e-10
 
 
 def slopes(y, equations, out):
@@ -50,13 +54,16 @@ def root_near(y, equations, precision):
         slopes(root, equations, matrix)
         step = np.linalg.solve(matrix, -rate)
         root += step
-        length = np.abs(step).max()
-        if length < precision * max(np.abs(root).max(), 1.0):
+        length = np.abs(step).max() / max(np.abs(root).max(), 1.0)
+        if length < precision:
             break
         if not (length < 0.5 * before):
+            # steps that no longer shrink are rounding where they are small
+            if before < ROUNDING:
+                break
             return root, False, 0.0
         before = length
-    if not (length < precision * max(np.abs(root).max(), 1.0)):
+    if not (length < ROUNDING):
         return root, False, 0.0
     slopes(root, equations, matrix)
     growth = np.linalg.eigvals(matrix.astype(np.complex128)).real.max()
@@ -74,7 +81,7 @@ def explicit(first, equations, relative, precision, most, tableau):
     while taken < most:
         times = np.array([span])
         found, steps, reached = integrate(
-            y, times, relative, 1e-3 * relative, tableau, equations[0]
+            y, times, relative, SMALLEST * relative, tableau, equations[0]
         )
         if not (reached >= span * (1.0 - 1e-12)) or not np.isfinite(found).all():
             return y, False
@@ -111,7 +118,7 @@ def implicit(first, equations, relative, precision, most):
         k3 = inverse @ (ahead - e32 * (k2 - middle) - 2.0 * (k1 - rate))
         worst = 0.0
         for j in range(n):
-            scale = relative * (max(abs(y[j]), abs(trial[j])) + 1e-3)
+            scale = relative * (max(abs(y[j]), abs(trial[j])) + SMALLEST)
             worst = max(worst, abs(h / 6.0 * (k1[j] - 2.0 * k2[j] + k3[j])) / scale)
         if not np.isfinite(worst):
             h *= 0.1
