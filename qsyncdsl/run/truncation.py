@@ -8,7 +8,9 @@ from math import prod
 
 import numpy as np
 
-from qsyncdsl.model.environment import Environment
+from qsyncdsl.algebra.build import space_of
+from qsyncdsl.algebra.rings import NUMERIC
+from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
@@ -16,8 +18,11 @@ from qsyncdsl.run.points import Job, PointResult, Points
 
 # Populations of the highest levels below which no cutoff is felt.
 NEGLIGIBLE = 1e-10
-# Dimensions up to which more levels are tried, and growth that is tried beyond.
-_SMALL, _LARGE, _GROWTH = 300, 1000, 1.5
+# Dimensions up to which more levels are tried for one mode and for several, and growth that is tried beyond:
+# without a symmetry the work of an elimination grows as the fourth power of the dimension and faster.
+_SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1000, 1.25
+# Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
+_TOGETHER = 12
 _TOP = "top_population_"
 _ERROR = "truncation_error of "
 
@@ -59,7 +64,8 @@ def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     layers = plan.point_layers(line, point.index)
     environment = Environment(plan.model, layers, plan.options.seed, point.draw)
     had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
-    levels = _other(had, _guilty(plan, point, had))
+    guilty = _guilty(plan, point, had)
+    levels = _other(had, guilty, lambda c: _dimension(plan, layers, c))
     if not levels:
         return point
     changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
@@ -98,8 +104,16 @@ def _guilty(plan: Plan, point: PointResult, had: Mapping[str, int]) -> dict[str,
     return {n: float(p[0]) for n, p in found.items() if n in had and p[0] > NEGLIGIBLE}
 
 
-def _other(had: Mapping[str, int], guilty: Mapping[str, float]) -> dict[str, int]:
-    """More levels for all guilty modes, or for the worst, or fewer for the worst."""
+def _other(
+    had: Mapping[str, int],
+    guilty: Mapping[str, float],
+    dimension: Callable[[Mapping[str, int]], tuple[int, int]],
+) -> dict[str, int]:
+    """More levels for all guilty modes, or for the worst, or fewer for one of them.
+
+    Args:
+        dimension: Of the space with other levels, and the number of its modes.
+    """
     if not guilty:
         return {}
     worst = max(guilty, key=lambda n: guilty[n])
@@ -107,13 +121,33 @@ def _other(had: Mapping[str, int], guilty: Mapping[str, float]) -> dict[str, int
         {n: cutoffs.above(had[n]) for n in guilty},
         {worst: had[worst] + 2},
     )
-    size = prod(had.values())
+    size, modes = dimension(had)
+    small = _SMALL if modes == 1 else _SEVERAL
     for levels in more:
-        larger = prod((dict(had) | levels).values())
-        if larger <= _SMALL or (larger <= _LARGE and larger <= _GROWTH * size):
+        larger, _ = dimension(dict(had) | levels)
+        if larger <= small or (larger <= _LARGE and larger <= _GROWTH * size):
             return levels
-    fewer = max(2, int(had[worst] / 1.2))
-    return {worst: fewer} if fewer < had[worst] else {}
+    for name in sorted(guilty, key=lambda n: -guilty[n]):
+        fewer = max(2, int(had[name] / 1.2))
+        if fewer < had[name]:
+            return {name: fewer}
+    return {}
+
+
+def _dimension(
+    plan: Plan, layers: Sequence[Layer], levels: Mapping[str, int]
+) -> tuple[int, int]:
+    """Dimension of what is solved together, and how many modes it has."""
+    changed = Environment(plan.model, [*layers, cutoffs.layer(levels)])
+    space, _ = space_of(plan.model, changed, NUMERIC, sample=2)
+    kept = [
+        mode
+        for mode in space.modes
+        if mode.ensemble is None and mode.kind.name != "ensemble"
+    ]
+    if len(kept) > _TOGETHER:
+        return prod(levels.values()), len(levels)
+    return prod(mode.dimension for mode in kept), len(kept)
 
 
 def _grids(measures: Mapping[str, Labelled]) -> dict[str, np.ndarray]:
