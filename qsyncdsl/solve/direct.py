@@ -16,6 +16,8 @@ from qsyncdsl.solve.generator import At, Generator, available_memory
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
 _SINGULAR = 1e11
+# A population is empty where another one is this many times as large.
+_EMPTY = 1e4
 
 
 def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
@@ -61,13 +63,15 @@ def null_vector(
     populations is zero), so that no dense trace row fills the factors.
     """
     pin = int(populations[_likely(matrix, populations)])
-    for _ in range(2):
+    for _ in range(3):
         x, singular = _pinned(matrix, pin)
-        if x is not None and not singular:
-            break
         best = (
             int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
         )
+        # what is found with a pin that is hardly populated tells nothing of other solutions
+        if x is not None and abs(x[best]) < _EMPTY:
+            break
+        singular = True
         if best in (pin, -1):
             best = int(populations[len(populations) // 2])
         pin = best
