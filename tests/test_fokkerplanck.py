@@ -216,3 +216,32 @@ def test_refusals_of_fokkerplanck_say_why(text, said):
     measure = "measure n = <a.n>" if "[s]" not in text else "measure n = <a[1].n>"
     result = run_text(f"{text}\nexperiment e {{ solve fokkerplanck; {measure} }}")["e"]
     assert said in result.plan.skipped["fokkerplanck"]
+
+
+def test_the_phase_of_a_density_is_that_of_its_amplitude():
+    """A displaced thermal state: both methods are exact for <a>; Q and Wigner differ in the width only."""
+    text = """
+    mode a : boson(levels = 24)
+    hamiltonian 0.4*a'*a + (0.5 + 0.3*i)*a' + (0.5 - 0.3*i)*a
+    dissipator 1 : a
+    dissipator 0.05 : a'
+    experiment e {
+      solve   steadystate
+      solve   fokkerplanck
+      measure A = <a>
+      measure P = phase_distribution(a)
+      measure W = wigner(a, 4, 81)
+    }
+    """
+    found = run_text(text)["e"].dataset
+    phases, amplitude = found["P"].values, found["A"].values
+    grid = found["phi"].values
+    assert amplitude[1] == pytest.approx(amplitude[0], abs=1e-7)
+    first = np.trapezoid(phases * np.exp(1j * grid), grid, axis=-1)
+    assert np.trapezoid(phases, grid, axis=-1) == pytest.approx([1, 1], abs=1e-8)
+    assert np.angle(first) == pytest.approx(np.angle(amplitude), abs=1e-4)
+    # The marginal of the picture over radii is the distribution.
+    x, y = found["x"].values, found["y"].values
+    picture = found["W"].values[1]
+    turned = (picture * np.exp(1j * np.angle(x[None, :] + 1j * y[:, None]))).sum()
+    assert turned * (x[1] - x[0]) ** 2 == pytest.approx(first[1], abs=2e-3)

@@ -124,7 +124,7 @@ class DensityScene:
         density = self.density(part)
         means = 2 * pi * density.harmonics @ density.weights
         return {
-            k: c for m, c in enumerate(means) for k, c in ((m, c), (-m, np.conj(c)))
+            k: c for m, c in enumerate(means) for k, c in ((-m, c), (m, np.conj(c)))
         }
 
     def map(self, part: int, extent: float, points: int) -> PhaseSpaceMap:

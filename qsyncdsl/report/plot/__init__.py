@@ -1,0 +1,5 @@
+"""Pictures of results: lines, heat maps, distributions, functions on phase space."""
+
+from qsyncdsl.report.plot.draw import draw
+
+__all__ = ["draw"]

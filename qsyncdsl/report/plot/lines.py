@@ -1,0 +1,259 @@
+"""Curves and bars, with bands for their errors."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from qsyncdsl.report.plot.maps import panels
+from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting
+from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import names_in
+
+# Size of the axes in inches, and what a legend beside them takes.
+_WIDTH, _HEIGHT = 4.6, 3.2
+_BESIDE = 1.9
+# More curves than this are told apart by a color scale instead of a legend.
+_MOST_LABELS = 7
+# A legend of more names, or of longer ones, stands beside the axes instead of on the curves.
+_FEW_LABELS = 3
+_SHORT_LABEL = 22
+# Curves of one picture; of more every second, third, ... is drawn.
+_MOST_CURVES = 400
+# Names in a legend that would otherwise be longer than the picture.
+_MOST_LEGEND = 18
+# Curves with fewer points show them.
+_FEW_POINTS = 30
+# A step of an angle that is its wrap from π to -π.
+_WRAP = 1.5 * np.pi
+
+
+class _Curve(NamedTuple):
+    """A curve, its name in the legend, and standard errors."""
+
+    text: str
+    values: xr.DataArray
+    error: np.ndarray | None
+
+
+def lines(sheet: Sheet, drawn: Drawn) -> Any:
+    """Values along one dimension; a curve for each value of every other dimension."""
+    import matplotlib.pyplot as plt
+
+    axes_of = sheet.request.axes
+    versus = axes_of.x if isinstance(axes_of, tree.Versus) else None
+    x = sheet.values.of(versus) if versus is not None else None
+    dim = _x_dimension(drawn[0][1], x)
+    curves = [
+        curve
+        for node, array in drawn
+        for curve in _curves(sheet, node, array, dim, len(drawn))
+    ]
+    curves = curves[:: -(-len(curves) // _MOST_CURVES)]
+    many = len(curves) > _MOST_LABELS
+    beside = not many and _long(curves)
+    figure, axes = plt.subplots(
+        figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT)
+    )
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.92, len(curves)))
+    for k, curve in enumerate(curves):
+        extra = {"color": shades[k]} if many else {}
+        across = _across(sheet, curve.values, x, dim)
+        if sheet.coordinate(dim) == "n" and not many:
+            _bars(axes, across, curve, k, len(curves))
+        else:
+            fine = sheet.is_axis(dim)
+            _line(axes, across, curve, fine, extra)
+    axes.set_xlabel(sheet.label(versus, dim))
+    axes.set_ylabel(sheet.value_label(drawn))
+    _legend(figure, axes, curves, many, beside)
+    if dim == "phi":
+        _phase_axis(axes)
+    sheet.title(figure, _WIDTH)
+    sheet.finish(axes)
+    return figure
+
+
+def _line(
+    axes: Any, across: np.ndarray, curve: _Curve, fine: bool, extra: dict[str, Any]
+) -> None:
+    """A line with the band of its error; angles do not draw their wraps."""
+    keep = ~np.isnan(curve.values.values)
+    x, y = across[keep], curve.values.values[keep]
+    marker = "o" if keep.sum() < _FEW_POINTS and not fine else None
+    wraps = _wraps(y)
+    (line,) = axes.plot(
+        np.insert(x.astype(float), wraps, np.nan),
+        np.insert(y.astype(float), wraps, np.nan),
+        label=curve.text,
+        marker=marker,
+        ms=3,
+        **extra,
+    )
+    if curve.error is None:
+        return
+    error = curve.error[keep]
+    axes.fill_between(x, y - error, y + error, color=line.get_color(), alpha=0.2, lw=0)
+
+
+def _wraps(y: np.ndarray) -> np.ndarray:
+    """Where an angle in [-π, π] passes from one end to the other."""
+    if not len(y) or np.max(np.abs(y)) > np.pi + 1e-9:
+        return np.array([], dtype=int)
+    return np.flatnonzero(np.abs(np.diff(y)) > _WRAP) + 1
+
+
+def _bars(axes: Any, across: np.ndarray, curve: _Curve, k: int, count: int) -> None:
+    """Populations, curve beside curve."""
+    keep = ~np.isnan(curve.values.values)
+    shift = 0.8 * (k / count - 0.4 + 0.4 / count)
+    axes.bar(
+        across[keep] + shift,
+        curve.values.values[keep],
+        0.8 / count,
+        label=curve.text,
+        yerr=None if curve.error is None else curve.error[keep],
+        error_kw={"lw": 0.8},
+    )
+
+
+def _x_dimension(array: xr.DataArray, x: Any) -> str:
+    """The dimension along the horizontal axis."""
+    if isinstance(x, xr.DataArray) and x.dims:
+        return str(x.dims[0])
+    own = [d for d in array.dims if d not in ("method", "case")]
+    for dim in ("phi", "omega", "tau", "n", "time"):
+        if dim in own:
+            return dim
+    return str(own[-1]) if own else "method"
+
+
+def _across(sheet: Sheet, curve: xr.DataArray, x: Any, dim: str) -> np.ndarray:
+    """Places along the horizontal axis."""
+    if dim == "point" and isinstance(sheet.request.axes, tree.Versus):
+        values = x.sel(point=curve["point"]).values if "point" in x.dims else x
+        return np.asarray(values)
+    if isinstance(x, xr.DataArray) and x.dims == (dim,):
+        return np.asarray(x.values)
+    if dim not in curve.coords:
+        return np.arange(1, curve.sizes[dim] + 1)
+    values = np.asarray(curve[dim].values)
+    return values if values.dtype.kind in "if" else np.arange(len(values))
+
+
+def _curves(
+    sheet: Sheet, node: tree.Expr, array: xr.DataArray, dim: str, count: int
+) -> list[_Curve]:
+    """One curve for each value of the other dimensions, named by what differs."""
+    error = sheet.dataset.get(f"{getattr(node, 'key', '')}_error")
+    if dim == "point":
+        return _scattered_curves(sheet, node, array, error, count)
+    if dim not in array.dims:
+        known = sheet.dataset[dim].values if dim in sheet.dataset else [1]
+        array = array.expand_dims({dim: known})
+    others = [d for d in array.dims if d != dim]
+    stacked = array.stack(curve=others) if others else array.expand_dims("curve")
+    found = []
+    for k in range(stacked.sizes["curve"]):
+        curve = stacked.isel(curve=k)
+        if bool(np.isnan(curve).all()):
+            continue
+        where = {d: curve[d].item() for d in others if array.sizes[d] > 1}
+        words = [sheet.expression(node)] if count > 1 else []
+        words += [setting(str(d), v) for d, v in where.items()]
+        spread = None
+        if error is not None:
+            own = error.sel({d: curve[d].item() for d in others if d in error.dims})
+            spread = np.broadcast_to(own.values, curve.shape)
+        found.append(_Curve(", ".join(words), curve, spread))
+    return found
+
+
+def _scattered_curves(
+    sheet: Sheet,
+    node: tree.Expr,
+    array: xr.DataArray,
+    error: xr.DataArray | None,
+    count: int,
+) -> list[_Curve]:
+    """One curve for each set of the other swept parameters, its points in order."""
+    x = _versus_name(sheet)
+    swept = [
+        str(name)
+        for name, c in array.coords.items()
+        if c.dims == ("point",) and name not in ("point", x)
+    ]
+    rows = list(zip(*(array[name].values.tolist() for name in swept), strict=True))
+    spreads = dict(panels(error, ("point",))) if error is not None else {}
+    found = []
+    for words, panel in panels(array, ("point",)):
+        spread = spreads.get(words)
+        for row in sorted(set(rows)) or [()]:
+            chosen = [k for k, other in enumerate(rows) if other == row]
+            chosen = chosen if rows else list(range(panel.sizes["point"]))
+            if x:
+                chosen.sort(key=lambda k: panel[x].values[k])
+            curve = panel.isel(point=chosen)
+            if bool(np.isnan(curve).all()):
+                continue
+            texts = [sheet.expression(node)] if count > 1 else []
+            texts += [*words, *map(setting, swept, row)]
+            own = None if spread is None else spread.isel(point=chosen).values
+            found.append(_Curve(", ".join(texts), curve, own))
+    return found
+
+
+def _versus_name(sheet: Sheet) -> str:
+    """The swept parameter along the horizontal axis of scattered points."""
+    axes = sheet.request.axes
+    if isinstance(axes, tree.Versus):
+        for name in names_in(axes.x):
+            if name.key in sheet.dataset.coords:
+                return name.key
+    return ""
+
+
+def _long(curves: list[_Curve]) -> bool:
+    """Whether a legend would cover much of the axes."""
+    longest = max((len(curve.text) for curve in curves), default=0)
+    return longest > 0 and (len(curves) > _FEW_LABELS or longest > _SHORT_LABEL)
+
+
+def _legend(
+    figure: Any, axes: Any, curves: list[_Curve], many: bool, beside: bool
+) -> None:
+    """Names of few curves; a color scale for many that differ in one number."""
+    import matplotlib as mpl
+
+    if not many:
+        if beside:
+            figure.legend(loc="outside right upper")
+        elif any(curve.text for curve in curves):
+            axes.legend()
+        return
+    texts = [curve.text for curve in curves]
+    numbers = [re.search(r"= (-?[\d.]+(?:e[-+]?\d+)?)$", text) for text in texts]
+    names = {text.rpartition(" = ")[0] for text in texts}
+    if all(numbers) and len(names) == 1:
+        values = [float(match.group(1)) for match in numbers if match]
+        scale = mpl.cm.ScalarMappable(
+            mpl.colors.Normalize(min(values), max(values)), "viridis"
+        )
+        figure.colorbar(scale, ax=axes, label=names.pop())
+        return
+    handles, texts = axes.get_legend_handles_labels()
+    shown = texts[:_MOST_LEGEND]
+    if len(texts) > len(shown):
+        shown[-1] = f"... {len(texts)} curves"
+    figure.set_size_inches(_WIDTH + _BESIDE, _HEIGHT)
+    figure.legend(handles[: len(shown)], shown, fontsize=6, loc="outside right upper")
+
+
+def _phase_axis(axes: Any) -> None:
+    axes.set_xlim(-np.pi, np.pi)
+    axes.set_xticks(
+        [-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi], ["-π", "-π/2", "0", "π/2", "π"]
+    )

@@ -1,0 +1,170 @@
+"""Heat maps: over two swept quantities, of matrices, of functions on phase space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting
+from qsyncdsl.syntax import tree
+
+_MOST_PANELS = 12
+# Of a panel this many inches are for its color scale and labels.
+_MARGIN = 1.3
+
+
+def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
+    """A heat map for each value, method and case over two swept quantities."""
+    x, y = sheet.values.of(over.x), sheet.values.of(over.y)
+    dims = (str(x.dims[0]), str(y.dims[0]))
+    found = _all_panels(drawn, [dims] * len(drawn))
+    figure, grid = _grid(sheet, len(found), 3.9, 3.2)
+    for axes, (node, words, panel) in zip(grid, found, strict=False):
+        mesh = _map(sheet, axes, x, y, panel, dims)
+        figure.colorbar(mesh, ax=axes, label=sheet.expression(node))
+        axes.set_xlabel(sheet.label(over.x, dims[0]))
+        axes.set_ylabel(sheet.label(over.y, dims[1]))
+        sheet.finish(axes, words, 3.9 - _MARGIN)
+    return figure
+
+
+def _map(
+    sheet: Sheet,
+    axes: Any,
+    x: xr.DataArray,
+    y: xr.DataArray,
+    panel: xr.DataArray,
+    dims: tuple[str, str],
+) -> Any:
+    """One heat map, on a grid or over the triangles between scattered points."""
+    cmap = sheet.word("cmap", "viridis")
+    if dims[0] != dims[1]:
+        values = panel.transpose(dims[1], dims[0]).values
+        return axes.pcolormesh(
+            x.values, y.values, values, shading="nearest", rasterized=True, cmap=cmap
+        )
+    keep = ~np.isnan(panel.values)
+    across, up, values = x.values[keep], y.values[keep], panel.values[keep]
+    axes.plot(across, up, ".", ms=0.6, color="k", alpha=0.25)
+    return axes.tripcolor(
+        _triangles(across, up), values, shading="gouraud", rasterized=True, cmap=cmap
+    )
+
+
+def matrices(sheet: Sheet, drawn: Drawn) -> Any:
+    """Matrices as heat maps, the first row above; white is zero."""
+    found = _all_panels(drawn, [rows_and_columns(array) for _, array in drawn])
+    figure, grid = _grid(sheet, len(found), 3.4, 2.8)
+    for axes, (node, words, panel) in zip(grid, found, strict=False):
+        rows, columns = panel.shape
+        largest = float(np.nanmax(np.abs(panel.values))) or 1.0
+        mesh = axes.imshow(
+            panel.values,
+            cmap=sheet.word("cmap", "RdBu_r"),
+            vmin=-largest,
+            vmax=largest,
+            extent=(0.5, columns + 0.5, rows + 0.5, 0.5),
+            interpolation="nearest",
+        )
+        figure.colorbar(mesh, ax=axes, label=sheet.expression(node))
+        axes.set_xlabel("column")
+        axes.set_ylabel("row")
+        sheet.finish(axes, words, 3.4 - _MARGIN)
+    return figure
+
+
+def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
+    """Functions over alpha, with one color scale; white is zero."""
+    # Methods have grids of their own: the rows and columns of others are empty.
+    found = [
+        (node, words, panel.dropna("x", how="all").dropna("y", how="all"))
+        for node, words, panel in _all_panels(drawn, [("y", "x")] * len(drawn))
+    ]
+    largest = max(float(np.nanmax(np.abs(panel.values))) for _, _, panel in found)
+    figure, grid = _grid(sheet, len(found), 2.7, 2.8)
+    for axes, (_, words, panel) in zip(grid, found, strict=False):
+        mesh = axes.pcolormesh(
+            panel["x"].values,
+            panel["y"].values,
+            panel.values,
+            shading="nearest",
+            cmap=sheet.word("cmap", "RdBu_r"),
+            vmin=-largest,
+            vmax=largest,
+            rasterized=True,
+        )
+        axes.set_aspect("equal")
+        axes.set_xlabel("Re α")
+        axes.set_ylabel("Im α")
+        sheet.finish(axes, words, 2.0)
+    used = [axes for axes in grid if axes.get_visible()]
+    label = sheet.expression(drawn[0][0])
+    figure.colorbar(mesh, ax=used, label=label, shrink=0.8)
+    return figure
+
+
+def rows_and_columns(array: xr.DataArray) -> tuple[str, ...]:
+    """The dimensions of a matrix; empty for anything else."""
+    rows = [str(d) for d in array.dims if str(d).endswith("_row")]
+    columns = [str(d) for d in array.dims if str(d).endswith("_column")]
+    return (rows[0], columns[0]) if rows and columns else ()
+
+
+def panels(
+    array: xr.DataArray, dims: tuple[str, ...]
+) -> list[tuple[tuple[str, ...], xr.DataArray]]:
+    """What is left after some dimensions, with the settings that differ."""
+    others = [d for d in array.dims if d not in dims]
+    if not others:
+        return [((), array)]
+    stacked = array.stack(panel=others)
+    found = []
+    for k in range(stacked.sizes["panel"]):
+        panel = stacked.isel(panel=k)
+        if not bool(np.isnan(panel).all()):
+            words = tuple(
+                setting(str(d), panel[d].item()) for d in others if array.sizes[d] > 1
+            )
+            found.append((words, panel))
+    return found
+
+
+def _all_panels(
+    drawn: Drawn, dims: list[tuple[str, ...]]
+) -> list[tuple[tree.Expr, str, xr.DataArray]]:
+    """Panels of all that is drawn, each in the order of its dimensions."""
+    return [
+        (node, ", ".join(words), panel.transpose(*dict.fromkeys(own)))
+        for (node, array), own in zip(drawn, dims, strict=True)
+        for words, panel in panels(array, own)
+    ]
+
+
+def _grid(
+    sheet: Sheet, count: int, width: float, height: float
+) -> tuple[Any, list[Any]]:
+    """A figure with panels in up to three columns; panels that are not needed are hidden."""
+    import matplotlib.pyplot as plt
+
+    shown = min(count, _MOST_PANELS)
+    columns = min(shown, 3)
+    rows = -(-shown // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False
+    )
+    for spare in axes.flat[shown:]:
+        spare.set_visible(False)
+    more = f"(the first {shown} of {count} panels)" if count > shown else ""
+    sheet.title(figure, width * columns - 0.3, more)
+    return figure, list(axes.flat)
+
+
+def _triangles(x: np.ndarray, y: np.ndarray) -> Any:
+    """Triangles between points; both axes count the same."""
+    import matplotlib.tri
+
+    spread = [float(np.ptp(values)) or 1.0 for values in (x, y)]
+    found = matplotlib.tri.Triangulation(x / spread[0], y / spread[1])
+    return matplotlib.tri.Triangulation(x, y, found.triangles)
