@@ -106,7 +106,9 @@ class MeasureEvaluator(OperatorEvaluator):
             before = self._paths, self._as_series
             self._paths, self._as_series = "", False
             try:
-                self._known[name] = self._found(name)
+                # 0/0 and the like at single times are gaps.
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    self._known[name] = self._found(name)
             finally:
                 self._paths, self._as_series = before
         return self._known[name]
