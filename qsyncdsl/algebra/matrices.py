@@ -41,6 +41,30 @@ def monomial_matrix(
         ValueError: If a factor has no matrix: the bare angle of a rotor, or a function that
             does not settle as its space grows.
     """
+    factors: dict[int, Any] = {}
+    for key, word in monomial:
+        if not isinstance(key, int) or key in factors:
+            return _joint_matrix(space, monomial, dimensions)
+        factors[key] = sp.coo_array(_factor(space, (key, word), dimensions))
+    rows = columns = np.zeros(1, dtype=np.int64)
+    values = np.ones(1)
+    for k, dimension in enumerate(dimensions):
+        if k in factors:
+            (r, c), v = factors[k].coords, factors[k].data
+            values = (values[:, None] * v).ravel()
+        else:
+            r = c = np.arange(dimension)
+            values = np.repeat(values, dimension)
+        rows = (rows[:, None] * dimension + r).ravel()
+        columns = (columns[:, None] * dimension + c).ravel()
+    size = prod(dimensions)
+    return sp.csr_array((values, (rows, columns)), shape=(size, size))
+
+
+def _joint_matrix(
+    space: Space, monomial: Monomial, dimensions: Sequence[int]
+) -> sp.csr_array:
+    """Matrix of a monomial with factors that act on several modes at once."""
     matrix = sp.identity(1, format="coo")
     modes: list[int] = []
     for key, word in monomial:

@@ -20,7 +20,7 @@ from qsyncdsl.run.points import Job, PointResult, Points
 NEGLIGIBLE = 1e-10
 # Dimensions up to which more levels are tried for one mode and for several, and growth that is tried beyond:
 # without a symmetry the work of an elimination grows as the fourth power of the dimension and faster.
-_SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1000, 1.25
+_SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1000, 1.35
 # Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
 _TOGETHER = 12
 _TOP = "top_population_"
@@ -119,6 +119,8 @@ def _other(
     worst = max(guilty, key=lambda n: guilty[n])
     more = (
         {n: cutoffs.above(had[n]) for n in guilty},
+        # Parts that are alike stay alike: their exchange halves the unknowns.
+        {n: had[n] + 2 for n in guilty},
         {worst: had[worst] + 2},
     )
     size, modes = dimension(had)

@@ -71,8 +71,14 @@ def _number(value: complex) -> str:
     return f"{value.real:.6g}" if value.imag == 0 else f"{value:.6g}"
 
 
-def state_trust(state: QuantumState) -> tuple[dict[str, float], tuple[Diagnostic, ...]]:
+def state_trust(
+    state: QuantumState, labels: np.ndarray | None = None
+) -> tuple[dict[str, float], tuple[Diagnostic, ...]]:
     """Numbers that tell how far a density matrix can be trusted, and warnings.
+
+    Args:
+        labels: Charges of the basis states, shape (D, k), where the matrix has no elements between
+            different ones.
 
     Returns:
         `smallest_eigenvalue` (where affordable) and, for each boson and rotor, the population of
@@ -81,7 +87,7 @@ def state_trust(state: QuantumState) -> tuple[dict[str, float], tuple[Diagnostic
     numbers: dict[str, float] = {}
     warnings = []
     if not state.pure and len(state.data) <= _EIGENVALUES:
-        numbers["smallest_eigenvalue"] = float(np.linalg.eigvalsh(state.rho)[0])
+        numbers["smallest_eigenvalue"] = _smallest(state.rho, labels)
     diagonal = np.abs(state.data) ** 2 if state.pure else np.diag(state.data).real
     populations = diagonal.reshape(state.dims)
     for axis, part in enumerate(state.parts):
@@ -105,3 +111,13 @@ def state_trust(state: QuantumState) -> tuple[dict[str, float], tuple[Diagnostic
                 )
             )
     return numbers, tuple(warnings)
+
+
+def _smallest(rho: np.ndarray, labels: np.ndarray | None) -> float:
+    """The smallest eigenvalue, block by block of equal charges."""
+    if labels is None or not labels.shape[1]:
+        return float(np.linalg.eigvalsh(rho)[0])
+    _, which = np.unique(labels, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    blocks = np.split(order, np.cumsum(np.bincount(which.ravel()))[:-1])
+    return min(float(np.linalg.eigvalsh(rho[np.ix_(b, b)])[0]) for b in blocks)

@@ -28,8 +28,12 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     """
     generator = at.generator
     refuse_fill(generator)
-    matrix = generator.real.at(at.real_strengths).real
-    x, singular = null_vector(matrix, generator.form.populations)
+    matrix = at.matrix
+    x, singular = (
+        _even_vector(at)
+        if at.blocks
+        else null_vector(matrix, generator.form.populations)
+    )
     warnings: tuple[Diagnostic, ...] = ()
     if singular:
         x, warning = degenerate(at, matrix, point)
@@ -37,6 +41,27 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     left = float(np.abs(matrix @ x).max()) if x.any() else np.inf
     rho = generator.sector.to_matrix(generator.form.to_complex @ x)
     return rho, warnings, left / abs(float(x[generator.form.populations].sum()) or 1.0)
+
+
+def _even_vector(at: At) -> tuple[np.ndarray, bool]:
+    """The stationary vector from the even block alone; the odd ones are looked at for a second one."""
+    blocks = at.blocks
+    assert blocks is not None
+    even = blocks.even
+    populations = np.flatnonzero(even.first < len(at.generator.form.populations))
+    y, singular = null_vector(even.reduced(at.matrix), populations)
+    several = singular or any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
+    return even.basis @ y, several
+
+
+def _kernel(matrix: sp.csc_array) -> bool:
+    """Whether a block without populations has a vector that L takes to zero."""
+    factors = factorize(sp.csc_matrix(matrix))
+    if factors is None:
+        return True
+    probe = factors.solve(np.cos(1.0 + np.arange(matrix.shape[0]) * 0.7))
+    scale = np.abs(matrix.data).max(initial=0.0)
+    return bool(not np.isfinite(probe).all() or np.abs(probe).max() * scale > _SINGULAR)
 
 
 def refuse_fill(generator: Generator) -> None:

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem
-from qsyncdsl.solve import spectrum, superoperator
+from qsyncdsl.solve import exchange, spectrum, superoperator
 from qsyncdsl.solve.effective import effective, liouvillian
 
 # Entries of a Liouvillian up to which it is assembled to look at its pattern.
@@ -71,6 +71,11 @@ class Generator:
         return {}
 
     @cached_property
+    def exchanges(self) -> dict[Any, Any]:
+        """What exchanges of parts do to the unknowns, see `solve.exchange`."""
+        return {}
+
+    @cached_property
     def elimination_cost(self) -> float:
         r"""Some $n b^2$ for n unknowns in a band of half width b: work of an LU, from above.
 
@@ -103,6 +108,16 @@ class At:
     def real_strengths(self) -> np.ndarray:
         """Strengths of the real form."""
         return real_strengths(self.g)
+
+    @cached_property
+    def matrix(self) -> sp.csc_array:
+        """The Liouvillian on real unknowns."""
+        return self.generator.real.at(self.real_strengths).real
+
+    @cached_property
+    def blocks(self) -> exchange.Blocks | None:
+        """The blocks that exchanges of parts keep apart; None without any."""
+        return exchange.exchanges(self.generator, self.matrix)
 
     def apply(self, rho: np.ndarray) -> np.ndarray:
         """L rho for a Hermitian matrix, shape (D, D)."""

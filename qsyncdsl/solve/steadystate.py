@@ -19,6 +19,7 @@ from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import direct
+from qsyncdsl.solve.exchange import Exchange
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nojump import no_jump_steadystate
@@ -29,6 +30,8 @@ _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
 # Work n b^2 of an LU in a band above which an iterative solver is tried first: sooner where charges
 # leave the jump chain many small blocks.
 _MOST_WORK, _MOST_WORK_IN_BLOCKS = 4e9, 9e8
+# The largest gain by exchanges of parts that is hoped for.
+_MOST_EXCHANGES = 64
 _RESIDUAL = 1e-9
 # Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
 _WHOLE = 4
@@ -70,7 +73,7 @@ class SteadyStateSolver:
     def _hermitian(self) -> bool:
         """Whether all matrices of H are Hermitian: then H is, with real coefficients."""
         matrices = [self.problem.matrices[k] for _, k in self.problem.hamiltonian]
-        return not any(abs(m - m.conj().T).nnz for m in matrices)
+        return not any((m - superoperator.adjoint(m)).count_nonzero() for m in matrices)
 
     def solve(self, point: Point) -> SteadyResult:
         """The stationary state at a point.
@@ -101,9 +104,12 @@ class SteadyStateSolver:
             if answer is not None:
                 return answer
         rho, warnings, left = direct(at, point)
-        solver = f"sparse LU, {at.generator.unknowns} unknowns"
+        unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
+        solver = f"sparse LU, {unknowns} unknowns"
         unique = warnings[0].message if warnings else "unique"
         facts = {"solver": solver, "uniqueness": unique}
+        if at.blocks and not warnings:
+            facts["symmetry"] = self._symmetry(at, at.blocks.found)
         return self._finish(at, rho, facts, warnings, left / _scale(at))
 
     def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError]:
@@ -177,7 +183,20 @@ class SteadyStateSolver:
             return False
         blocks = 0 in at.generator.symmetry.moduli
         most = _MOST_WORK_IN_BLOCKS if blocks else _MOST_WORK
-        return unknowns > _MOST_UNKNOWNS or at.generator.elimination_cost > most
+        if unknowns > _MOST_UNKNOWNS:
+            return True
+        cost = at.generator.elimination_cost
+        if most < cost < _MOST_EXCHANGES * most and at.blocks:
+            # Two blocks of half the unknowns, each with half the band.
+            cost /= 4.0 ** len(at.blocks.found)
+        return cost > most
+
+    def _symmetry(self, at: At, found: tuple[Exchange, ...] = ()) -> str:
+        """The symmetries that were used, in words."""
+        labels = [part.label for part in self.problem.parts]
+        charges = at.generator.symmetry.describe(labels)
+        words = [exchange.describe(labels) for exchange in found]
+        return ", ".join(words if words and charges == "none" else [charges, *words])
 
     def _product(self, at: At, groups: Partition, point: Point) -> SteadyResult:
         """Groups that nothing couples, each on its own: their product."""
@@ -231,10 +250,9 @@ class SteadyStateSolver:
                     help="try solve steadystate(solver = iterative), or 'evolve'",
                 )
             )
-        labels = [part.label for part in self.problem.parts]
-        facts = {**facts, "symmetry": at.generator.symmetry.describe(labels)}
+        facts = {"symmetry": self._symmetry(at), **facts}
         state = QuantumState(self.problem.parts, rho)
-        numbers, warnings = state_trust(state)
+        numbers, warnings = state_trust(state, at.generator.labels)
         if self.problem.quadrature:
             numbers["quadrature_error"] = self.problem.quadrature
         given += self.problem.warnings

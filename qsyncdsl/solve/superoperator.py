@@ -51,6 +51,14 @@ def _merged(
     return list(found.items())
 
 
+def adjoint(matrix: sp.csr_array) -> sp.csr_array:
+    """The adjoint, by rows too."""
+    turned = matrix.tocsc()
+    return sp.csr_array(
+        (turned.data.conj(), turned.indices, turned.indptr), shape=matrix.shape[::-1]
+    )
+
+
 def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
     """The summands of the Liouvillian whose coefficients are not zero."""
     found = []
@@ -61,11 +69,12 @@ def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
         if channel.rate not in on:
             continue
         terms = _merged(problem, channel.jump, on)
+        adjoints = [adjoint(b) for _, b in terms]
         for i, a in terms:
-            for j, b in terms:
-                loss = sp.csr_array(b.conj().T @ a)
+            for (j, _), b in zip(terms, adjoints, strict=True):
+                loss = b @ a
                 key = (channel.rate, i, j)
-                found.append(Side(key, 1.0, a, sp.csr_array(b.conj().T)))
+                found.append(Side(key, 1.0, a, b))
                 found.append(Side(key, -0.5, loss, None))
                 found.append(Side(key, -0.5, None, loss))
     return found
@@ -90,7 +99,15 @@ def occupations(problem: LindbladProblem) -> np.ndarray:
 def _shifts(matrix: sp.csr_array, states: np.ndarray) -> np.ndarray:
     """The changes of occupations that a matrix makes, each once."""
     entries = matrix.tocoo()
-    return np.unique(states[entries.coords[0]] - states[entries.coords[1]], axis=0)
+    rows, columns = entries.coords
+    # As one number each, a list of few different changes is found quickly.
+    span = 2 * states.max(axis=0, initial=0) + 1
+    weights = np.concatenate([np.cumprod(span[::-1])[-2::-1], [1]])
+    if float(np.prod(span.astype(float))) > 2.0**62:
+        return np.unique(states[rows] - states[columns], axis=0)
+    flat = states @ weights
+    _, first = np.unique(flat[rows] - flat[columns], return_index=True)
+    return np.asarray(states[rows[first]] - states[columns[first]])
 
 
 def find_symmetry(problem: LindbladProblem, on: frozenset[int]) -> Symmetry:
@@ -186,9 +203,9 @@ def element_count(labels: np.ndarray) -> int:
 
 
 def _expand(
-    matrix: sp.csr_array, keys: np.ndarray
+    matrix: sp.csr_array | sp.csc_array, keys: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each key, the entries of that row: (which key, column, value)."""
+    """For each key, the entries of that row (column, for CSC): (which key, place, value)."""
     counts = np.diff(matrix.indptr)[keys]
     which = np.repeat(np.arange(len(keys)), counts)
     starts = matrix.indptr[:-1][keys]
@@ -205,7 +222,7 @@ def sector_entries(
     m, n = where.rows, where.columns
     value = np.full(where.size, side.weight, dtype=complex)
     if side.left is not None:
-        which, reached, data = _expand(sp.csr_array(side.left.T), m)
+        which, reached, data = _expand(side.left.tocsc(), m)
         source, m, n, value = source[which], reached, n[which], value[which] * data
     if side.right is not None:
         which, reached, data = _expand(side.right, n)
@@ -364,19 +381,32 @@ def real_generator(
     every = np.arange(size)
     found = [(every, every, np.zeros(size, dtype=int), np.zeros(size))]
     count = len(all_sides)
-    for k, side in enumerate(all_sides):
-        target, source, value = sector_entries(side, where)
-        wanted = form.sign[target] > 0
-        target, source, value = target[wanted], source[wanted], value[wanted]
-        found += _real_entries(k, target, source, value, form)
-        if _is_complex(side, phases):
-            found += _real_entries(k + count, target, source, -1j * value, form)
+    none = np.zeros(0, dtype=int)
+    entries = [(none, none, none), *(sector_entries(s, where) for s in all_sides)]
+    target, source, value = (np.concatenate(x) for x in zip(*entries, strict=True))
+    which = np.repeat(np.arange(-1, count), [len(e[0]) for e in entries])
+    turning = np.array([_is_complex(side, phases) for side in all_sides], dtype=bool)
+    wanted = form.sign[target] > 0
+    for chosen, factor, shift in (
+        (wanted, 1.0, 0),
+        (wanted & turning[which], -1j, count),
+    ):
+        at = np.flatnonzero(chosen)
+        if len(at):
+            own = which[at] + shift
+            found += _real_entries(
+                own, target[at], source[at], factor * value[at], form
+            )
     rows, columns, which, data = (np.concatenate(x) for x in zip(*found, strict=True))
     return _gathered(rows, columns, which, data, (size, 2 * count))
 
 
 def _real_entries(
-    k: int, target: np.ndarray, source: np.ndarray, value: np.ndarray, form: RealForm
+    which: np.ndarray,
+    target: np.ndarray,
+    source: np.ndarray,
+    value: np.ndarray,
+    form: RealForm,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Re v and Im v between real and imaginary parts of elements."""
     found = []
@@ -389,7 +419,7 @@ def _real_entries(
     ):
         i, j = rows[target], columns[source]
         kept = np.flatnonzero((data != 0) & (i >= 0) & (j >= 0))
-        found.append((i[kept], j[kept], np.full(len(kept), k), data[kept]))
+        found.append((i[kept], j[kept], which[kept], data[kept]))
     return found
 
 
