@@ -1,5 +1,5 @@
 """Pictures of results: lines, heat maps, distributions, functions on phase space."""
 
-from qsyncdsl.report.plot.draw import draw
+from qsyncdsl.report.plot.draw import draw, figures
 
-__all__ = ["draw"]
+__all__ = ["draw", "figures"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +50,39 @@ def draw(
     Raises:
         OSError: If the folder cannot be written.
     """
+    files: list[Path] = []
+    for number, figure in figures(dataset, model, experiment):
+        for form in formats:
+            path = folder / f"{experiment.name}_{number}.{form}"
+            beside = path.with_suffix(f".part.{form}")
+            figure.savefig(beside, metadata={"Date": None} if form == "svg" else None)
+            beside.replace(path)
+            files.append(path)
+    return tuple(files)
+
+
+def figures(
+    dataset: xr.Dataset, model: Model, experiment: Experiment
+) -> Iterator[tuple[int, Any]]:
+    """The figures of an experiment with the numbers of their `plot` lines, one by one.
+
+    Each is closed when the next is asked for.
+    """
     requests = [r for r in experiment.requests if isinstance(r, tree.Plot)]
     if not requests or not dataset.data_vars:
-        return ()
+        return
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    files: list[Path] = []
-    with plt.rc_context(_STYLE | {"axes.prop_cycle": plt.cycler("color", _COLORS)}):
+    cycle = plt.cycler(linestyle=["-", "--", ":"]) * plt.cycler(color=_COLORS)
+    with plt.rc_context(_STYLE | {"axes.prop_cycle": cycle}):
         for number, request in enumerate(requests, start=1):
             figure = _figure(Sheet(dataset, model, experiment, request))
-            if figure is None:
-                continue
-            for form in formats:
-                path = folder / f"{experiment.name}_{number}.{form}"
-                beside = path.with_suffix(f".part.{form}")
-                figure.savefig(
-                    beside, metadata={"Date": None} if form == "svg" else None
-                )
-                beside.replace(path)
-                files.append(path)
-            plt.close(figure)
-    return tuple(files)
+            if figure is not None:
+                yield number, figure
+                plt.close(figure)
 
 
 def _figure(sheet: Sheet) -> Any | None:

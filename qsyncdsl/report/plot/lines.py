@@ -9,14 +9,14 @@ import numpy as np
 import xarray as xr
 
 from qsyncdsl.report.plot.maps import panels
-from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting
+from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting, settings
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import names_in
 
 # Size of the axes in inches, and what a legend beside them takes.
 _WIDTH, _HEIGHT = 4.6, 3.2
 _BESIDE = 1.9
-# More curves than this are told apart by a color scale instead of a legend.
+# More curves than this are told apart by a color scale, where they differ in one number.
 _MOST_LABELS = 7
 # A legend of more names, or of longer ones, stands beside the axes instead of on the curves.
 _FEW_LABELS = 3
@@ -39,6 +39,27 @@ class _Curve(NamedTuple):
     error: np.ndarray | None
 
 
+class _Scale(NamedTuple):
+    """Colors of curves that differ in one number only."""
+
+    name: str
+    numbers: list[float]
+
+    def color(self, k: int) -> Any:
+        """The color of a curve; the last are not so bright that they are lost on white."""
+        return self.mappable().to_rgba(self.numbers[k])
+
+    def mappable(self) -> Any:
+        """What a color bar is drawn of."""
+        import matplotlib as mpl
+
+        low, high = min(self.numbers), max(self.numbers)
+        colors = mpl.colormaps["viridis"](np.linspace(0, 0.92, 256))
+        return mpl.cm.ScalarMappable(
+            mpl.colors.Normalize(low, high), mpl.colors.ListedColormap(colors)
+        )
+
+
 def lines(sheet: Sheet, drawn: Drawn) -> Any:
     """Values along one dimension; a curve for each value of every other dimension."""
     import matplotlib.pyplot as plt
@@ -53,23 +74,21 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
         for curve in _curves(sheet, node, array, dim, len(drawn))
     ]
     curves = curves[:: -(-len(curves) // _MOST_CURVES)]
-    many = len(curves) > _MOST_LABELS
-    beside = not many and _long(curves)
+    scale = _scale(curves)
+    beside = scale is None and _long(curves)
     figure, axes = plt.subplots(
         figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT)
     )
-    shades = plt.get_cmap("viridis")(np.linspace(0, 0.92, len(curves)))
     for k, curve in enumerate(curves):
-        extra = {"color": shades[k]} if many else {}
+        extra = {} if scale is None else {"color": scale.color(k)}
         across = _across(sheet, curve.values, x, dim)
-        if sheet.coordinate(dim) == "n" and not many:
+        if sheet.coordinate(dim) == "n" and scale is None:
             _bars(axes, across, curve, k, len(curves))
         else:
-            fine = sheet.is_axis(dim)
-            _line(axes, across, curve, fine, extra)
+            _line(axes, across, curve, sheet.is_axis(dim), extra)
     axes.set_xlabel(sheet.label(versus, dim))
     axes.set_ylabel(sheet.value_label(drawn))
-    _legend(figure, axes, curves, many, beside)
+    _legend(figure, axes, curves, scale, beside)
     if dim == "phi":
         _phase_axis(axes)
     sheet.title(figure, _WIDTH)
@@ -161,9 +180,8 @@ def _curves(
         curve = stacked.isel(curve=k)
         if bool(np.isnan(curve).all()):
             continue
-        where = {d: curve[d].item() for d in others if array.sizes[d] > 1}
         words = [sheet.expression(node)] if count > 1 else []
-        words += [setting(str(d), v) for d, v in where.items()]
+        words += settings(array, curve, others)
         spread = None
         if error is not None:
             own = error.sel({d: curve[d].item() for d in others if d in error.dims})
@@ -216,6 +234,16 @@ def _versus_name(sheet: Sheet) -> str:
     return ""
 
 
+def _scale(curves: list[_Curve]) -> _Scale | None:
+    """A scale of colors for many curves; None where they have names."""
+    texts = [curve.text for curve in curves]
+    numbers = [re.search(r"= (-?[\d.]+(?:e[-+]?\d+)?)$", text) for text in texts]
+    names = {text.rpartition(" = ")[0] for text in texts}
+    if len(curves) <= _MOST_LABELS or not all(numbers) or len(names) != 1:
+        return None
+    return _Scale(names.pop(), [float(found.group(1)) for found in numbers if found])
+
+
 def _long(curves: list[_Curve]) -> bool:
     """Whether a legend would cover much of the axes."""
     longest = max((len(curve.text) for curve in curves), default=0)
@@ -223,33 +251,22 @@ def _long(curves: list[_Curve]) -> bool:
 
 
 def _legend(
-    figure: Any, axes: Any, curves: list[_Curve], many: bool, beside: bool
+    figure: Any, axes: Any, curves: list[_Curve], scale: _Scale | None, beside: bool
 ) -> None:
-    """Names of few curves; a color scale for many that differ in one number."""
-    import matplotlib as mpl
-
-    if not many:
-        if beside:
-            figure.legend(loc="outside right upper")
-        elif any(curve.text for curve in curves):
-            axes.legend()
-        return
-    texts = [curve.text for curve in curves]
-    numbers = [re.search(r"= (-?[\d.]+(?:e[-+]?\d+)?)$", text) for text in texts]
-    names = {text.rpartition(" = ")[0] for text in texts}
-    if all(numbers) and len(names) == 1:
-        values = [float(match.group(1)) for match in numbers if match]
-        scale = mpl.cm.ScalarMappable(
-            mpl.colors.Normalize(min(values), max(values)), "viridis"
+    """Names of curves, or the scale of their colors."""
+    if scale is not None:
+        figure.colorbar(scale.mappable(), ax=axes, label=scale.name)
+    elif beside:
+        handles, texts = axes.get_legend_handles_labels()
+        shown = texts[:_MOST_LEGEND]
+        if len(texts) > len(shown):
+            shown[-1] = f"... {len(texts)} curves"
+        size = 8 if len(shown) <= _MOST_LABELS else 6
+        figure.legend(
+            handles[: len(shown)], shown, fontsize=size, loc="outside right upper"
         )
-        figure.colorbar(scale, ax=axes, label=names.pop())
-        return
-    handles, texts = axes.get_legend_handles_labels()
-    shown = texts[:_MOST_LEGEND]
-    if len(texts) > len(shown):
-        shown[-1] = f"... {len(texts)} curves"
-    figure.set_size_inches(_WIDTH + _BESIDE, _HEIGHT)
-    figure.legend(handles[: len(shown)], shown, fontsize=6, loc="outside right upper")
+    elif any(curve.text for curve in curves):
+        axes.legend()
 
 
 def _phase_axis(axes: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting
+from qsyncdsl.report.plot.sheet import Drawn, Sheet, settings
 from qsyncdsl.syntax import tree
 
 _MOST_PANELS = 12
@@ -124,10 +124,7 @@ def panels(
     for k in range(stacked.sizes["panel"]):
         panel = stacked.isel(panel=k)
         if not bool(np.isnan(panel).all()):
-            words = tuple(
-                setting(str(d), panel[d].item()) for d in others if array.sizes[d] > 1
-            )
-            found.append((words, panel))
+            found.append((tuple(settings(array, panel, others)), panel))
     return found
 
 

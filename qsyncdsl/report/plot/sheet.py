@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import xarray as xr
@@ -122,3 +123,27 @@ def setting(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{pretty_name(name)} = {value:.4g}"
     return f"{pretty_name(name)} = {value}"
+
+
+def settings(
+    array: xr.DataArray, one: xr.DataArray, dims: Iterable[Hashable]
+) -> list[str]:
+    """What tells one curve or panel from the others along some dimensions.
+
+    Points of a list of settings are named by what is set.
+    """
+    words = []
+    for dim in dims:
+        if array.sizes[dim] == 1:
+            continue
+        swept = [
+            str(name)
+            for name, c in array.coords.items()
+            if c.dims == (dim,) and name != dim
+        ]
+        if dim == "point" and swept:
+            place = {dim: one[dim].item()}
+            words += [setting(n, array[n].sel(place).item()) for n in swept]
+        else:
+            words.append(setting(str(dim), one[dim].item()))
+    return words

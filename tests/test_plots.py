@@ -1,0 +1,82 @@
+"""What pictures say: axes, legends, panels and color scales."""
+
+import numpy as np
+import pytest
+
+from qsyncdsl.report.plot import figures
+from tests.conftest import run_text
+
+MODEL = """
+parameter E = 0.4 "drive", Delta = 0
+mode a : boson(levels = 8)
+hamiltonian -Delta*a'*a + E*(a + a')
+dissipator 1 : a
+experiment e "Response of a cavity" {{ {0} }}
+"""
+
+
+def drawn(text):
+    """The only figure of an experiment."""
+    result = run_text(MODEL.format(text.strip()))["e"]
+    plan = result.plan
+    ((_, figure),) = figures(result.dataset, plan.model, plan.experiment)
+    return figure
+
+
+def legend(figure):
+    """The texts of the legend, wherever it stands."""
+    (found,) = [
+        *figure.legends,
+        *(a.get_legend() for a in figure.axes if a.get_legend()),
+    ]
+    return [text.get_text() for text in found.get_texts()]
+
+
+def test_the_modulus_of_a_complex_measure_says_so():
+    figure = drawn(
+        "sweep E = linspace(0, 0.4, 3); solve steadystate; measure A = <a>; plot A vs E"
+    )
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "|A|"
+    assert axes.get_xlabel() == "drive  E"
+    assert axes.lines[0].get_ydata() == pytest.approx([0, 0.4, 0.8], abs=1e-3)
+    assert figure.get_suptitle() == "Response of a cavity"
+
+
+def test_points_of_a_list_are_named_by_what_is_set():
+    figure = drawn(
+        "sweep (E, Delta) = [(0.1, 0), (0.2, 1)]; solve steadystate;"
+        " measure P = phase_distribution(a); plot P"
+    )
+    assert legend(figure) == ["E = 0.1, Δ = 0", "E = 0.2, Δ = 1"]
+
+
+def test_many_curves_that_differ_in_a_number_have_a_color_scale():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = linspace(0, 1, 9); solve steadystate;"
+        " measure n = <a'*a>; plot n vs E"
+    )
+    axes, scale = figure.axes
+    assert len(axes.lines) == 9
+    assert scale.get_ylabel() == "Δ"
+
+
+def test_panels_of_phase_space_have_no_gaps_where_methods_differ_in_their_grids():
+    figure = drawn(
+        "solve steadystate; solve fokkerplanck; measure W = wigner(a); plot W"
+    )
+    quantum, density, _ = figure.axes
+    for axes in (quantum, density):
+        assert np.isfinite(np.ma.filled(axes.collections[0].get_array(), np.nan)).all()
+    titles = [axes.get_title(loc="left") for axes in (quantum, density)]
+    assert titles == ["steadystate", "fokkerplanck"]
+
+
+def test_an_angle_does_not_draw_its_wrap():
+    figure = drawn(
+        "set Delta = -8; initial a = coherent(1); solve evolve(times = linspace(0, 1, 200));"
+        " measure phase = arg(<a>); plot phase vs time"
+    )
+    y = figure.axes[0].lines[0].get_ydata()
+    assert np.isnan(y).any()
+    assert np.nanmax(np.abs(np.diff(y))) < 1
