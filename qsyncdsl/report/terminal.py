@@ -77,18 +77,21 @@ def measures_table(result: Any, full: bool = False) -> Table:
 def _value_texts(array: Any, error: Any, full: bool) -> tuple[str]:
     """A number with its error; or the smallest and largest with their places."""
     values = array.values
-    if values.ndim == 0:
-        return (number_text(values.item(), None if error is None else float(error)),)
-    if full and values.size <= 12:
-        return (", ".join(number_text(v, None) for v in values.ravel()),)
-    real = np.abs(values) if np.iscomplexobj(values) else values
+    errors = np.full(values.shape, np.nan)
+    if error is not None:
+        errors = error.broadcast_like(array).transpose(*array.dims).values
+    numbers, spread = values.ravel(), errors.ravel()
+    if values.ndim == 0 or (full and values.size <= 12):
+        shown = map(number_text, numbers, spread)
+        return (", ".join(shown),)
+    real = np.abs(numbers) if np.iscomplexobj(values) else numbers
     if np.isnan(real).all():
         return ("none",)
     low, high = int(np.nanargmin(real)), int(np.nanargmax(real))
     word = "|.| " if np.iscomplexobj(values) else ""
     return (
-        f"{word}{number_text(real.ravel()[low], None)} {_place(array, low)} .. "
-        f"{number_text(real.ravel()[high], None)} {_place(array, high)}",
+        f"{word}{number_text(real[low], spread[low])} {_place(array, low)} .. "
+        f"{number_text(real[high], spread[high])} {_place(array, high)}",
     )
 
 
@@ -111,22 +114,28 @@ def _place(array: Any, flat: int) -> str:
     return "(" + ", ".join(parts) + ")"
 
 
-def number_text(value: Any, error: float | None) -> str:
-    """A number with its standard error in brackets.
+def number_text(value: Any, error: float | None = None) -> str:
+    """A number with its standard error in brackets; of a complex one, that of its modulus.
 
-    >>> number_text(0.15324649, 0.0002), number_text(1 - 2j, None)
+    >>> number_text(0.15324649, 0.0002), number_text(1 - 2j)
     ('0.15325(20)', '1 - 2i')
+    >>> number_text(1.23456 - 0.5j, 0.003)
+    '1.2346 - 0.5000i ± 0.0030'
     """
     number = complex(value)
     if np.isnan(number):
         return "none"
+    known = error is not None and np.isfinite(error) and error > 0
+    digits = max(0, 1 - int(np.floor(np.log10(error)))) if known else 0  # type: ignore[arg-type]
     if number.imag:
         sign = "-" if number.imag < 0 else "+"
-        return f"{number.real:.6g} {sign} {abs(number.imag):.6g}i"
-    if error is None or not np.isfinite(error) or error <= 0:
+        form, after = (
+            (f".{digits}f", f" ± {error:.{digits}f}") if known else (".6g", "")
+        )
+        return f"{number.real:{form}} {sign} {abs(number.imag):{form}}i{after}"
+    if not known:
         return f"{number.real:.8g}"
-    digits = max(0, 1 - int(np.floor(np.log10(error))))
-    return f"{number.real:.{digits}f}({round(error * 10**digits)})"
+    return f"{number.real:.{digits}f}({round(error * 10**digits)})"  # type: ignore[operator]
 
 
 def trust_lines(
