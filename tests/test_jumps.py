@@ -12,7 +12,8 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.problem import Point, Request
 from qsyncdsl.solve import jump_numbers
 from qsyncdsl.solve.kicks import Kicks
-from qsyncdsl.solve.trajectories import TrajectorySolver, _Walker
+from qsyncdsl.solve.trajectories import TrajectorySolver
+from qsyncdsl.solve.walks import Walker
 from tests.conftest import model_of, run_text, values
 
 
@@ -149,7 +150,7 @@ def no_jump_error(text, times, start=None):
     numbers = jump_numbers.numbers(problem, point, float(times[-1]))
     at = jump_numbers.Coefficients(problem, parameters)
     longest = jump_numbers.LONGEST / numbers.spectrum.radius
-    walker = _Walker(problem, numbers, at.table(0, 1), longest, point, 0)
+    walker = Walker(problem, numbers, at.table(0, 1), longest, point, 0)
     state = walker.state
     walker.clock[1] = 1e-300
     worst = 0.0

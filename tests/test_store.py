@@ -371,8 +371,8 @@ def test_batches_take_about_the_wanted_time():
 # ── disks and files ──────────────────────────────────────────────────────────────────────────
 
 
-def block_files(folder):
-    found = (folder / "store").glob("e.steadystate.*/*.blocks")
+def block_files(folder, line="e.steadystate.*"):
+    found = (folder / "store").glob(f"{line}/*.blocks")
     return sorted(found, key=lambda p: p.stat().st_size)
 
 

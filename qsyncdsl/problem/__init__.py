@@ -28,6 +28,7 @@ from qsyncdsl.problem.lindblad import (
 )
 from qsyncdsl.problem.moments import CumulantProblem
 from qsyncdsl.problem.product import EVERYONE, CellKind, CellTerm, MeanFieldProblem
+from qsyncdsl.problem.realizations import Realizations, Stretch, at_once, pieces
 from qsyncdsl.problem.rotors import RotorProblem
 from qsyncdsl.problem.trajectories import GeneratorTerm, Request, TrajectoryProblem
 
@@ -57,9 +58,13 @@ __all__ = [
     "PermutationProblem",
     "PermutationTerm",
     "Point",
+    "Realizations",
     "Request",
     "RotorProblem",
+    "Stretch",
     "Terms",
     "TrajectoryProblem",
     "Varying",
+    "at_once",
+    "pieces",
 ]

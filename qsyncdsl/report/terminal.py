@@ -190,6 +190,8 @@ def show_status(folder: Path, status: Any) -> None:
     for line in status.lines:
         for reason, count in line.reasons.items():
             out.print(Text(f"failed: {reason} ({count} points)", style="red"))
+        if line.realizations:
+            out.print(f"{line.label}: {line.realizations} realizations of points begun")
         if line.damaged:
             out.print(Text(f"{line.label}: {line.damaged} damaged blocks", "yellow"))
     words = [f"{status.size / 1e6:.3g} MB kept"]

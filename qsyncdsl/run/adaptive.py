@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic
-from qsyncdsl.run.line import LineRun, Task
+from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.mesh import Mesh, Vertex
 from qsyncdsl.run.points import PointResult
 
@@ -28,9 +28,7 @@ class AdaptiveRun(LineRun):
             self.total = len(self._seen) * self.plan.draws
             self.done = self.total - len(jobs)
             self.tell()
-            task = Task(self.plan, self.line, self.points.grids)
-            task.points = self.points
-            self.empty(self.queue(task, jobs))
+            self.empty(self.queue(self.task(), jobs))
             if len(self._seen) > _MOST:
                 self.workshop.warn(_too_many(self.line.label))
                 return

@@ -115,7 +115,11 @@ def recall(folder: Path) -> tuple[Source, dict[str, Any], tuple[str, ...]]:
 
 @dataclass(frozen=True)
 class LineStatus:
-    """How far one line is; points are counted for each draw of disorder."""
+    """How far one line is; points are counted for each draw of disorder.
+
+    Attributes:
+        realizations: Kept of this line, where points are missing.
+    """
 
     experiment: str
     label: str
@@ -124,6 +128,7 @@ class LineStatus:
     total: int
     reasons: dict[str, int]
     damaged: int
+    realizations: int = 0
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,7 @@ def status(folder: Path, plans: Sequence[Plan]) -> Status:
     for plan in plans:
         for line in plan.lines:
             run = line_run(plan, line, Workshop(store=store))
-            used.add(run.shelf.folder)
+            used |= {run.shelf.folder, run.begun.shelf.folder if run.begun else None}
             lines.append(
                 _line_status(run, list(plan.points(line)) if wanted(plan) else [])
             )
@@ -168,7 +173,9 @@ def _line_status(run: LineRun, points: list[tuple[int, ...]]) -> LineStatus:
             reasons[text] = reasons.get(text, 0) + 1
     failed = sum(bool(result.failures) for result in results)
     name, label = run.plan.experiment.name, run.line.label
-    return LineStatus(name, label, done, failed, total, reasons, len(run.shelf.damaged))
+    begun = 0 if run.begun is None or done == total else run.begun.shelf.count()
+    damaged = len(run.complain())
+    return LineStatus(name, label, done, failed, total, reasons, damaged, begun)
 
 
 def clean(folder: Path, plans: Sequence[Plan]) -> tuple[int, int]:
@@ -186,4 +193,11 @@ def clean(folder: Path, plans: Sequence[Plan]) -> tuple[int, int]:
             addresses = Addresses(plan, line)
             used.add(store.folder / shelf_name(plan, line.label, addresses))
             used.add(store.folder / shelf_name(plan, "expect", addresses))
+            run = line_run(plan, line, Workshop(store=store))
+            points = list(plan.points(line)) if wanted(plan) else []
+            run.known(points)
+            done, total = run.count(points)
+            if run.begun is not None and run.begun.shelf.folder and done < total:
+                # of finished points they only serve those who ask for more
+                used.add(run.begun.shelf.folder)
     return store.clean(used)

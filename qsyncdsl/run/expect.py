@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,11 +60,20 @@ class _AtEvaluator(Evaluator):
         return super().name(node, scope, frame)
 
 
-class Expectations:
-    """Checks the expectations of one experiment; points that several share are solved once."""
+# Finds realizations that were done: by the address of their point, their number and unit.
+Kept = Callable[[bytes, int, int], list[Any]]
 
-    def __init__(self, plan: Plan) -> None:
+
+class Expectations:
+    """Checks the expectations of one experiment; points that several share are solved once.
+
+    Args:
+        kept: For each line, where realizations are found that were done for the sweep.
+    """
+
+    def __init__(self, plan: Plan, kept: Mapping[str, Kept] | None = None) -> None:
         self.plan = plan
+        self._kept = kept or {}
         self._sessions: dict[str, Session] = {}
         self._solved: dict[Any, tuple[Solved, Located]] = {}
 
@@ -189,7 +198,9 @@ class Expectations:
 
     def _session(self, line: Line) -> Session:
         if line.label not in self._sessions:
-            self._sessions[line.label] = Session(self.plan, line)
+            session = Session(self.plan, line)
+            session.kept = self._kept.get(line.label)
+            self._sessions[line.label] = session
         return self._sessions[line.label]
 
     def _solve(

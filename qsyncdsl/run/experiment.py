@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.result import Trust
 from qsyncdsl.run.dataset import assemble, line_trust
 from qsyncdsl.run.doubts import line_doubts
-from qsyncdsl.run.expect import Expectations, Verdict, refusal
+from qsyncdsl.run.expect import Expectations, Kept, Verdict, refusal
 from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.line import LineRun, Workshop
 from qsyncdsl.run.plan import Plan
@@ -74,6 +74,7 @@ def run_experiment(
     results: dict[str, list[PointResult]] = {}
     seconds: dict[str, float] = {}
     refused: dict[str, str] = {}
+    kept: dict[str, Kept] = {}
     for line in plan.lines:
         start = time.perf_counter()
         points = list(plan.points(line)) if wanted(plan) else []
@@ -84,6 +85,8 @@ def run_experiment(
         if reason:
             refused[line.label] = reason
             continue
+        if run.begun is not None:
+            kept[line.label] = run.begun.shelf.all_of
         found = run.run(points) if points else []
         results[line.label] = with_truncation(plan, found, _remembering(run))
         seconds[line.label] = time.perf_counter() - start
@@ -92,7 +95,7 @@ def run_experiment(
         lines=tuple(line for line in plan.lines if line.label not in refused),
         skipped={**plan.skipped, **refused},
     )
-    verdicts = _verdicts(plan, workshop) if expectations else ()
+    verdicts = _verdicts(plan, workshop, kept) if expectations else ()
     dataset, trust = _gathered(plan, results)
     return ExperimentResult(plan, dataset, verdicts, trust, seconds)
 
@@ -156,9 +159,11 @@ def _gathered(
     return dataset, trust
 
 
-def _verdicts(plan: Plan, workshop: Workshop) -> tuple[Verdict, ...]:
+def _verdicts(
+    plan: Plan, workshop: Workshop, kept: Mapping[str, Kept]
+) -> tuple[Verdict, ...]:
     """The verdict on every expectation; those that are kept are not looked for again."""
-    checker = Expectations(plan)
+    checker = Expectations(plan, kept)
     requests = checker.requests()
     if not requests or not plan.lines:
         return tuple(checker.one(request) for request in requests)

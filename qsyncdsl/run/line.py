@@ -10,17 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.result import Trust
+from qsyncdsl.run.begun import BegunPoints
 from qsyncdsl.run.engines.queue import Engine, Inline, Queue, peak_memory
 from qsyncdsl.run.limits import Estimate, refuse
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Job, PointResult, Points, averaged
+from qsyncdsl.run.points import Job, PartResult, PointResult, Points, averaged
 from qsyncdsl.run.store.address import Addresses
+from qsyncdsl.run.store.blocks import Damage
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
 from qsyncdsl.run.store.states import state_block
+from qsyncdsl.run.store.stretches import Stretches
 
 # Points that are tried for the grids on which distributions are drawn.
 _PILOTS = 8
@@ -63,19 +66,21 @@ class Task:
     plan: Plan
     line: Line
     grids: dict[str, np.ndarray]
+    elsewhere: frozenset[bytes] = frozenset()
     points: Points | None = field(default=None, repr=False)
 
-    def __call__(self, jobs: Sequence[Job]) -> list[PointResult]:
+    def __call__(self, jobs: Sequence[Job]) -> list[PointResult | PartResult]:
         """Do some jobs; what is made once for all of them is kept."""
         if self.points is None:
             self.points = Points(self.plan, self.line, self.grids)
+            self.points.session.elsewhere = self.elsewhere
         return self.points.many(jobs)
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self.plan, self.line, self.grids
+        return self.plan, self.line, self.grids, self.elsewhere
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.plan, self.line, self.grids = state
+        self.plan, self.line, self.grids, self.elsewhere = state
         self.points = None
 
 
@@ -88,6 +93,11 @@ class LineRun:
         store = workshop.store
         self.shelf = store.shelf(plan, line, self.addresses) if store else Shelf()
         self.points = Points(plan, line)
+        self.begun: BegunPoints | None = None
+        if self.points.session.method.realizations and not self.points.session.follows:
+            kept = store.stretches(plan, line, self.addresses) if store else Stretches()
+            self.begun = BegunPoints(kept)
+            self.points.session.elsewhere = kept.keys()
         self.items: dict[str, str] = {}
         self.done = self.total = self.failed = 0
         self._queue: Queue | None = None
@@ -118,7 +128,8 @@ class LineRun:
                 if missing:
                     left = tuple(n for n in names if self.items[n] in missing)
                     kept = self.shelf.state_place(address) if self.plan.keeps else None
-                    yield Job(index, draw, left, kept)
+                    part = None if self.begun is None else self.begun.opening()
+                    yield Job(index, draw, left, kept, part)
 
     def result(self, index: tuple[int, ...]) -> PointResult:
         """What is known of a point, averaged over the draws of disorder."""
@@ -154,12 +165,15 @@ class LineRun:
 
     def run(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
         """Compute what is missing of some points, and return all of them in order."""
+        several = len(indices) * self.plan.draws > 1 or self.begun is not None
         try:
-            with one_thread_here(len(indices) * self.plan.draws > 1):
+            with one_thread_here(several):
                 self.pilot(indices)
                 self.compute(indices)
         finally:
             self.shelf.close()
+            if self.begun is not None:
+                self.begun.shelf.close()
         return self.results(indices)
 
     def known(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
@@ -176,11 +190,14 @@ class LineRun:
         """The first points, until one gives the grids on which distributions are drawn."""
         for index in indices[:_PILOTS]:
             self.items = self.addresses.items({})
-            self._inline([job for job in self.open_jobs([index]) if job.draw == 0])
+            jobs = [job for job in self.open_jobs([index]) if job.draw == 0]
+            self.total, self.done = len(jobs), 0
+            self.empty(self.queue(self.task(), jobs))
             known = self.shelf.known(self.addresses.point(index, 0), self.items)
             if known is not None and "" not in known.failures:
                 self.points.grids = dict(known.grids)
                 break
+        self.total = self.done = self.failed = 0
         self._keep_pilot(indices)
 
     def _keep_pilot(self, indices: Sequence[tuple[int, ...]]) -> None:
@@ -202,8 +219,10 @@ class LineRun:
                 )
             return
 
-    def _inline(self, jobs: list[Job]) -> None:
-        Inline().run(self.queue(self.points.many, jobs))
+    def task(self) -> Task:
+        """The work of this line; here it is done with what is made already."""
+        elsewhere = self.points.session.elsewhere
+        return Task(self.plan, self.line, self.points.grids, elsewhere, self.points)
 
     def compute(self, indices: Sequence[tuple[int, ...]]) -> None:
         """Everything that is missing of some points."""
@@ -211,9 +230,7 @@ class LineRun:
         self.total += len(indices) * self.plan.draws
         self.done = self.total - len(jobs)
         self.tell()
-        task = Task(self.plan, self.line, self.points.grids)
-        task.points = self.points
-        self.empty(self.queue(task, jobs))
+        self.empty(self.queue(self.task(), jobs))
 
     def empty(self, queue: Queue) -> None:
         """Do all jobs of a queue; here, unless there is more to do than starting others costs.
@@ -237,7 +254,7 @@ class LineRun:
         refuse(rest, self.shelf.folder, not self.workshop.far)
         if rest.seconds > _SAID:
             self.tell(text=f"{self.line.label}: {rest.text()}")
-        if queue.waiting * (queue.seconds or 0.0) < _WORTH:
+        if rest.seconds * rest.workers < _WORTH:
             Inline().run(queue)
         if queue.open:
             engine.run(queue)
@@ -246,10 +263,13 @@ class LineRun:
         """What the rest will take, from what the first points took."""
         workers = self.workshop.engine.workers
         each = self.shelf.written / max(1, self.shelf.added)
-        left = max(queue.waiting, self.total - self.done)
+        left = self.total - self.done
+        seconds = left * (queue.seconds or 0.0)
+        if self.begun is not None and len(self.begun):
+            seconds = (left - len(self.begun)) * self.begun.each + self.begun.seconds
         return Estimate(
             left,
-            left * (queue.seconds or 0.0) / workers,
+            seconds / workers,
             workers,
             queue.memory or peak_memory(),
             left * each,
@@ -258,11 +278,27 @@ class LineRun:
 
     def queue(self, work: Callable[..., Any], jobs: list[Job]) -> Queue:
         """A queue whose answers go to the shelf."""
-        together = self.points.together
-        return Queue(work, jobs, self.answered, self.gave_up, together=together)
+        together, depth = self.points.together, self.begun is not None
+        return Queue(work, jobs, self.answered, self.gave_up, 0.0, together, depth)
 
-    def answered(self, results: Sequence[PointResult]) -> Iterable[Job]:
-        """Keep what came out."""
+    def answered(self, results: Sequence[PointResult | PartResult]) -> Iterable[Job]:
+        """Keep what came out; points that were begun go on."""
+        more: list[Job] = []
+        points = [r for r in results if isinstance(r, PointResult)]
+        for part in results:
+            if isinstance(part, PartResult):
+                assert self.begun is not None
+                for following in self.begun.heard(part):
+                    if isinstance(following, Job):
+                        more.append(following)
+                    else:
+                        points.append(following)
+        self._keep(points)
+        self.tell()
+        return more
+
+    def _keep(self, results: Sequence[PointResult]) -> None:
+        """Keep points that are finished."""
         rows = [
             Row(self.addresses.point(r.index, r.draw), r, self.items) for r in results
         ]
@@ -275,13 +311,20 @@ class LineRun:
         self.shelf.sync()
         self.done += len(results)
         self.failed += sum(bool(r.failures) for r in results)
-        self.tell()
-        return ()
+        if self.begun is not None:
+            for result in results:
+                self.begun.finished(result)
 
     def gave_up(self, job: Job, fault: Diagnostic) -> Iterable[Job]:
         """Keep why nothing came out."""
-        lost = PointResult(job.index, {}, Trust(), {"": fault}, 0.0, job.draw)
-        return self.answered([lost])
+        if job.part is not None and job.part.span is not None:
+            assert job.part.begun is not None
+            bare, reason = replace(job, part=None), SolveError(fault)
+            lost = PartResult(bare, job.part.begun, job.part.span, (), reason)
+            return self.answered([lost])
+        return self.answered(
+            [PointResult(job.index, {}, Trust(), {"": fault}, 0.0, job.draw)]
+        )
 
     def complain(self) -> tuple[Diagnostic, ...]:
         """What was found damaged on the shelf and is computed again."""
@@ -292,10 +335,14 @@ class LineRun:
                 "their points are computed again",
                 help="'qsyncdsl clean' removes what is damaged",
             )
-            for part in self.shelf.damaged
+            for part in self._damaged()
             # The end of a file that nobody finished is no wonder.
             if not part.cut_off
         )
+
+    def _damaged(self) -> list[Damage]:
+        more = [] if self.begun is None else self.begun.shelf.damaged
+        return [*self.shelf.damaged, *more]
 
     def _tell_share(self, share: float) -> None:
         """Say how far the point is that is solved here."""
@@ -304,6 +351,9 @@ class LineRun:
     def tell(self, text: str = "") -> None:
         """Say how far this line is."""
         memory = self._queue.memory if self._queue is not None else 0.0
+        if self.begun is not None and len(self.begun):
+            done, count = self.begun.realizations
+            self._tell_share(done / max(1, count))
         self.workshop.tell(
             self.line.label,
             self.done,

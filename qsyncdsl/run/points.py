@@ -12,11 +12,13 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.model.types import Override
+from qsyncdsl.problem import Stretch
 from qsyncdsl.result import Trust
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, average, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.realizations import Begun, Part, Realizing
 from qsyncdsl.run.session import Before, Session, Solved
 from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree
@@ -28,12 +30,34 @@ class Job:
 
     Attributes:
         kept: The file and the place where its state was kept.
+        part: What of its realizations is to be done, where it consists of them.
     """
 
     index: tuple[int, ...]
     draw: int
     names: tuple[str, ...]
     kept: tuple[str, int] | None = None
+    part: Part | None = None
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """Some realizations of a point.
+
+    Attributes:
+        job: The point, without its part.
+        begun: How far it was when they were done.
+        span: The stretch that was to be done; None where the point was begun.
+        fault: Why it could not be done.
+        seconds: Wall time of the stretch.
+    """
+
+    job: Job
+    begun: Begun
+    span: tuple[int, int] | None
+    done: tuple[Stretch, ...] = field(default=(), repr=False)
+    fault: Exception | None = None
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +110,7 @@ class Points:
         """Everything that is wanted of a point."""
         return (*self.plan.measures, *self.locates)
 
-    def many(self, jobs: Sequence[Job]) -> list[PointResult]:
+    def many(self, jobs: Sequence[Job]) -> list[PointResult | PartResult]:
         """Several points; what comes out of each does not depend on the others."""
         if self.together == 1:
             return [self.one(job) for job in jobs]
@@ -117,9 +141,38 @@ class Points:
         located = Located(self.session, requests, layers, case, job.draw)
         return layers, case, job.draw, located
 
-    def one(self, job: Job) -> PointResult:
-        """One point of the sweep, for one draw of disorder."""
-        return self.after(job, None)[0]
+    def one(self, job: Job) -> PointResult | PartResult:
+        """One point of the sweep, for one draw of disorder; or some of its realizations."""
+        measured = not set(job.names).isdisjoint(self.plan.measures)
+        if job.part is None or job.kept is not None or not measured:
+            return self.after(job, None)[0]
+        return self._realized(job, job.part)
+
+    def _realized(self, job: Job, part: Part) -> PointResult | PartResult:
+        """Realizations of a point; the point itself if all of them are there."""
+        start = time.perf_counter()
+        layers, case, draw, located = self._wanted(job)
+        bare = replace(job, part=None)
+        found: Any
+        try:
+            realizing = Realizing(self.session, layers, case, draw, located)
+            if part.span is not None:
+                assert part.begun is not None
+                found = realizing.stretch(part.begun, *part.span)
+            else:
+                found = realizing.solve(part)
+        except Exception as fault:
+            found = fault
+        if part.span is not None:
+            assert part.begun is not None
+            if isinstance(found, Stretch):
+                seconds, done = time.perf_counter() - start, (found,)
+                return PartResult(bare, part.begun, part.span, done, None, seconds)
+            return PartResult(bare, part.begun, part.span, (), found)
+        if isinstance(found, Begun):
+            return PartResult(bare, replace(found, done=()), None, found.done)
+        result, _ = self.after(bare, None, given=found)
+        return replace(result, seconds=time.perf_counter() - start)
 
     def after(
         self,

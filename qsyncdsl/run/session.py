@@ -108,6 +108,12 @@ class Session:
         self._prepared: list[_Prepared] = []
         self._refinement = Refinement()
         self.tell: Callable[[float], None] | None = None
+        # The realizations that were begun last, by their address.
+        self.begun: tuple[bytes, Any] = (b"", None)
+        # Finds stretches of realizations that are kept, by address, number and unit; or the addresses
+        # of points of which others keep some, which are only begun.
+        self.kept: Callable[[bytes, int, int], list[Any]] | None = None
+        self.elsewhere: frozenset[bytes] = frozenset()
 
     @property
     def follows(self) -> bool:
@@ -132,34 +138,16 @@ class Session:
                 points follow one another and their levels are open.
         """
         layers = list(layers)
-        if self.line.node.until is None:
-            return self.once(layers, case, draw, located, before)
-        from qsyncdsl.run.until import solve_until
+        if self.method.realizations:
+            from qsyncdsl.run.realizations import Realizing
 
-        return solve_until(self, layers, case, draw, located, before)
-
-    def once(
-        self,
-        layers: list[Layer],
-        case: str | None,
-        draw: int = 0,
-        located: Mapping[str, Any] | None = None,
-        before: Before | None = None,
-        chosen: Mapping[str, Any] | None = None,
-    ) -> Solved:
-        """Solve one point, with some options replaced and as many levels as are needed.
-
-        Raises:
-            ModelError, SolveError: As `solve`.
-        """
-        if self.method.grows:
-            from qsyncdsl.run.growth import solve_growing
-
-            return solve_growing(self, layers, case, draw, located, chosen)
+            found = Realizing(self, layers, case, draw, located, before).solve()
+            assert isinstance(found, Solved)
+            return found
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         wanted = self.wish(environment)
         if wanted is None:
-            return self.solve_with({}, layers, case, draw, located, before, chosen)
+            return self.solve_with({}, layers, case, draw, located, before)
         if before is not None:
             message = "points that follow one another keep their levels"
             help_ = "give the levels, and no accuracy, on this line"
@@ -167,9 +155,7 @@ class Session:
         return self._refinement.solve(  # type: ignore[no-any-return]
             wanted,
             environment,
-            lambda levels: self.solve_with(
-                levels, layers, case, draw, located, None, chosen
-            ),
+            lambda levels: self.solve_with(levels, layers, case, draw, located),
         )
 
     def wish(self, environment: Environment) -> Wish | None:
@@ -187,7 +173,6 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
-        chosen: Mapping[str, Any] | None = None,
     ) -> Solved:
         """Solve one point with the levels given, others as declared.
 
@@ -195,14 +180,14 @@ class Session:
             ModelError, SolveError: With the reason.
         """
         below = [*layers, cutoffs.layer(levels)]
-        request = self._request(below, case, draw, located, before, chosen)
+        request = self.request(below, case, draw, located, before)
         try:
             return request.finish(request.prepared.solver.solve(request.point))
         except SolveError as fault:
-            raise self._named(fault, below, draw) from None
+            raise self.named(fault, below, draw) from None
 
-    def _named(self, fault: Any, layers: Iterable[Layer], draw: int) -> Any:
-        """A Hamiltonian that is not Hermitian at a point, with the part that makes it so."""
+    def named(self, fault: Any, layers: Iterable[Layer], draw: int) -> Any:
+        """A fault; of a Hamiltonian that is not Hermitian at a point, with the part that makes it so."""
         if not isinstance(fault, SolveError) or fault.diagnostic.code != "E502":
             return fault
         model, seed = self.plan.model, self.plan.options.seed
@@ -245,7 +230,7 @@ class Session:
         return [
             _tried(x.finish, y)
             if isinstance(x, _Request) and not isinstance(y, Exception)
-            else self._named(y, one[0], one[2])
+            else self.named(y, one[0], one[2])
             for x, y, one in zip(found, whole, wanted, strict=True)
         ]
 
@@ -259,12 +244,11 @@ class Session:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
-        plain = self.line.node.until is None and not self.method.grows
-        if plain and self.wish(environment) is None:
-            return self._request(layers, case, draw, located)
+        if not self.method.realizations and self.wish(environment) is None:
+            return self.request(layers, case, draw, located)
         return self.solve(layers, case, draw, located)
 
-    def _request(
+    def request(
         self,
         layers: Iterable[Layer],
         case: str | None,
@@ -353,7 +337,7 @@ class Session:
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         if self.method.keeping is None or self.wish(environment) is not None:
             return None
-        request = self._request(layers, case, draw, located)
+        request = self.request(layers, case, draw, located)
         solver = request.prepared.solver
         arrays, trust = kept.arrays, kept.trust
         result = self.method.keeping.result(solver, request.point, arrays, trust)
@@ -373,7 +357,7 @@ class Session:
         self, layers: Iterable[Layer], case: str | None, draw: int = 0
     ) -> Any | None:
         """The right side of a classical flow or map at a point; None for other methods."""
-        request = self._request(layers, case, draw)
+        request = self.request(layers, case, draw)
         flow = getattr(request.prepared.solver, "flow", None)
         return None if flow is None else flow(request.point)
 

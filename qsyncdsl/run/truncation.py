@@ -73,7 +73,7 @@ def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     # On a branch that is followed, the same point with other levels may be on another.
     if work.session.method.populations is None or work.session.follows:
         return point
-    other = work.one(Job(point.index, point.draw, tuple(plan.measures)))
+    other, _ = work.after(Job(point.index, point.draw, tuple(plan.measures)), None)
     errors = {
         f"{_ERROR}{name}": change
         for name, item in point.measures.items()

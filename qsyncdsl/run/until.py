@@ -7,16 +7,16 @@ fewer, and the numbers are those of a run that asks for the final number at once
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.model.environment import Environment
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import label
-from qsyncdsl.run.session import Before, Session, Solved
+from qsyncdsl.run.session import Session, Solved
 
 # Realizations of the first batch where none are given, and of the last one over that.
 _FIRST = 16
@@ -25,47 +25,57 @@ _MOST = 100
 _MARGIN, _LEAST_GROWTH, _MOST_GROWTH = 1.1, 1.3, 8.0
 
 
-def solve_until(
-    session: Session,
-    layers: list[Layer],
-    case: str | None,
-    draw: int,
-    located: Mapping[str, Any] | None,
-    before: Before | None = None,
-) -> Solved:
-    """Solve one point with more and more realizations.
+@dataclass(frozen=True)
+class Rule:
+    """When a point has enough realizations.
 
-    The number grows by the square of the error over its bound, to at most `max_realizations` (100
-    times the first batch unless given); W532 where that is not enough.
+    Attributes:
+        name: The measure that shall be known well enough.
+        bound: Of its error.
+        first, most: Realizations to begin with, and at most.
+    """
+
+    name: str
+    bound: float
+    first: int
+    most: int
+
+    def judged(
+        self, session: Session, solved: Solved, count: int
+    ) -> tuple[Solved, int]:
+        """The result with its error, and how many realizations there should be.
+
+        The number grows by the square of the error over its bound; W532 where the most is not enough.
+        """
+        error = _error(session, solved, self.name)
+        if error <= self.bound or count >= self.most:
+            return _told(solved, self.name, error, self.bound, count), count
+        growth = _MOST_GROWTH
+        if np.isfinite(error):
+            growth = _MARGIN * (error / self.bound) ** 2
+        more = int(np.ceil(count * np.clip(growth, _LEAST_GROWTH, _MOST_GROWTH)))
+        return solved, min(more + -more % self.first, self.most)
+
+
+def rule(
+    session: Session, environment: Environment, options: Mapping[str, Any]
+) -> Rule | None:
+    """The stopping rule of a line; at most `max_realizations`, 100 times the first batch unless given.
 
     Raises:
-        ModelError, SolveError: With the reason; E713 for a bound that is not positive.
+        ModelError: E713 for a bound that is not positive.
     """
     until = session.line.node.until
-    assert until is not None
+    if until is None:
+        return None
     assert until.measure is not None
-    name = until.measure.key
-    environment = Environment(
-        session.plan.model, layers, session.plan.options.seed, draw
-    )
-    options = session.options(environment)
     bound = environment.numbers.evaluate(until.bound, session.plan.model.scope)
     if not (isinstance(bound, int | float) and bound > 0):
         message = "the error to stop at must be a positive number"
         raise ModelError([Diagnostic("E713", message, until.bound.span)])
     first = int(options.get("realizations", _FIRST))
     most = int(options.get("max_realizations", 0)) or _MOST * first
-    count = min(first, most)
-    while True:
-        solved = session.once(
-            layers, case, draw, located, before, {"realizations": count}
-        )
-        error = _error(session, solved, name)
-        if error <= bound or count >= most:
-            return _told(solved, name, error, float(bound), count)
-        growth = _MARGIN * (error / bound) ** 2 if np.isfinite(error) else _MOST_GROWTH
-        count = int(np.ceil(count * np.clip(growth, _LEAST_GROWTH, _MOST_GROWTH)))
-        count = min(count + -count % first, most)
+    return Rule(until.measure.key, float(bound), min(first, most), most)
 
 
 def _error(session: Session, solved: Solved, name: str) -> float:

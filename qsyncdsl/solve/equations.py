@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import EquationProblem, Point
+from qsyncdsl.problem import EquationProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import Data, data_of, noises
@@ -51,27 +52,33 @@ class EquationSolver:
             SolveError: E510-E512 for times, E513 and E514 for values that leave the real numbers,
                 E515, E561, E562 for noises.
         """
-        flow = self.flow(point)
-        start = self._packed(point)
-        result = (
-            self._noisy(point, start) if self.problem.noisy else self._plain(point, flow, start)
-        )  # fmt: skip
-        extra = {**result.extra, "again": self._again(point)}
-        return replace(result, extra=extra)
+        run = self.begin(point)
+        found: FieldResult = self._plain(point) if run is None else at_once(run)
+        return found
 
-    def _again(self, point: Point) -> Any:
+    def begin(
+        self, point: Point, settled: Mapping[str, float] | None = None
+    ) -> Run | None:
+        """What all realizations have in common; None where there is no noise.
+
+        Raises:
+            SolveError: As `solve`.
+        """
+        return Run(self, point) if self.problem.noisy else None
+
+    def again(self, point: Point) -> Any:
         """The same point from another start, given as y."""
 
         def run(y: np.ndarray) -> FieldResult:
-            start = self._unpacked(y[None])[:, 0]
+            start = self.unpacked(y[None])[:, 0]
             return self.solve(replace(point, initial=start, previous=None))
 
         return run
 
     # ── deterministic ────────────────────────────────────────────────────────────────────────
 
-    def _plain(self, point: Point, flow: Flow, start: np.ndarray) -> FieldResult:
-        problem = self.problem
+    def _plain(self, point: Point) -> FieldResult:
+        problem, flow, start = self.problem, self.flow(point), self.packed(point)
         finest = 1.0 if problem.discrete else _spacing(flow, start)
         chosen = sampling(point.options, problem.count, 1, finest)
         if problem.discrete:
@@ -85,58 +92,17 @@ class EquationSolver:
             "start": _start_of(point),
         }
         trust = Trust({"tolerance": flow.tolerance}, facts)
-        samples = self._unpacked(found)[:, None, :]
+        samples = self.unpacked(found)[:, None, :]
         result = FieldResult(
             problem.families, chosen.times, samples, chosen.series, False, trust
         )
         dynamics = Dynamics(flow, found, chosen.times, start)
-        return replace(result, extra={"dynamics": dynamics})
-
-    # ── stochastic ───────────────────────────────────────────────────────────────────────────
-
-    def _noisy(self, point: Point, start: np.ndarray) -> FieldResult:
-        problem, options = self.problem, point.options
-        realizations = int(options.get("realizations", 1))
-        if realizations < 1:
-            raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
-        step = 1.0
-        if not problem.discrete:
-            given = float(options.get("dt", 0) or 0)
-            step = given or _ACCURACY / self.flow(point).fastest(start)
-        chosen = sampling(options, problem.count, realizations, step)
-        if problem.discrete:
-            chosen = _whole(chosen)
-        run = _Run(self, point, start, chosen, step)
-        samples = np.empty((problem.count, realizations, len(chosen.times)), complex)
-        paired = min(realizations, 16)
-        coarse = np.empty((problem.count, paired, len(chosen.times)), complex)
-        for k in range(realizations):
-            fine, half = run.realization(k, k < paired and not problem.discrete)
-            samples[:, k] = self._unpacked(fine)
-            if half is not None:
-                coarse[:, k] = self._unpacked(half)
-        calculus = str(options.get("calculus", "ito")).capitalize()
-        facts = {
-            "scheme": "predictor-corrector",
-            "noise": "additive"
-            if problem.additive
-            else f"multiplied by variables, {calculus}",
-            "realizations": str(realizations),
-            "start": _start_of(point),
-        }
-        return FieldResult(
-            problem.families,
-            chosen.times,
-            samples,
-            chosen.series,
-            True,
-            Trust({"dt": run.step}, facts),
-            None if problem.discrete else coarse,
-        )
+        extra = {"dynamics": dynamics, "again": self.again(point)}
+        return replace(result, extra=extra)
 
     # ── real numbers and samples ─────────────────────────────────────────────────────────────
 
-    def _packed(self, point: Point, k: int = 0) -> np.ndarray:
+    def packed(self, point: Point, k: int = 0) -> np.ndarray:
         """y at the start of realization k."""
         problem = self.problem
         given = point.initial
@@ -153,7 +119,7 @@ class EquationSolver:
                 y[start + family.size : start + 2 * family.size] = values.imag
         return y
 
-    def _unpacked(self, found: np.ndarray) -> np.ndarray:
+    def unpacked(self, found: np.ndarray) -> np.ndarray:
         """Samples of all variables, shape (F, T), from y, shape (T, n)."""
         problem = self.problem
         samples = np.empty((problem.count, len(found)), dtype=complex)
@@ -206,21 +172,32 @@ def _spacing(flow: Flow, start: np.ndarray) -> float:
     return min(max(1 / (_PER_RADIAN * flow.fastest(start)), 1e-3), 0.25)
 
 
-class _Run:
-    """The realizations of one point."""
+# Realizations that are also done with twice the step.
+_PAIRED = 16
 
-    def __init__(
-        self,
-        solver: EquationSolver,
-        point: Point,
-        start: np.ndarray,
-        chosen: Sampling,
-        step: float,
-    ) -> None:
-        self.solver = solver
-        self.point = point
-        self.start = start
-        self.times = chosen.times
+
+class Run:
+    """The realizations of one point, each on its own."""
+
+    unit = 1
+    settled: Mapping[str, float] = {}
+
+    def __init__(self, solver: EquationSolver, point: Point) -> None:
+        problem, options = solver.problem, point.options
+        self.count = int(options.get("realizations", 1))
+        if self.count < 1:
+            raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
+        self.solver, self.point = solver, point
+        self.start = solver.packed(point)
+        self.flow = solver.flow(point)
+        step = 1.0
+        if not problem.discrete:
+            given = float(options.get("dt", 0) or 0)
+            step = given or _ACCURACY / self.flow.fastest(self.start)
+        chosen = sampling(options, problem.count, self.count, step)
+        if problem.discrete:
+            chosen = _whole(chosen)
+        self.times, self.series = chosen.times, chosen.series
         gaps = np.diff(np.concatenate(([0.0], chosen.times)))
         gap = float(gaps[gaps > 0].min()) if np.any(gaps > 0) else 1.0
         self.stride = 1
@@ -233,7 +210,6 @@ class _Run:
         off = np.abs(self.places * self.step - chosen.times).max()
         if off > 1e-6 * self.step + 1e-9 * chosen.times[-1]:
             self._refine()
-        self.flow = solver.flow(point)
         self.data: Data = self.flow.data
 
     def _refine(self) -> None:
@@ -241,13 +217,64 @@ class _Run:
         self.step = float(self.times[-1]) / np.ceil(float(self.times[-1]) / self.step)
         self.places = 2 * np.round(self.times / (2 * self.step)).astype(np.int64)
 
-    def realization(self, k: int, paired: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    def key(self) -> tuple[Any, ...]:
+        """Times and step."""
+        families = tuple((f.label, f.shape) for f in self.solver.problem.families)
+        return families, self.times, self.series, self.step
+
+    def stretch(self, first: int, size: int) -> Mapping[str, np.ndarray]:
+        """Samples (F, n, T) of some realizations; `coarse` of the first 16, with twice the step.
+
+        Raises:
+            SolveError: E513, E561, E562.
+        """
+        fine, coarse = [], []
+        for k in range(first, first + size):
+            paired = k < _PAIRED and not self.solver.problem.discrete
+            one, half = self._realization(k, paired)
+            fine.append(self.solver.unpacked(one))
+            if half is not None:
+                coarse.append(self.solver.unpacked(half))
+        found = {"samples": np.stack(fine, axis=1)}
+        return found if not coarse else found | {"coarse": np.stack(coarse, axis=1)}
+
+    def result(self, stretches: Sequence[Stretch]) -> FieldResult:
+        """The result of all realizations."""
+        problem, found = self.solver.problem, [s.arrays for s in stretches]
+        pairs = [arrays["coarse"] for arrays in found if "coarse" in arrays]
+        coarse = np.concatenate(pairs, axis=1) if pairs else None
+        if coarse is not None and coarse.shape[1] < min(_PAIRED, self.count):
+            # one of them cannot be done with twice the step
+            coarse = None
+        calculus = str(self.point.options.get("calculus", "ito")).capitalize()
+        facts = {
+            "scheme": "predictor-corrector",
+            "noise": "additive"
+            if problem.additive
+            else f"multiplied by variables, {calculus}",
+            "realizations": str(self.count),
+            "start": _start_of(self.point),
+        }
+        return FieldResult(
+            problem.families,
+            self.times,
+            np.concatenate([arrays["samples"] for arrays in found], axis=1),
+            self.series,
+            True,
+            Trust({"dt": self.step}, facts),
+            coarse,
+            {"again": self.solver.again(self.point)},
+        )
+
+    def _realization(
+        self, k: int, paired: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """y at the times, shape (T, n); and with twice the step and the same noise.
 
         Raises:
             SolveError: E513.
         """
-        self.start = self.solver._packed(self.point, k)
+        self.start = self.solver.packed(self.point, k)
         total = int(self.places[-1])
         total += total % 2
         problem = self.solver.problem

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from qsyncdsl.diagnostics import CutoffError, Diagnostic
 from qsyncdsl.result import Part, Trust
-from qsyncdsl.solve.records import Records
+from qsyncdsl.solve.records import Edges
 
 # Mean population of the highest level over that of the most populated one, above which a run is
 # refused, and above which it is warned of. Two optomechanical cells (Weiss et al. 2016, Fig. 3b) lock
@@ -21,9 +21,7 @@ HARMLESS = 1e-4
 _STATES = 50
 
 
-def refuse_edges(
-    records: Records, choice: str = "refuse", finished: bool = True
-) -> None:
+def refuse_edges(edges: Edges, choice: str = "refuse", finished: bool = True) -> None:
     """Stop where a highest level is populated too much; before the end twice as much is allowed.
 
     Args:
@@ -32,12 +30,12 @@ def refuse_edges(
     Raises:
         CutoffError: E550.
     """
-    if records.states < _STATES or choice == "warn":
+    if edges.states < _STATES or choice == "warn":
         return
     limit = (WARNED if choice == "grow" else REFUSED) * (1 if finished else 2)
     found = [
         (part, mean, share)
-        for part, mean, share, _ in _edges(records)
+        for part, mean, share, _ in _edges(edges)
         if share > limit and mean > HARMLESS
     ]
     if found:
@@ -45,11 +43,11 @@ def refuse_edges(
         raise CutoffError(fault, tuple(part.label for part, _, _ in found))
 
 
-def edge_trust(records: Records, trust: Trust) -> Trust:
+def edge_trust(edges: Edges, trust: Trust) -> Trust:
     """Add the populations of the highest levels: the mean over all states, and the largest."""
     numbers = dict(trust.numbers)
     warnings = list(trust.warnings)
-    for part, mean, share, largest in _edges(records):
+    for part, mean, share, largest in _edges(edges):
         numbers[f"top_population_{part.label}"] = mean
         numbers[f"largest_top_population_{part.label}"] = largest
         if share > WARNED and mean > HARMLESS:
@@ -57,14 +55,14 @@ def edge_trust(records: Records, trust: Trust) -> Trust:
     return replace(trust, numbers=numbers, warnings=tuple(warnings))
 
 
-def _edges(records: Records) -> Iterator[tuple[Part, float, float, float]]:
+def _edges(edges: Edges) -> Iterator[tuple[Part, float, float, float]]:
     """Each part with the mean of its highest level, its ratio to the largest, and the maximum."""
-    for axis, part in enumerate(records.shape.parts):
+    for axis, part in enumerate(edges.parts):
         if part.kind not in ("boson", "rotor"):
             continue
-        levels = records.levels[axis] / max(records.states, 1)
+        levels = edges.levels[axis] / max(edges.states, 1)
         top = levels[-1] if part.kind == "boson" else levels[0] + levels[-1]
-        yield part, float(top), float(top / levels.max()), float(records.largest[axis])
+        yield part, float(top), float(top / levels.max()), edges.largest[axis]
 
 
 def _fault(code: str, part: Part, mean: float, share: float) -> Diagnostic:

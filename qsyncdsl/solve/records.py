@@ -5,7 +5,7 @@ No matrix of the whole space is ever made unless a measure needs the state of al
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import Request
+from qsyncdsl.problem import Request, Stretch
 from qsyncdsl.result import Blocks, Part
+from qsyncdsl.solve.pairwise import Pairwise
 
 # Bytes of all records together.
 _ROOM = 1 << 30
@@ -27,6 +28,7 @@ class Shape:
     """The frame of all records of a run.
 
     Attributes:
+        grain: Realizations that are averaged together, a power of 2: the blocks errors are found from.
         blocks: Block of each realization, or of each time where there is only one realization.
         by_time: Whether blocks are blocks of time.
     """
@@ -35,6 +37,7 @@ class Shape:
     realizations: int
     times: int
     series: bool
+    grain: int
     blocks: np.ndarray
     by_time: bool
 
@@ -49,27 +52,95 @@ class Shape:
         return int(self.blocks.max()) + 1
 
 
+# Blocks at most, and parts of the time of a single run.
+_BLOCKS, _PARTS = 32, 10
+
+
+def shape_of(
+    parts: tuple[Part, ...], realizations: int, times: int, series: bool
+) -> Shape:
+    """The frame of a run: up to 32 blocks of realizations, or 10 of the time of a single one."""
+    by_time = realizations == 1 and not series
+    grain = 1
+    while realizations > _BLOCKS * grain:
+        grain *= 2
+    if by_time:
+        count = min(_PARTS, times)
+        blocks = np.arange(times) * count // times
+    else:
+        blocks = np.arange(realizations) // grain
+    return Shape(parts, realizations, times, series, grain, blocks, by_time)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Populations of the levels of every mode along some states.
+
+    Attributes:
+        levels: Their sums over the states, for each part.
+        largest: The largest population of a highest level, for each part.
+        states: Number of states.
+    """
+
+    parts: tuple[Part, ...]
+    levels: tuple[np.ndarray, ...]
+    largest: tuple[float, ...]
+    states: int
+
+    def __add__(self, other: Edges) -> Edges:
+        """Those of both."""
+        pairs = zip(self.levels, other.levels, strict=True)
+        return Edges(
+            self.parts,
+            tuple(a + b for a, b in pairs),
+            tuple(map(max, self.largest, other.largest)),
+            self.states + other.states,
+        )
+
+
 class Records:
-    """Collects what is asked for from the states of a run, chunk by chunk."""
+    """Collects what is asked for from the states of one realization after the other."""
 
     def __init__(self, shape: Shape, requests: Iterable[Request]) -> None:
         self.shape = shape
-        wanted = list(dict.fromkeys(requests))
-        refuse_large(shape, wanted)
-        self.entries: dict[Request, Any] = {r: _entry(shape, r) for r in wanted}
-        self.levels = [np.zeros(size) for size in shape.dims]
-        self.largest = np.zeros(len(shape.dims))
-        self.states = 0
+        self.entries: dict[Request, Any] = {
+            r: _entry(shape, r) for r in dict.fromkeys(requests)
+        }
+        self.edges = Pairwise()
+        self._restart()
 
-    def add(self, realization: int, first: int, states: np.ndarray) -> None:
-        """States (n, D), normalized, of a realization at the times `first` and on."""
+    def _restart(self) -> None:
+        dims = self.shape.dims
+        self._levels = [np.zeros(size) for size in dims]
+        self._largest = [0.0] * len(dims)
+        self._states = 0
+
+    def add(self, place: int, states: np.ndarray) -> None:
+        """States (n, D), normalized, of the realization at the times `place` and on."""
         for entry in self.entries.values():
-            entry.add(realization, first, states)
+            entry.add(place, states)
         self._watch(states)
 
-    def result(self, request: Request) -> Any:
-        """What was recorded for a request."""
-        return self.entries[request].result()
+    def close(self, realization: int) -> None:
+        """The realization is finished."""
+        for entry in self.entries.values():
+            entry.close(realization)
+        found = Edges(
+            self.shape.parts, tuple(self._levels), tuple(self._largest), self._states
+        )
+        self.edges.add(realization, 1, found)
+        self._restart()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything as arrays by name: `record 0`, ...; `levels 0`, ..., `largest`."""
+        found = {
+            f"record {k}": entry.array()
+            for k, entry in enumerate(self.entries.values())
+        }
+        (edges,) = self.edges.sums()
+        found |= {f"levels {k}": levels for k, levels in enumerate(edges.levels)}
+        found["largest"] = np.array(edges.largest)
+        return found
 
     def _watch(self, states: np.ndarray) -> None:
         """Populations of the levels of every mode, and the largest one of a highest level."""
@@ -80,10 +151,38 @@ class Records:
                 continue
             others = tuple(k + 1 for k in range(len(dims)) if k != axis)
             each = populations.sum(axis=others)
-            self.levels[axis] += each.sum(axis=0)
+            self._levels[axis] += each.sum(axis=0)
             top = each[:, -1] if part.kind == "boson" else each[:, -1] + each[:, 0]
-            self.largest[axis] = max(self.largest[axis], top.max())
-        self.states += len(states)
+            self._largest[axis] = max(self._largest[axis], float(top.max()))
+        self._states += len(states)
+
+
+def edges_of(shape: Shape, stretch: Stretch) -> Edges:
+    """The populations that a stretch has recorded."""
+    arrays = stretch.arrays
+    levels = tuple(arrays[f"levels {k}"] for k in range(len(shape.parts)))
+    largest = tuple(arrays["largest"].tolist())
+    return Edges(shape.parts, levels, largest, stretch.size * shape.times)
+
+
+def recorded(
+    shape: Shape, request: Request, number: int, stretches: Sequence[Stretch]
+) -> Any:
+    """What all stretches recorded of a request: values (R, T) of an operator, else `Blocks`."""
+    found = [(s, s.arrays[f"record {number}"]) for s in stretches]
+    if request.kind == "operator":
+        return np.concatenate([array for _, array in found])
+    if shape.by_time:
+        return Blocks(found[0][1], np.bincount(shape.blocks).astype(float))
+    total = Pairwise(shape.grain)
+    for stretch, sums in found:
+        size = stretch.size // len(sums)
+        for k, value in enumerate(sums):
+            total.add(stretch.first + k * size, size, value)
+    weights = np.bincount(shape.blocks).astype(float)
+    states = np.ones(shape.times) if shape.series else shape.times
+    weights = np.multiply.outer(weights, states)
+    return Blocks(np.array(total.sums()), weights)
 
 
 def refuse_large(shape: Shape, requests: list[Request]) -> None:
@@ -125,7 +224,8 @@ class _Operator:
     """<psi|O|psi> of every state."""
 
     def __init__(self, shape: Shape, request: Request) -> None:
-        self.values = np.zeros((shape.realizations, shape.times), dtype=complex)
+        self.found: list[np.ndarray] = []
+        self.values = np.zeros(shape.times, dtype=complex)
         entries = request.matrix.tocoo()
         rows, columns = entries.coords
         offsets = columns.astype(np.int64) - rows
@@ -143,7 +243,7 @@ class _Operator:
             values = band if np.any(band.imag) else band.real
             self.bands.append((offset, first, last, values))
 
-    def add(self, realization: int, first: int, states: np.ndarray) -> None:
+    def add(self, place: int, states: np.ndarray) -> None:
         """The means of some states."""
         found = np.zeros(len(states), dtype=complex)
         if self.matrix is not None:
@@ -155,11 +255,15 @@ class _Operator:
             else:
                 right = states[:, low + offset : high + offset]
                 found += np.einsum("nm,nm->n", left.conj() * band, right)
-        self.values[realization, first : first + len(states)] = found
+        self.values[place : place + len(states)] = found
 
-    def result(self) -> np.ndarray:
-        """Shape (R, T)."""
-        return self.values
+    def close(self, realization: int) -> None:
+        """The realization is finished."""
+        self.found.append(self.values.copy())
+
+    def array(self) -> np.ndarray:
+        """Shape (n, T) for n realizations."""
+        return np.array(self.found)
 
 
 class _Averaged:
@@ -167,41 +271,39 @@ class _Averaged:
 
     def __init__(self, shape: Shape, inner: tuple[int, ...]) -> None:
         self.shape = shape
-        times = (shape.times,) if shape.series else ()
-        self.sums = np.zeros((shape.count, *times, *inner), dtype=complex)
-        self.weights = np.zeros((shape.count, *times))
+        outer: tuple[int, ...] = (shape.times,) if shape.series else ()
+        if shape.by_time:
+            outer = (shape.count,)
+        self.sums = np.zeros((*outer, *inner), dtype=complex)
+        self.blocks = Pairwise(shape.grain)
 
-    def add(self, realization: int, first: int, states: np.ndarray) -> None:
+    def add(self, place: int, states: np.ndarray) -> None:
         """The states of one realization, in order of time."""
         shape = self.shape
         if shape.series:
-            found = self.single(states)
-            block = shape.blocks[0 if shape.by_time else realization]
-            inside = slice(first, first + len(states))
-            self.sums[block, inside] += found
-            self.weights[block, inside] += 1
-            return
-        if not shape.by_time:
-            block = shape.blocks[realization]
-            self.sums[block] += self.total(states)
-            self.weights[block] += len(states)
-            return
-        blocks = shape.blocks[first : first + len(states)]
-        for block in np.unique(blocks):
-            self.sums[block] += self.total(states[blocks == block])
-            self.weights[block] += int((blocks == block).sum())
+            for k, state in enumerate(states, start=place):
+                self.sums[k] = self.total(state[None])
+        elif shape.by_time:
+            blocks = shape.blocks[place : place + len(states)]
+            for block in np.unique(blocks):
+                self.sums[block] += self.total(states[blocks == block])
+        else:
+            self.sums += self.total(states)
 
-    def single(self, states: np.ndarray) -> np.ndarray:
-        """One value for each state."""
-        return np.array([self.total(state[None]) for state in states])
+    def close(self, realization: int) -> None:
+        """The realization is finished."""
+        if self.shape.by_time:
+            return
+        self.blocks.add(realization, 1, self.sums)
+        self.sums = np.zeros_like(self.sums)
 
     def total(self, states: np.ndarray) -> np.ndarray:
         """The sum over some states."""
         raise NotImplementedError
 
-    def result(self) -> Blocks:
-        """Sums and numbers of states."""
-        return Blocks(self.sums, self.weights)
+    def array(self) -> np.ndarray:
+        """Sums of the blocks, or of the part of one that was done."""
+        return self.sums if self.shape.by_time else np.array(self.blocks.sums())
 
 
 class _Reduced(_Averaged):
@@ -237,7 +339,7 @@ class _Phase(_Averaged):
         order = [1 + a, 1 + b, 0] + [1 + k for k in rest]
         tensor = states.reshape(len(states), *dims).transpose(order)
         tensor = np.ascontiguousarray(tensor).reshape(dims[a], dims[b], -1)
-        found = np.empty(self.sums.shape[-1], dtype=complex)
+        found = np.empty(min(dims[a], dims[b]), dtype=complex)
         for k in range(len(found)):
             upper, lower = tensor[k:, : dims[b] - k], tensor[: dims[a] - k, k:]
             found[k] = np.vdot(lower, upper)

@@ -1,32 +1,35 @@
-"""Quantum jumps: realizations one after the other by the compiled evolution of a state vector."""
+"""Quantum jumps: what the realizations of a point have in common, and what is put together of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import Point, Request, TrajectoryProblem
+from qsyncdsl.problem import Point, Request, Stretch, TrajectoryProblem, at_once
 from qsyncdsl.result import TrajectoryResult, Trust
 from qsyncdsl.solve import coefficients, jump_numbers
 from qsyncdsl.solve.checks import refuse_unphysical
 from qsyncdsl.solve.jump_checks import edge_trust, refuse_edges
-from qsyncdsl.solve.jump_numbers import LONGEST, Coefficients, Numbers, Table
-from qsyncdsl.solve.kicks import Kicks
-from qsyncdsl.solve.records import Records, Shape
+from qsyncdsl.solve.jump_numbers import LONGEST, Numbers
+from qsyncdsl.solve.pairwise import Pairwise
+from qsyncdsl.solve.records import (
+    Records,
+    Shape,
+    edges_of,
+    recorded,
+    refuse_large,
+    shape_of,
+)
+from qsyncdsl.solve.walks import OwnWalk, QutipWalk
 
-# Bytes of states that the kernel hands over at once, and of a whole run's working arrays.
-_CHUNK = 16 << 20
+# Bytes of a whole run's working arrays.
 _ROOM = 4 << 30
 # Samples in a window at least and at most, where only an average is asked for.
 _SAMPLES = (400, 20_000)
-# Parts of a single run that errors are found from.
-_PARTS = 10
-# What one step may err by, in norm, where coefficients depend on time.
-_ACCURACY = 1e-7
 
 
 class TrajectorySolver:
@@ -40,8 +43,20 @@ class TrajectorySolver:
         """Run all realizations.
 
         Raises:
-            SolveError: E502, E503, E507 for operators and rates, E509-E512 for times and sizes,
-                E550 for a run whose highest levels are populated, E551 for a run that fails.
+            SolveError: As `begin`; E550 for a run whose highest levels are populated, E551 for a run
+                that fails.
+        """
+        found: TrajectoryResult = at_once(self.begin(point))
+        return found
+
+    def begin(self, point: Point, settled: Mapping[str, float] | None = None) -> Run:
+        """What all realizations have in common.
+
+        Args:
+            settled: What another beginning of the same point has found.
+
+        Raises:
+            SolveError: E502, E503, E507 for operators and rates, E509-E512 for times and sizes.
         """
         realizations = int(point.options.get("realizations", 1))
         if realizations < 1:
@@ -52,8 +67,17 @@ class TrajectorySolver:
         end = _end(point)
         numbers = jump_numbers.numbers(self.problem, point, end)
         times, series = _times(point, LONGEST / numbers.spectrum.radius)
-        run = _Run(self.problem, point, numbers, times, series, realizations)
-        return run.result(self.backend)
+        shape = shape_of(self.problem.parts, realizations, len(times), series)
+        refuse_large(shape, list(dict.fromkeys(point.requests)))
+        walk = QutipWalk if self.backend == "qutip" else OwnWalk
+        return Run(
+            self.problem,
+            point,
+            numbers,
+            times,
+            shape,
+            walk(self.problem, point, numbers, times, settled or {}),
+        )
 
 
 def _end(point: Point) -> float:
@@ -107,139 +131,130 @@ def _refuse_size(problem: TrajectoryProblem) -> None:
         raise SolveError(Diagnostic("E512", message, help="keep fewer levels"))
 
 
-@dataclass
-class _Run:
-    """All realizations at one point; begun again where a measure asks for more."""
+@dataclass(frozen=True)
+class Run:
+    """All realizations at one point."""
 
     problem: TrajectoryProblem
     point: Point
     numbers: Numbers
     times: np.ndarray
-    series: bool
-    realizations: int
+    shape: Shape
+    walk: OwnWalk | QutipWalk
+    unit = 1
 
-    def result(self, backend: str) -> TrajectoryResult:
-        """Run with the requests of the point."""
-        by_time = self.realizations == 1 and not self.series
-        items = len(self.times) if by_time else self.realizations
-        parts = min(_PARTS, items)
-        blocks = np.arange(items) * parts // items
-        shape = Shape(
-            self.problem.parts,
-            self.realizations,
-            len(self.times),
-            self.series,
-            blocks,
-            by_time,
-        )
-        go: Callable[[Records], Any] = self._own if backend == "own" else self._qutip
-        records = Records(shape, self.point.requests)
-        jumps, trust = go(records)
-        trust = edge_trust(records, trust)
-        labels = tuple(
-            self.problem.lindblad.channels[k].label for k in self.numbers.channels
-        )
-        kept = [records]
+    @property
+    def count(self) -> int:
+        """Number of realizations."""
+        return self.shape.realizations
+
+    @property
+    def settled(self) -> Mapping[str, float]:
+        """The step, where coefficients depend on time."""
+        return self.walk.settled
+
+    def key(self) -> tuple[Any, ...]:
+        """Times, sizes, and what is recorded; how finely, where that matters."""
+        requests = tuple((r.kind, r.key) for r in dict.fromkeys(self.point.requests))
+        shape = self.shape
+        averaged = any(kind != "operator" for kind, _ in requests)
+        grain = shape.grain if averaged else 0
+        settled = tuple(sorted(self.settled.items()))
+        return shape.dims, self.times, shape.series, grain, requests, settled
+
+    def stretch(self, first: int, size: int) -> Mapping[str, np.ndarray]:
+        """Records and jumps of some realizations.
+
+        Raises:
+            SolveError: E551; E550 if the first 1, 2, 4, ... of all populate the highest levels.
+        """
+        return self._stretch(first, size, self.point.requests)
+
+    def _stretch(
+        self, first: int, size: int, requests: Iterable[Request]
+    ) -> Mapping[str, np.ndarray]:
+        records = Records(self.shape, requests)
+        jumps = []
+        for k in range(first, first + size):
+            place = 0
+            for states in self.walk.begin(k):
+                records.add(place, states)
+                place += len(states)
+                if self.point.tell is not None:
+                    self.point.tell((k + place / len(self.times)) / self.count)
+            records.close(k)
+            self._look(records.edges)
+            jumps.append(self.walk.jumps())
+        found = records.arrays()
+        found["jump numbers"] = np.array([len(times) for times, _ in jumps])
+        found["jump times"] = np.concatenate([times for times, _ in jumps])
+        found["jump channels"] = np.concatenate([which for _, which in jumps])
+        return found
+
+    def _look(self, edges: Pairwise) -> None:
+        """Refuse populated edges; looked at after 1, 2, 4, ... realizations, whoever does them."""
+        count, found = edges.prefix
+        if 0 < count < self.count:
+            refuse_edges(found, self._choice, False)
+
+    @property
+    def _choice(self) -> str:
+        return str(self.point.options.get("cutoff", "refuse"))
+
+    def result(self, stretches: Sequence[Stretch]) -> TrajectoryResult:
+        """The result of all realizations.
+
+        Raises:
+            SolveError: E550.
+        """
+        shape, requests = self.shape, list(dict.fromkeys(self.point.requests))
+        edges = Pairwise()
+        for stretch in stretches:
+            edges.add(stretch.first, stretch.size, edges_of(shape, stretch))
+            self._look(edges)
+        (all_edges,) = edges.sums()
+        refuse_edges(all_edges, self._choice)
+        jumps = tuple(pair for stretch in stretches for pair in _jumps(stretch))
+        known = {
+            request: recorded(shape, request, number, stretches)
+            for number, request in enumerate(requests)
+        }
 
         def record(request: Request) -> Any:
-            if request not in kept[0].entries:
-                kept[0] = Records(shape, [*kept[0].entries, request])
-                go(kept[0])
-            return kept[0].result(request)
+            if request not in known:
+                refuse_large(shape, [*known, request])
+                again = [
+                    Stretch(s.first, s.size, self._stretch(s.first, s.size, [request]))
+                    for s in stretches
+                ]
+                known[request] = recorded(shape, request, 0, again)
+            return known[request]
 
+        channels = self.problem.lindblad.channels
+        numbers = {"jumps": float(sum(len(times) for times, _ in jumps))}
+        facts = {"solver": self.walk.name, "realizations": str(self.count)}
+        trust = Trust({**self.walk.numbers, **numbers}, facts)
         return TrajectoryResult(
             self.problem.parts,
             self.times,
-            self.realizations,
-            self.series,
-            blocks,
+            self.count,
+            shape.series,
+            shape.blocks,
             jumps,
-            labels,
+            tuple(channels[k].label for k in self.numbers.channels),
             _window(self.point, self.times),
             record,
-            trust,
+            edge_trust(all_edges, trust),
         )
 
-    # ── the compiled evolution ───────────────────────────────────────────────────────────────
 
-    def _own(self, records: Records) -> tuple[Any, Trust]:
-        at = Coefficients(self.problem, self.point.values)
-        longest = LONGEST / self.numbers.spectrum.radius
-        longest = min(longest, 16.0 / max(self.numbers.spectrum.damping, 1e-300))
-        kicks = Kicks(self.problem.lindblad, at.fixed, float(self.times[-1]))
-        numbers: dict[str, float] = {}
-        table = at.table(0.0, 1.0) if not at.moving else None
-        if table is None:
-            step, error, table = self._moving_step(at, longest)
-            longest = step
-            numbers["step"], numbers["step_error"] = step, error
-        jumps = []
-        for k in range(self.realizations):
-            walker = _Walker(self.problem, self.numbers, table, longest, self.point, k)
-            place = 0
-            for states in walker.run(self.times, kicks):
-                records.add(k, place, states)
-                place += len(states)
-                if self.point.tell is not None:
-                    done = (k + place / len(self.times)) / self.realizations
-                    self.point.tell(done)
-            cutoff = str(self.point.options.get("cutoff", "refuse"))
-            refuse_edges(records, cutoff, k == self.realizations - 1)
-            jumps.append(walker.jumps())
-        numbers["jumps"] = float(sum(len(t) for t, _ in jumps))
-        numbers["series_cut_at"] = jump_numbers.TOLERANCE
-        facts = {
-            "solver": "Monte Carlo wave functions, Chebyshev series between jumps",
-            "realizations": str(self.realizations),
-        }
-        return tuple(jumps), Trust(numbers, facts)
-
-    def _moving_step(
-        self, at: Coefficients, longest: float
-    ) -> tuple[float, float, Table]:
-        """A step for coefficients that depend on time: halved until two halves agree with one.
-
-        At least a thousand steps are made in all, so that no pulse falls between two.
-        """
-        end = float(self.times[-1])
-        given = float(self.point.options.get("dt", 0) or 0)
-        step = min(longest, end / 1000 if end > 0 else 1.0, given or np.inf)
-        wanted = float(self.point.options.get("accuracy", 0) or _ACCURACY)
-        while True:
-            table = at.table(end, step / 4)
-            walker = _Walker(self.problem, self.numbers, table, step, self.point, 0)
-            error = walker.step_error(step, end)
-            if error <= wanted or given:
-                return step, error, table
-            step *= max(0.8 * (wanted / error) ** 0.2, 0.2)
-
-    # ── QuTiP ────────────────────────────────────────────────────────────────────────────────
-
-    def _qutip(self, records: Records) -> tuple[Any, Trust]:
-        from qsyncdsl.solve.qutip_door import trajectory
-
-        if self.problem.lindblad.kicks:
-            raise SolveError(
-                Diagnostic(
-                    "E513", "kicks are not part of mcsolve", help="backend = own"
-                )
-            )
-        jumps = []
-        for k in range(self.realizations):
-            start = start_of(self.problem, self.point, k)
-            states, when, which = trajectory(
-                self.problem.lindblad,
-                self.point.values,
-                start,
-                self.times,
-                int(
-                    np.random.SeedSequence([self.point.seed, k, 2]).generate_state(1)[0]
-                ),
-            )
-            records.add(k, 0, states)
-            jumps.append((when, which))
-        facts = {"solver": "qutip.mcsolve", "realizations": str(self.realizations)}
-        return tuple(jumps), Trust({}, facts)
+def _jumps(stretch: Stretch) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Times and channels of the jumps of each realization."""
+    ends = np.cumsum(stretch.arrays["jump numbers"])[:-1]
+    times = np.split(stretch.arrays["jump times"], ends)
+    return list(
+        zip(times, np.split(stretch.arrays["jump channels"], ends), strict=True)
+    )
 
 
 def _window(point: Point, times: np.ndarray) -> tuple[float, float]:
@@ -249,139 +264,3 @@ def _window(point: Point, times: np.ndarray) -> tuple[float, float]:
     window = point.options.get("window")
     low = float(window[0]) if window else float(point.options.get("burn_in", 0))
     return low, float(times[-1])
-
-
-def start_of(problem: TrajectoryProblem, point: Point, realization: int) -> np.ndarray:
-    """The state vector a realization starts from: of each mode an eigenvector of its state.
-
-    A thermal mode starts in a level, drawn anew for each realization.
-    """
-    rng = np.random.default_rng([point.seed, realization, 3])
-    state = np.ones(1, dtype=complex)
-    for factor in point.initial:
-        vector = np.asarray(factor, dtype=complex)
-        if vector.ndim == 2:
-            weights, vectors = np.linalg.eigh(vector)
-            weights = np.clip(weights, 0.0, None)
-            vector = vectors[:, rng.choice(len(weights), p=weights / weights.sum())]
-        state = np.kron(state, vector)
-    return state / np.linalg.norm(state)
-
-
-class _Walker:
-    """One realization."""
-
-    def __init__(
-        self,
-        problem: TrajectoryProblem,
-        numbers: Numbers,
-        table: Table,
-        longest: float,
-        point: Point,
-        realization: int,
-    ) -> None:
-        self.numbers = numbers
-        self.table = table
-        self.longest = longest
-        size, _, margin, row = (int(n) for n in numbers.layout)
-        self.inside = slice(margin, margin + size)
-        self.room = np.zeros(8 * row)
-        self.put(start_of(problem, point, realization))
-        sequence = np.random.SeedSequence([point.seed, realization, 2])
-        self.rng = sequence.generate_state(4, dtype=np.uint64)
-        wanted = numbers.function("uniform")(self.rng)
-        self.clock = np.array([0.0, wanted, 1.0, 0.0, 0.0, 0.0])
-        self.when, self.which = np.empty(256), np.empty(256, dtype=np.int64)
-        width = table.values.shape[1]
-        self.work = (
-            np.zeros(width),
-            np.zeros(width),
-            np.zeros(512),
-            np.zeros((2, size)),
-            np.zeros(max(len(numbers.channels), 1)),
-        )
-        self._advance = numbers.function("advance")
-        self._propagate = numbers.function("propagate")
-        if table.values.shape[0] == 1:
-            self.work[0][:] = table.values[0]
-
-    @property
-    def state(self) -> np.ndarray:
-        """The state, not normalized."""
-        row = int(self.numbers.layout[3])
-        pair = self.room[: 2 * row].reshape(2, row)[:, self.inside]
-        return np.asarray(pair[0] + 1j * pair[1])
-
-    def put(self, state: np.ndarray) -> None:
-        """Go on from another state."""
-        row = int(self.numbers.layout[3])
-        pair = self.room[: 2 * row].reshape(2, row)
-        pair[0, self.inside], pair[1, self.inside] = state.real, state.imag
-
-    def run(self, times: np.ndarray, kicks: Kicks) -> Iterator[np.ndarray]:
-        """States at times, chunk by chunk, shape (n, D); those at a kick are just before it."""
-        size = self.inside.stop - self.inside.start
-        most = max(_CHUNK // (16 * size), 1)
-        place = 0
-        for stop in (*kicks.times, np.inf):
-            while place < len(times) and times[place] <= stop * (1 + 1e-12):
-                goals = times[place : place + most]
-                goals = goals[goals <= stop * (1 + 1e-12)]
-                yield self._chunk(goals)
-                place += len(goals)
-            if place == len(times):
-                return
-            self._chunk(np.array([stop]))
-            self.put(kicks.apply(self.state, stop))
-
-    def jumps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and channels of all jumps so far."""
-        count = int(self.clock[5])
-        return self.when[:count].copy(), self.which[:count].copy()
-
-    def _chunk(self, goals: np.ndarray) -> np.ndarray:
-        n, table = self.numbers, self.table
-        out = np.empty(
-            (len(goals), self.inside.stop - self.inside.start), dtype=complex
-        )
-        self.clock[4] = 0
-        while True:
-            status = self._advance(
-                self.clock, np.ascontiguousarray(goals), self.rng, self.room, n.layout,
-                n.spectrum.radius, n.spectrum.numbers, self.longest, n.d, n.rows, n.columns,
-                table.values, table.start, table.spacing, n.pieces, n.starts, n.places, n.entries,
-                n.rates, out, self.when, self.which, *self.work,
-            )  # fmt: skip
-            if status != 1:
-                break
-            self.when = np.concatenate((self.when, np.empty_like(self.when)))
-            self.which = np.concatenate((self.which, np.empty_like(self.which)))
-        if status:
-            reason = "its norm grows" if status == 2 else "no jump can be found"
-            message = f"a trajectory failed at t = {self.clock[0]:.6g}: {reason}"
-            raise SolveError(Diagnostic("E551", message, help="try a smaller dt"))
-        return out
-
-    def step_error(self, step: float, end: float) -> float:
-        """Largest difference of one step and two halves, at 64 times of the run."""
-        n, table = self.numbers, self.table
-        worst = 0.0
-        start = self.state
-
-        def moved(time: float, tau: float, state: np.ndarray) -> np.ndarray:
-            self.put(state)
-            self._propagate(
-                time, tau, False, n.d, n.rows, n.columns, self.room, n.layout, n.spectrum.radius,
-                n.spectrum.numbers, table.values, table.start, table.spacing, self.work[0],
-                self.work[1], self.work[2],
-            )  # fmt: skip
-            return self.state
-
-        state = start
-        for time in np.linspace(0.0, max(end - step, 0.0), 64):
-            whole = moved(float(time), step, state)
-            half = moved(float(time), step / 2, state)
-            halves = moved(float(time) + step / 2, step / 2, half)
-            worst = max(worst, float(np.linalg.norm(whole - halves)))
-            state = halves / np.linalg.norm(halves)
-        return worst

@@ -34,6 +34,7 @@ class Queue:
         gave_up: Called for a job that two workers died of.
         memory: Bytes that a worker had at most.
         together: Jobs that are best done together; batches are multiples of it.
+        depth: Whether jobs that answers make possible come before the others.
     """
 
     work: Callable[[Sequence[Any]], list[Any]]
@@ -42,6 +43,7 @@ class Queue:
     gave_up: Callable[[Any, Diagnostic], Iterable[Any]]
     memory: float = 0.0
     together: int = 1
+    depth: bool = False
     seconds: float | None = None
     running: int = 0
     _waiting: deque[Any] = field(default_factory=deque)
@@ -88,7 +90,13 @@ class Queue:
         each = seconds / max(1, len(batch.jobs))
         before = self.seconds
         self.seconds = each if before is None else (1 - _NEW) * before + _NEW * each
-        self._waiting.extend(self.answered(answers))
+        self._add(self.answered(answers))
+
+    def _add(self, jobs: Iterable[Any]) -> None:
+        if self.depth:
+            self._waiting.extendleft(reversed(list(jobs)))
+        else:
+            self._waiting.extend(jobs)
 
     def lost(self, batch: Batch, reason: str) -> None:
         """A worker died: its jobs are done again one by one, and given up the second time."""
@@ -102,7 +110,7 @@ class Queue:
             help="most often memory: fewer processes, or fewer levels",
         )
         for job in batch.jobs:
-            self._waiting.extend(self.gave_up(job, fault))
+            self._add(self.gave_up(job, fault))
 
 
 class Engine(Protocol):

@@ -54,6 +54,8 @@ class Method:
         populations: Populations of the levels of every boson, by label, the largest over times;
             None for methods without cutoffs.
         kicks: Whether it applies kicks.
+        realizations: Options that say how many realizations there are, for methods that consist of
+            them: their solvers `begin(point)`, and the realizations are then done in stretches.
     """
 
     lower: Callable[[Any, str, Mapping[str, Any]], Lowered]
@@ -75,6 +77,7 @@ class Method:
     together: int = 1
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     kicks: bool = False
+    realizations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ langevin = Method(
     variables=True,
     ending=_last_samples,
     keeping=keeping.fields,
+    realizations=("realizations", "max_realizations"),
 )
 classical = Method(
     lower_with_rotors(by_system(lower_classical, lower_deterministic)),

@@ -64,4 +64,5 @@ trajectories = Method(
     grows=True,
     probe=lambda problem, options: Probe(problem.parts, "times" in options),
     kicks=True,
+    realizations=("realizations", "max_realizations"),
 )

@@ -76,6 +76,10 @@ class Addresses:
         model = plan.model
         roots = _roots(model, plan, line)
         self._solving = _reached(model, roots)
+        model_text = [
+            *(_entity(e) for e in self._solving.values() if not _plain(e)),
+            *(_text(part) for part in _terms(model)),
+        ]
         self.shelf = digest(
             FORMAT,
             program(),
@@ -83,9 +87,10 @@ class Addresses:
             _text(line.node.options),
             _text(plan.measures.get(_stopped_by(line))),
             plan.options.seed,
-            *(_entity(e) for e in self._solving.values() if not _plain(e)),
-            *(_text(part) for part in _terms(model)),
+            *model_text,
         )
+        # Realizations are the same however many there are; what they are made of is in their keys.
+        self.realizations = digest(FORMAT, program(), line.method, *model_text)
         self._bases: dict[int, tuple[str, tuple[str, ...]]] = {}
 
     def point(self, index: tuple[int, ...], draw: int) -> bytes:

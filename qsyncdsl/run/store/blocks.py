@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -81,8 +82,11 @@ class Appender:
         self._file: BinaryIO = path.open("xb", buffering=0)
         self._end = 0
 
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes) -> int:
         """Write whole blocks; what does not fit on the disk leaves no trace.
+
+        Returns:
+            Where they begin.
 
         Raises:
             OSError: If it cannot be written.
@@ -96,6 +100,7 @@ class Appender:
             self._file.seek(self._end)
             raise
         self._end += len(data)
+        return self._end - len(data)
 
     def sync(self) -> None:
         """Wait until what was written will survive a loss of power."""
@@ -131,29 +136,50 @@ def blocks(path: Path, damaged: list[Damage]) -> Iterator[Block]:
         damaged.append(Damage(path, lost, len(data) - lost, _cut(data, lost)))
 
 
-def heads(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def heads(path: Path, damaged: list[Damage]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Places and headers of the blocks of a file, without reading their arrays.
 
-    Reading ends at the first header that is damaged.
+    What has no whole header is added to `damaged`.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
-        place = 0
-        while place + _HEAD.size <= size:
-            file.seek(place)
-            fixed = file.read(_HEAD.size)
-            if len(fixed) < _HEAD.size:
-                return
-            magic, long, wide, of_head, _ = _HEAD.unpack(fixed)
-            head = file.read(long) if magic == _MAGIC and long <= _LONGEST else b""
-            end = place + _HEAD.size + long + wide
-            if _digest(head) != of_head or end > size:
-                return
-            yield place, json.loads(head)
-            place = end
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            place, lost = 0, None
+            while place < size:
+                found = _head_at(data, place)
+                if found is None:
+                    lost = place if lost is None else lost
+                    place = data.find(_MAGIC, place + 1)
+                    place = size if place < 0 else place
+                    continue
+                if lost is not None:
+                    damaged.append(Damage(path, lost, place - lost, False))
+                    lost = None
+                header, end = found
+                yield place, header
+                place = end
+            if lost is not None:
+                rest = memoryview(data[lost:])
+                damaged.append(Damage(path, lost, size - lost, _cut(rest, 0)))
+
+
+def _head_at(data: mmap.mmap, place: int) -> tuple[Mapping[str, Any], int] | None:
+    """The header of the block at a place and where the block ends."""
+    start = place + _HEAD.size
+    fixed = data[place:start]
+    if len(fixed) < _HEAD.size:
+        return None
+    magic, long, wide, of_head, _ = _HEAD.unpack(fixed)
+    end = start + long + wide
+    if magic != _MAGIC or long > _LONGEST or end > len(data):
+        return None
+    head = data[start : start + long]
+    return None if _digest(head) != of_head else (json.loads(head), end)
 
 
 def block_at(path: Path, place: int) -> Block | None:

@@ -18,6 +18,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.store.address import FORMAT, Addresses
 from qsyncdsl.run.store.blocks import write_whole
 from qsyncdsl.run.store.shelf import ABOUT, Shelf
+from qsyncdsl.run.store.stretches import Stretches
 
 NAME = "store"
 _COMMAND = "command.json"
@@ -43,6 +44,12 @@ class Store:
             "address": addresses.shelf,
         }
         return self._shelf(shelf_name(plan, line.label, addresses), about)
+
+    def stretches(self, plan: Plan, line: Line, addresses: Addresses) -> Stretches:
+        """Realizations of the points of a line."""
+        about = {"model": plan.model.title, "experiment": plan.experiment.name}
+        name = stretches_name(plan, line.label, addresses)
+        return Stretches(self.folder / name, _json(about))
 
     def verdicts(self, plan: Plan, addresses: Addresses) -> Shelf:
         """The shelf of what expectations came to."""
@@ -168,6 +175,11 @@ class Store:
 def shelf_name(plan: Plan, label: str, addresses: Addresses) -> str:
     """The folder of a line's shelf."""
     return f"{plan.experiment.name}.{label}.{addresses.shelf[:12]}"
+
+
+def stretches_name(plan: Plan, label: str, addresses: Addresses) -> str:
+    """The folder of the realizations of a line."""
+    return f"{plan.experiment.name}.{label}.realizations.{addresses.realizations[:12]}"
 
 
 def _json(value: Any) -> bytes:

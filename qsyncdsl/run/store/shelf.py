@@ -152,7 +152,7 @@ class Shelf:
             self._state_places = {}
             paths = sorted(self.folder.glob("*" + _STATES)) if self.folder else []
             for path in paths:
-                for place, header in heads(path):
+                for place, header in heads(path, self.damaged):
                     found = bytes.fromhex(header["address"])
                     self._state_places[found] = (str(path), place)
         return self._state_places.get(address)
