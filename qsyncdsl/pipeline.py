@@ -481,7 +481,14 @@ class LoadedModel:
     name: str
 
     def run(
-        self, *experiments: str, sets: Iterable[str] = (), jobs: int = 1, seed: int = 0
+        self,
+        *experiments: str,
+        sets: Iterable[str] = (),
+        jobs: int = 1,
+        seed: int = 0,
+        cluster: str = "",
+        folder: str | Path | None = None,
+        progress: bool | None = None,
     ) -> dict[str, xr.Dataset]:
         """Run some or all experiments and return their datasets by name.
 
@@ -490,13 +497,22 @@ class LoadedModel:
             sets: As on the command line, for instance `"levels=20"`.
             jobs: Processes.
             seed: For everything random.
+            cluster: As on the command line: the address of a dask scheduler, `local`, `slurm`.
+            folder: Where points are kept, so that a second call does only what is missing.
+            progress: Whether to show how far it is; in notebooks unless it is said.
 
         Raises:
             ModelError: As on the command line.
         """
-        request = Request(sets=tuple(sets), jobs=jobs, seed=seed)
-        found = run_model(self.model, request, experiments, None, False)
-        return {result.plan.experiment.name: result.dataset for result in found}
+        from qsyncdsl.report import progress as shown
+
+        notebook = shown.in_notebook()
+        loud = notebook if progress is None else progress
+        request = Request(sets=tuple(sets), jobs=jobs, seed=seed, cluster=cluster)
+        kept = None if folder is None else Path(folder)
+        with shown.progress(not loud, notebook) as tell:
+            found = run_model(self.model, request, experiments, tell, False, kept)
+            return {result.plan.experiment.name: result.dataset for result in found}
 
 
 def load(name: str | Path) -> LoadedModel:

@@ -49,10 +49,13 @@ experiment e {
   measure x = along(<a.q>)
 }
 """
+SERIES = FIELD.replace("observed_frequency(a)", "var(a.q)").replace(
+    "  measure x = along(<a.q>)\n", ""
+)
 TYPED = """
-variable x
-noise xi = white(0.3)
-equation d(x)/dt = x - x^3 + xi
+variable x : real
+noise xi : white(0.3)
+equation d/dt x = x - x^3 + xi
 experiment e {
   solve   METHOD
   measure m = <x^2>
@@ -60,7 +63,10 @@ experiment e {
 """
 CASES = {
     "jumps": (KERR, "trajectories(time = 6, burn_in = 1, realizations = 45)"),
-    "jumps in time": (KERR, "trajectories(times = [0, 1, 3], realizations = 70)"),
+    "jumps in time": (
+        KERR.replace("  measure x = along(<a.q>)\n", ""),
+        "trajectories(times = [0, 1, 3], realizations = 70)",
+    ),
     "grown levels": (
         KERR.replace("(levels = 8)", ""),
         "trajectories(time = 6, burn_in = 1, realizations = 20)",
@@ -70,7 +76,10 @@ CASES = {
         "trajectories(time = 6, burn_in = 1, realizations = 20)",
     ),
     "langevin": (FIELD, "langevin(time = 8, burn_in = 2, realizations = 70)"),
-    "langevin in time": (FIELD, "langevin(times = [0, 1, 3], realizations = 40)"),
+    "langevin in time": (
+        SERIES,
+        "langevin(times = [0, 1, 3], realizations = 70)",
+    ),
     "typed": (TYPED, "langevin(time = 20, burn_in = 2, realizations = 40)"),
     "until": (
         FIELD.replace("observed_frequency(a)", "<a>"),
@@ -172,7 +181,7 @@ def counted(monkeypatch):
 
 
 JUMPS = KERR.replace("METHOD", "trajectories(time = 6, burn_in = 1, realizations = 48)")
-NOISY = FIELD.replace("METHOD", "langevin(times = [0, 1, 3], realizations = 160)")
+NOISY = SERIES.replace("METHOD", "langevin(times = [0, 1, 3], realizations = 160)")
 
 
 @pytest.mark.parametrize("text", [JUMPS, NOISY])
@@ -208,6 +217,7 @@ def test_more_realizations_use_those_that_are_there(command, tmp_path, counted):
     for text in (NOISY, JUMPS.replace("time = 6, burn_in = 1", "times = [0, 1]")):
         text = text.replace("  measure I = mutual_information(a, b)\n", "")
         text = text.replace("  measure P = phase_distribution(a)\n", "")
+        text = text.replace("  measure x = along(<a.q>)\n", "")
         more = text.replace("= 160)", "= 320)").replace("= 48)", "= 96)")
         run(command, tmp_path, text)
         first, counted[0] = counted[0], 0

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -134,3 +135,46 @@ def test_workers_of_this_machine_behind_a_scheduler(command, tmp_path):
     )
     assert code == 1
     assert "E743" in err
+
+
+def test_jobs_of_slurm_leave_the_same_bits_and_are_ended(
+    command, tmp_path, monkeypatch
+):
+    """`sbatch` and `scancel` of tests/slurm start the workers' scripts on this machine."""
+    monkeypatch.setenv("PATH", f"{ROOT / 'tests' / 'slurm'}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_SLURM", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # Alone, jobs are what dask-jobqueue's configuration says; here there is none.
+    code, _, err = run(command, tmp_path, GRID, "--cluster", "slurm", out="x")
+    assert code == 1
+    assert "E743" in err
+    assert "cores" in err
+    # Read when the program starts, as from a file in ~/.config/dask.
+    monkeypatch.setenv("DASK_JOBQUEUE__SLURM__CORES", "1")
+    monkeypatch.setenv("DASK_JOBQUEUE__SLURM__MEMORY", "1GB")
+    assert run(command, tmp_path, GRID, out="whole")[0] == 0
+    log = tmp_path / "log"
+    arguments = ["--cluster", "slurm", "--jobs", "2"]
+    process = begin(tmp_path, log, "run", "m.qsync", "--out", "out", "-q", *arguments)
+    assert process.wait(240) == 0, process.stderr.read()
+    assert bits(tmp_path / "out") == bits(tmp_path / "whole")
+    begun = (tmp_path / "jobs").read_text().split()
+    ended = (tmp_path / "cancelled").read_text().split()
+    assert len(begun[::2]) == 2
+    assert set(begun[::2]) <= set(ended)
+    # The points were done by them: nothing but the first one is done here.
+    logs = [Path(f"{job}.log").read_text() for job in begun[1::2]]
+    assert any("Registered to" in log for log in logs)
+    deadline = time.monotonic() + 60
+    while alive(begun[::2]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not alive(begun[::2])
+
+
+def alive(groups):
+    """The processes of some groups that have not ended."""
+    found = subprocess.run(
+        ["ps", "-e", "-o", "pgid=,stat=,args="], capture_output=True, text=True
+    )
+    rows = [line.split(None, 2) for line in found.stdout.splitlines()]
+    return [r for r in rows if r[0] in groups and not r[1].startswith("Z")]
