@@ -123,7 +123,7 @@ def test_a_bar_fits_into_80_columns():
     lines = [line for line in text.splitlines() if line.strip()]
     assert lines
     assert max(map(len, lines)) <= 80
-    wanted = r"a_rather_long_l… \S+ +1234\d\d/1234567 .* left, 12 failed, 3\.2 GB"
+    wanted = r"a_rather_long… \S+ +1234\d\d/1234567 .* left, 12 failed, 3\.2 GB"
     assert re.search(wanted, text), text
     assert re.search(r"% of a point +\S+ +1\d/100 .* left", text), text
 

@@ -16,7 +16,7 @@ _PATIENCE, _BLINK = 1.0, 0.25
 # Seconds before the first line of a log and between two.
 _FIRST, _BETWEEN = 10.0, 30.0
 # Characters of a bar and of the name of a line, so that all fits into 80 columns.
-_BAR, _NAME = 8, 16
+_BAR, _NAME = 5, 14
 
 
 @contextmanager
