@@ -19,16 +19,21 @@ from qsyncdsl.solve.polynomials import (
     relaxation,
     with_numbers,
 )
-from qsyncdsl.solve.regression import Regression, TwoTimes
+from qsyncdsl.solve.regression import Regression
 from qsyncdsl.solve.relaxation import ROUNDING
+from qsyncdsl.solve.two_times import TwoTimes
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
 _ROOM = 1 << 30
 _RESIDUAL = 1e-12
-# Stationary moments in compiled code: largest number of moments, relative error of a step, and steps of
-# each attempt, since whether a relaxation is stiff or only slow is not known before.
-_COMPILED, _FOLLOWED = 100, 1e-3
-_ATTEMPTS = (("explicit", 3000), ("implicit", 1000), ("explicit", 60_000))
+# Stationary moments in compiled code: largest number of moments, and the attempts with the relative error
+# of a step and the number of steps, since whether a relaxation is stiff or only slow is not known before.
+# Explicit ones begin at the start, implicit ones where the attempt before has led.
+_COMPILED = 100
+_ATTEMPTS = (
+    ("explicit", 1e-4, 200), ("implicit", 0.1, 400), ("explicit", 1e-6, 1000),
+    ("implicit", 0.1, 1000), ("implicit", 0.01, 2000), ("explicit", 1e-6, 60_000),
+)  # fmt: skip
 
 
 class CumulantSolver:
@@ -36,7 +41,7 @@ class CumulantSolver:
 
     def __init__(self, problem: CumulantProblem) -> None:
         self.problem = problem
-        self.two_times = TwoTimes(problem.system)
+        self.two_times = TwoTimes(problem.system, problem.moments)
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
@@ -71,8 +76,7 @@ class CumulantSolver:
             values, {"residual": residual}, "Rosenbrock or DOP853, Newton"
         )
         factors = flow.values.c[list(self.problem.factors)]
-        moments = self.problem.moments
-        regression = Regression(self.two_times, moments, factors, values)
+        regression = Regression(self.two_times, factors, values)
         return MomentResult(
             self.problem, None, values[None, :], trust, False, regression
         )
@@ -203,11 +207,14 @@ class _Flow:
         if len(first) > _COMPILED:
             return None
         equations = (drift.arrays, slope.arrays, other.arrays)
-        start, limits = first.view(float), (_FOLLOWED, _RESIDUAL)
+        start = y = first.view(float)
         try:
-            for name, most in _ATTEMPTS:
-                more = (tableau(),) if name == "explicit" else ()
-                y, stands = relaxation(name)(start, equations, *limits, most, *more)
+            for name, relative, most in _ATTEMPTS:
+                arguments = (equations, relative, _RESIDUAL, most)
+                if name == "explicit":
+                    y, stands = relaxation(name)(start, *arguments, tableau())
+                else:
+                    y, stands = relaxation(name)(y, *arguments)
                 if stands:
                     break
         except np.linalg.LinAlgError:

@@ -85,7 +85,7 @@ def integrator(right: str) -> str:
 @lru_cache(maxsize=2)
 def relaxation(name: str) -> Any:
     """`explicit` or `implicit` of `relaxation`, compiled."""
-    functions = (source.slopes, source.root_near, getattr(source, name))
+    functions = (source.slopes, source.root_near, source.holds, getattr(source, name))
     names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST")
     limits = "\n".join(f"{n} = {getattr(source, n)}" for n in names)
     added = [limits, *(inspect.getsource(function) for function in functions)]

@@ -2,7 +2,8 @@ r"""Following moment equations to where they stand, and the root of Newton's met
 
 Compiled together with `right_sides` and `dormand_prince`; read as text. The flow decides which of several
 roots is the physical one, so it is followed, but only until Newton's method contracts: loosely, by
-explicit steps, or by L-stable ones where rates of one atom stand beside much faster collective ones.
+explicit steps, and on from where these have led by L-stable ones where rates of one atom stand beside much
+faster collective ones.
 L. F. Shampine, M. W. Reichelt, SIAM J. Sci. Comput. 18, 1 (1997), Sec. 3.
 """
 
@@ -41,10 +42,9 @@ def slopes(y, equations, out):
 
 
 def root_near(y, equations, precision):
-    """The stable root beside y: whether there is one, and its distance from y relative to y.
+    """The root beside y: whether there is one, and its distance from y relative to y.
 
-    Each of Newton's steps is less than half of the last one, and small deviations from the root do not
-    grow.
+    Each of Newton's steps is less than half of the last one.
     """
     n = len(y)
     root, rate, matrix = y.copy(), np.empty(n), np.empty((n, n))
@@ -65,14 +65,22 @@ def root_near(y, equations, precision):
         before = length
     if not (length < ROUNDING):
         return root, False, 0.0
+    return root, True, np.abs(root - y).max() / max(np.abs(y).max(), 1e-3)
+
+
+def holds(root, equations):
+    """Whether small deviations from a root do not grow."""
+    matrix = np.empty((len(root), len(root)))
     slopes(root, equations, matrix)
     growth = np.linalg.eigvals(matrix.astype(np.complex128)).real.max()
-    stable = growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
-    return root, stable, np.abs(root - y).max() / max(np.abs(y).max(), 1e-3)
+    return growth < 1e-9 * np.abs(matrix).sum(axis=1).max()
 
 
 def explicit(first, equations, relative, precision, most, tableau):
-    """Where y' = right(y), y(0) = first comes to rest, by DOP853; and whether it does so in `most` steps."""
+    """Where y' = right(y), y(0) = first comes to rest, by DOP853; and whether it does so in `most` steps.
+
+    Without rest, the moments that were reached.
+    """
     y = first.copy()
     matrix = np.empty((len(y), len(y)))
     slopes(y, equations, matrix)
@@ -86,10 +94,11 @@ def explicit(first, equations, relative, precision, most, tableau):
         if not (reached >= span * (1.0 - 1e-12)) or not np.isfinite(found).all():
             return y, False
         y = found[0].copy()
-        root, stable, distance = root_near(y, equations, precision)
-        same = same + 1 if stable and np.abs(root - last).max() < 1e-6 else 0
+        root, there, distance = root_near(y, equations, precision)
+        same = same + 1 if there and np.abs(root - last).max() < 1e-6 else 0
         last[:] = root
-        if stable and (distance < NEAR or (same >= AGREED and distance < 1.0)):
+        near = there and (distance < NEAR or (same >= AGREED and distance < 1.0))
+        if near and holds(root, equations):
             return root, True
         taken += steps
         span *= 1.4
@@ -97,7 +106,11 @@ def explicit(first, equations, relative, precision, most, tableau):
 
 
 def implicit(first, equations, relative, precision, most):
-    """The same by a Rosenbrock method of order 2."""
+    """The same by a Rosenbrock method of order 2 whose steps are bounded by what grows only.
+
+    What decays is taken to have decayed: a spiral of many turns is crossed in a few steps. What grows, such
+    as a collective state out of correlations of the order of 1/N, is followed to a relative error.
+    """
     n = len(first)
     y, rate, middle, ahead = first.copy(), np.empty(n), np.empty(n), np.empty(n)
     matrix = np.empty((n, n))
@@ -116,10 +129,15 @@ def implicit(first, equations, relative, precision, most):
         trial = y + h * k2
         means_right(trial, equations[0], ahead)
         k3 = inverse @ (ahead - e32 * (k2 - middle) - 2.0 * (k1 - rate))
+        largest = max(np.abs(y).max(), np.abs(trial).max())
         worst = 0.0
-        for j in range(n):
-            scale = relative * (max(abs(y[j]), abs(trial[j])) + SMALLEST)
-            worst = max(worst, abs(h / 6.0 * (k1[j] - 2.0 * k2[j] + k3[j])) / scale)
+        for j in range(0, n, 2):
+            before = np.hypot(y[j], y[j + 1])
+            after = np.hypot(trial[j], trial[j + 1])
+            re = k1[j] - 2.0 * k2[j] + k3[j]
+            im = k1[j + 1] - 2.0 * k2[j + 1] + k3[j + 1]
+            scale = largest if after <= before else after + SMALLEST
+            worst = max(worst, h / 6.0 * np.hypot(re, im) / (relative * scale))
         if not np.isfinite(worst):
             h *= 0.1
         elif worst > 1.0:
@@ -131,8 +149,8 @@ def implicit(first, equations, relative, precision, most):
             h *= 5.0 if worst < 4e-3 else 0.8 * worst ** (-1 / 3)
             wait += 1
             if wait >= pause:
-                root, stable, distance = root_near(y, equations, precision)
-                if stable and distance < NEAR:
+                root, there, distance = root_near(y, equations, precision)
+                if there and distance < NEAR and holds(root, equations):
                     return root, True
                 wait, pause = 0, min(2 * pause, 16)
         if h * fastest < 1e-12:
