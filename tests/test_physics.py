@@ -278,3 +278,26 @@ experiment e { solve evolve(times = [1, 2]); measure n = <a'*a> }
 """
     found = values(run_text(text)["e"], "n", "evolve")
     assert np.allclose(found, np.exp([-1.0, -2.0]), atol=1e-8)
+
+
+NESTED = """
+parameter F = 0.2
+mode a : boson(levels = 24)
+hamiltonian F*(a + a') + 0.2*a'*a
+dissipator 1 : a
+experiment e {
+  sweep F = [0.2, 0.4, 0.8]
+  solve steadystate
+  measure n = <a'*a>
+  measure spread = <(a'*a - <a'*a>)^2>
+  measure again = <(a'*a - n)^2>
+}
+"""
+
+
+def test_an_operator_that_contains_a_mean_is_that_of_its_own_point():
+    """The steady state is coherent: the number is Poisson distributed."""
+    result = run_text(NESTED)["e"]
+    n = np.array([0.2, 0.4, 0.8]) ** 2 / (0.2**2 + 0.5**2)
+    for name in ("n", "spread", "again"):
+        assert values(result, name) == pytest.approx(n, abs=1e-8), name

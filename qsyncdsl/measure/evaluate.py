@@ -79,6 +79,8 @@ class MeasureEvaluator(OperatorEvaluator):
         self._averaged = getattr(scenes[0], "averaged", None) if self.series else None
         self._as_series = False
         self._in_mean = False
+        # what was read of the state so far
+        self._looks = 0
 
     # ── names ────────────────────────────────────────────────────────────────────────────────
 
@@ -89,6 +91,7 @@ class MeasureEvaluator(OperatorEvaluator):
         if node.key in self.measures:
             return self.measure(node.key)
         if node.key in self.located:
+            self._looks += 1
             return self.located[node.key]
         if node.key == "time" and self.series:
             return self.time
@@ -102,6 +105,7 @@ class MeasureEvaluator(OperatorEvaluator):
 
     def measure(self, name: str) -> Any:
         """The value of a measure; an indexed one is a dict from index to value."""
+        self._looks += 1
         if name not in self._known:
             before = self._paths, self._as_series
             self._paths, self._as_series = "", False
@@ -154,6 +158,7 @@ class MeasureEvaluator(OperatorEvaluator):
     def expectation(self, node: tree.Expectation, scope: Scope, frame: Frame) -> Any:
         """<O>: a number, or a series in time."""
         operator, hermitian = self._observable(node, scope, frame)
+        self._looks += 1
         if isinstance(operator, np.ndarray) and operator.ndim == 2:
             return self._mean_of_paths(operator)
         if not isinstance(operator, Polynomial):
@@ -171,25 +176,33 @@ class MeasureEvaluator(OperatorEvaluator):
     ) -> tuple[Any, bool]:
         """The operator of an expectation value and whether it is Hermitian.
 
-        One that depends on no parameter is evaluated once for all points of a sweep.
+        One that depends on no parameter and on no state is evaluated once for all points of a sweep.
         """
-        shared = getattr(self.scenes[0], "matrices", None)
-        key = ("observable", id(node))
-        if shared is not None and key in shared and not frame.bindings:
-            return shared[key][:2]  # type: ignore[no-any-return]
         before, self._in_mean = self._in_mean, True
         try:
-            with self.environment.recording() as reads:
-                value = self.evaluate(node.operand, scope, frame)
-                operator = self.operand(value, node.operand)
+            return self._operator(node, node.operand, scope, frame)
         finally:
             self._in_mean = before
+
+    def _operator(
+        self, key: tree.Expr, node: tree.Expr, scope: Scope, frame: Frame
+    ) -> tuple[Any, bool]:
+        """The operator that is written in some place, and whether it is Hermitian."""
+        shared = getattr(self.scenes[0], "matrices", None)
+        place = ("observable", id(key))
+        if shared is not None and place in shared and not frame.bindings:
+            return shared[place][:2]  # type: ignore[no-any-return]
+        looks = self._looks
+        with self.environment.recording() as reads:
+            value = self.evaluate(node, scope, frame)
+            operator = self.operand(value, node)
         hermitian = isinstance(operator, Polynomial) and _hermitian(operator)
         plain = isinstance(operator, Polynomial) and not (
-            reads or frame.bindings or self.series
+            reads or frame.bindings or self.series or self._looks > looks
         )
         if shared is not None and plain:
-            shared[key] = (operator, hermitian, node)  # the node is kept for its id
+            # the node is kept for its id
+            shared[place] = (operator, hermitian, key)
         return operator, hermitian
 
     def _mean_of_paths(self, values: np.ndarray) -> Any:
@@ -324,6 +337,7 @@ class MeasureEvaluator(OperatorEvaluator):
         if not word.available:
             fail("E643", node, f"'{name}' is not implemented yet")
         given = signature.bind(word, node.arguments, node)
+        self._looks += 1
         cycle = getattr(self.scenes[0], "cycle", None)
         if name == "timeaverage" and cycle is not None:
             return self._over_periods(cycle, given, scope, frame)
@@ -396,6 +410,11 @@ class MeasureEvaluator(OperatorEvaluator):
             return node, scope, self.environment
         if argument.kind == "rerun":
             return self._rerun(node, scope, frame)
+        if argument.kind == "operator" and not argument.many:
+            operator, _ = self._operator(node, node, scope, frame)
+            if isinstance(operator, Polynomial | np.ndarray):
+                return operator
+            return self.space.scalar(operator)
         value = self.evaluate(node, scope, frame)
         if argument.kind == "subsystem" and variables_only(value):
             return self._amplitudes(value, node)
@@ -411,11 +430,9 @@ class MeasureEvaluator(OperatorEvaluator):
             if argument.many and isinstance(value, ModeValue):
                 return self._part(value, node)
             operator = self.operand(value, node)
-            return (
-                operator
-                if isinstance(operator, Polynomial | np.ndarray)
-                else self.space.scalar(operator)
-            )
+            if isinstance(operator, Polynomial | np.ndarray):
+                return operator
+            return self.space.scalar(operator)
         if argument.kind == "integer":
             return self._integer(value, node)
         return _plain(value)

@@ -24,6 +24,7 @@ class MomentScene:
         space: The modes, with numbers as coefficients.
         given: What the solver gave.
         at: Place in time; None for all times, over which measures are averaged.
+        matrices: Operators, shared between the points of a sweep.
     """
 
     space: Space
@@ -31,6 +32,7 @@ class MomentScene:
     at: int | None = None
     hbar: float = 1.0
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    matrices: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def result(self) -> MomentResult | None:
@@ -135,12 +137,17 @@ def momental(scene: Any) -> TypeGuard[MomentScene]:
 
 
 def scenes(
-    result: MomentResult, space: Space, hbar: float, options: Mapping[str, Any]
+    result: MomentResult,
+    space: Space,
+    hbar: float,
+    options: Mapping[str, Any],
+    shared: dict[Any, Any],
 ) -> tuple[MomentScene, ...]:
     """One scene, or one for each time that was asked for."""
     given = {"window": options.get("window")}
     if not result.series or result.times is None:
-        return (MomentScene(space, result, None, hbar, given),)
+        return (MomentScene(space, result, None, hbar, given, shared),)
     return tuple(
-        MomentScene(space, result, k, hbar, given) for k in range(len(result.times))
+        MomentScene(space, result, k, hbar, given, shared)
+        for k in range(len(result.times))
     )

@@ -286,10 +286,16 @@ class Model:
     experiments: Mapping[str, Experiment]
     scope: Scope = field(repr=False)
     dualities: tuple[Duality, ...] = ()
+    _kinds: dict[type[Entity], dict[str, Entity]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def _of(self, kind: type[Entity]) -> Mapping[str, Entity]:
-        chosen = {n: e for n, e in self.entities.items() if isinstance(e, kind)}
-        return MappingProxyType(chosen)
+        if kind not in self._kinds:
+            self._kinds[kind] = {
+                n: e for n, e in self.entities.items() if isinstance(e, kind)
+            }
+        return MappingProxyType(self._kinds[kind])
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:

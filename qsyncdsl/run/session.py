@@ -29,10 +29,13 @@ from qsyncdsl.run import cutoffs
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Refinement, Wish, wish
+from qsyncdsl.run.structure import Structure
 from qsyncdsl.syntax import tree
 
 # Levels of an open boson where only equations are looked at.
 _SHOWN = 8
+# Initial states that are kept for other points.
+_STARTS = 4
 # Points from which on a sweep is solved many at once.
 _LONG = 32
 
@@ -45,7 +48,9 @@ class _Prepared:
     lowered: Lowered
     solver: Any
     space: Space
+    structure: Structure
     matrices: dict[Any, Any] = field(default_factory=dict)
+    starts: dict[Any, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -267,10 +272,7 @@ class Session:
             for name, index in prepared.lowered.parameters
         )
         times = self.method.times(options)
-        plain = OperatorEvaluator(
-            environment, prepared.space, prepared.system.positions
-        )
-        start = self.method.start(plain, self._initials(case), prepared.system, options)
+        start = self._start(prepared, environment, case, options)
         seed = self.plan.options.seed + 1_000_003 * draw
         previous = None
         if before is not None:
@@ -301,6 +303,27 @@ class Session:
             )
 
         return _Request(prepared, point, finish)
+
+    def _start(
+        self,
+        prepared: _Prepared,
+        environment: Environment,
+        case: str | None,
+        options: dict[str, Any],
+    ) -> Any:
+        """The initial state; one that depends on no parameter is made once for all points of a sweep."""
+        key = case, repr(options)
+        if key in prepared.starts:
+            return prepared.starts[key]
+        positions = prepared.system.positions
+        evaluator = OperatorEvaluator(environment, prepared.space, positions)
+        with environment.recording() as reads:
+            start = self.method.start(
+                evaluator, self._initials(case), prepared.system, options
+            )
+        if not reads and len(prepared.starts) < _STARTS:
+            prepared.starts[key] = start
+        return start
 
     def _needed(
         self,
@@ -433,7 +456,7 @@ class Session:
 
     def _prepare(self, environment: Environment) -> _Prepared:
         for prepared in self._prepared:
-            if _fits(prepared.system, environment):
+            if prepared.structure.fits(environment):
                 return prepared
         model = self.plan.model
         options = self.options(environment)
@@ -443,7 +466,8 @@ class Session:
         lowered = self.method.lower(system, model.title, options)
         solver = self.method.solver(lowered.problem, options)
         space, _ = space_of(model, environment, NUMERIC)
-        prepared = _Prepared(system, lowered, solver, space)
+        structure = Structure.of(system, model)
+        prepared = _Prepared(system, lowered, solver, space, structure)
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
@@ -492,29 +516,3 @@ def _refuse_variables(model: Model, line: Line, method: Method) -> None:
             )
         ]
     )
-
-
-def _fits(system: Any, environment: Environment) -> bool:
-    """Whether a system has the same structure at another point."""
-    model = environment.model
-    for (name, index), value in system.structure.items():
-        if (
-            not name.startswith("levels of ")
-            and environment.value(model.parameters[name], index) != value
-        ):
-            return False
-    by_label = {mode.label: mode.size for mode in system.space.modes}
-    labels = {position: mode.label for position, mode in enumerate(system.space.modes)}
-    for (name, _), position in system.positions.items():
-        mode = model.modes.get(name)
-        if mode is None or mode.kind != "boson":
-            continue
-        if environment.levels(mode) != by_label[labels[position]]:
-            return False
-    for (name, index), symbol in system.symbols.items():
-        if any(not isinstance(k, int) for k in index):
-            continue
-        value = environment.value(model.parameters[name], index)
-        if symbol.is_real and isinstance(value, complex) and value.imag:
-            return False
-    return True

@@ -13,10 +13,11 @@ from qsyncdsl.result import MomentResult, Trust
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator, tableau
 from qsyncdsl.solve.polynomials import (
+    Slope,
     Sum,
-    derivative,
     integrator,
     relaxation,
+    slope,
     with_numbers,
 )
 from qsyncdsl.solve.regression import Regression
@@ -42,6 +43,10 @@ class CumulantSolver:
     def __init__(self, problem: CumulantProblem) -> None:
         self.problem = problem
         self.two_times = TwoTimes(problem.system, problem.moments)
+        self.slopes = tuple(
+            slope(problem.drift, problem.count, conjugated)
+            for conjugated in (False, True)
+        )
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
@@ -52,7 +57,7 @@ class CumulantSolver:
         """
         options = point.options
         self._refuse_broken(point)
-        flow = _Flow(self.problem, point)
+        flow = _Flow(self.problem, self.slopes, point)
         first = initial_moments(self.problem.moments, point.initial)
         if "times" in options or options.get("time"):
             series = "times" in options
@@ -142,8 +147,10 @@ def initial_moments(moments: tuple[Any, ...], factors: Any) -> np.ndarray:
 class _Flow:
     """The equations with the numbers of one point."""
 
-    def __init__(self, problem: CumulantProblem, point: Point) -> None:
-        self.problem = problem
+    def __init__(
+        self, problem: CumulantProblem, slopes: tuple[Slope, ...], point: Point
+    ) -> None:
+        self.problem, self.slopes = problem, slopes
         self.values = numbers(problem, point)  # type: ignore[arg-type]
 
     def _sum(self, time: float = 0.0) -> Sum:
@@ -173,7 +180,7 @@ class _Flow:
         n = len(first)
         if n == 0:
             return first, 0.0
-        slope, other = derivative(drift, n, False), derivative(drift, n, True)
+        slope, other = (pattern.of(drift) for pattern in self.slopes)
         found = self._relaxed(first, drift, slope, other)
         if found is not None:
             return found

@@ -46,9 +46,36 @@ def with_numbers(terms: Terms, c: np.ndarray, w: np.ndarray) -> Sum:
     return Sum(arrays, terms.shape)
 
 
-def derivative(polynomial: Sum, count: int, conjugated: bool) -> Sum:
-    r"""$\partial y_t/\partial z_f$ or $\partial y_t/\partial z_f^*$, shape (*shape, count)."""
-    target, values, start, fields, p, q = polynomial.arrays
+@dataclass(frozen=True)
+class Slope:
+    """A derivative of a polynomial whose coefficients are open.
+
+    Attributes:
+        terms: The term of the polynomial that each term comes from.
+        powers: What its coefficient is multiplied with.
+        arrays: target, start, fields, p, q.
+        shape: Of its value.
+    """
+
+    terms: np.ndarray
+    powers: np.ndarray
+    arrays: Arrays
+    shape: tuple[int, ...]
+
+    def of(self, polynomial: Sum) -> Sum:
+        """The derivative of a polynomial with numbers."""
+        target, *rest = self.arrays
+        values = polynomial.arrays[1][self.terms] * self.powers
+        return Sum((target, values, *rest), self.shape)
+
+
+def slope(polynomial: Sum | Terms, count: int, conjugated: bool) -> Slope:
+    r"""The pattern of $\partial y_t/\partial z_f$ or $\partial y_t/\partial z_f^*$, shape (*shape, count)."""
+    if isinstance(polynomial, Sum):
+        target, _, start, fields, p, q = polynomial.arrays
+    else:
+        target, start, fields = polynomial.target, polynomial.start, polynomial.fields
+        p, q = polynomial.p, polynomial.q
     lengths = np.diff(start)
     term_of = np.repeat(np.arange(len(target)), lengths)
     powers = p if conjugated else q
@@ -63,12 +90,16 @@ def derivative(polynomial: Sum, count: int, conjugated: bool) -> Sum:
     reduced[0 if conjugated else 1][new_start[:-1] + chosen - start[terms]] -= 1
     arrays = (
         target[terms] * count + fields[chosen],
-        values[terms] * powers[chosen],
         new_start,
         fields[source],
         *reduced,
     )
-    return Sum(arrays, (*polynomial.shape, count))
+    return Slope(terms, powers[chosen], arrays, (*polynomial.shape, count))
+
+
+def derivative(polynomial: Sum, count: int, conjugated: bool) -> Sum:
+    r"""$\partial y_t/\partial z_f$ or $\partial y_t/\partial z_f^*$, shape (*shape, count)."""
+    return slope(polynomial, count, conjugated).of(polynomial)
 
 
 @lru_cache(maxsize=1)

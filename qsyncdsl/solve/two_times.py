@@ -60,9 +60,8 @@ class _Draft:
 
     def products(self, size: int) -> Products:
         """All of them, for this many sums."""
-        target, coefficient, sign, fields = (
-            [term[k] for term in self.terms] for k in range(4)
-        )
+        target, coefficient, sign = ([term[k] for term in self.terms] for k in range(3))
+        fields = [term[3] for term in self.terms]
         whole = np.int64
         star = np.array([s for one in self.stars for s in one], dtype=whole)
         start = np.cumsum([0, *map(len, fields)]).astype(whole)

@@ -20,7 +20,9 @@ def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
 cumulants = Method(
     lower_cumulants,
     _cumulant_solver,
-    lambda result, stage: moment_scenes(result, stage.space, stage.hbar, stage.options),
+    lambda result, stage: moment_scenes(
+        result, stage.space, stage.hbar, stage.options, stage.matrices
+    ),
     start=lambda evaluator, initials, system, options: initial_laws(
         evaluator, initials, int(options.get("order", 2))
     ),
