@@ -103,7 +103,8 @@ class Factors:
 
     def is_zero(self, value: Coefficient) -> bool:
         """Whether nothing is left."""
-        return not any(abs(v) > 1e-15 for v in value.terms.values())
+        terms = value.terms
+        return not terms or all(abs(v) <= 1e-15 for v in terms.values())
 
     def add(self, values: list[Coefficient]) -> Coefficient:
         """Sum."""

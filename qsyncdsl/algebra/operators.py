@@ -41,12 +41,27 @@ class SystemMode:
         return self.kind.dimension(self.size)
 
 
+# Products of words that are kept.
+_PRODUCTS = 4096
+
+
 @dataclass(frozen=True)
 class Space:
     """The modes that operators act on, and the ring of their coefficients."""
 
     modes: tuple[SystemMode, ...]
     ring: Ring = field(default=NUMERIC, compare=False)
+    _products: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def times(self, mode: SystemMode, x: Word, y: Word) -> Mapping[Word, Any] | None:
+        """The product of two words of one mode as a combination of words; None where there is none."""
+        key = mode.kind.name, mode.size, x, y
+        if key not in self._products:
+            if len(self._products) >= _PRODUCTS:
+                self._products.clear()
+            self._products[key] = mode.kind.times(x, y, mode.size, self.ring)
+        found: Mapping[Word, Any] | None = self._products[key]
+        return found
 
     def scalar(self, value: Any) -> Polynomial:
         """A number times the identity."""
@@ -226,17 +241,18 @@ class Polynomial:
 
     def dag(self) -> Polynomial:
         """Adjoint."""
+        return self._adjoint
+
+    @cached_property
+    def _adjoint(self) -> Polynomial:
         ring = self.space.ring
-        total = self.space.scalar(0)
         plain: dict[Monomial, list[Any]] = {}
         for monomial, value in self.terms.items():
             conjugate = ring.conjugate(value)
             for adjoint, factor in _adjoint(self.space, monomial):
                 term = conjugate if factor == 1 else conjugate * factor
                 plain.setdefault(adjoint, []).append(term)
-        return total + Polynomial(
-            self.space, {m: ring.add(v) for m, v in plain.items()}
-        )
+        return Polynomial(self.space, {m: ring.add(v) for m, v in plain.items()})
 
     def commutator(self, other: Polynomial) -> Polynomial:
         """[self, other], multiplying only the terms that share modes."""
@@ -246,11 +262,16 @@ class Polynomial:
             for v, d in other.terms.items():
                 if touched.isdisjoint(_modes(v)):
                     continue
-                coefficient = c * d
-                for monomial, factor in self._product(u, v):
-                    left.setdefault(monomial, []).append(coefficient * factor)
+                # most leading terms cancel, before coefficients are multiplied
+                factors = dict(self._product(u, v))
                 for monomial, factor in self._product(v, u):
-                    left.setdefault(monomial, []).append(-coefficient * factor)
+                    factors[monomial] = factors.get(monomial, 0) - factor
+                coefficient = None
+                for monomial, factor in factors.items():
+                    if factor == 0:
+                        continue
+                    coefficient = c * d if coefficient is None else coefficient
+                    left.setdefault(monomial, []).append(coefficient * factor)
         add = self.space.ring.add
         return Polynomial(self.space, {m: add(values) for m, values in left.items()})
 
@@ -285,7 +306,7 @@ class Polynomial:
         for key, x, y in both:
             assert isinstance(key, int)
             mode = self.space.modes[key]
-            product = mode.kind.times(x, y, mode.size, self.space.ring)
+            product = self.space.times(mode, x, y)
             if product is None:
                 yield _joint_product(u, v), 1
                 return

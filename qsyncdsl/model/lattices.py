@@ -1,6 +1,6 @@
 """Lattices as graphs: sites numbered from 1, undirected edges each once, neighbors.
 
-Nothing is stored for lattices with a rule: `complete(3000)` costs nothing until its edges are read.
+`complete(3000)` costs nothing until its edges are read; the edges of other lattices are kept once read.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from pathlib import Path
 
 # A step from a cell to a neighboring one: (sublattice, sublattice reached, cell displacement).
 Step = tuple[int, int, tuple[int, ...]]
+
+
+# Sites of lattices whose edges are kept.
+_KEPT = 100_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,13 @@ class Graph:
 
     def edges(self) -> Iterator[tuple[int, int]]:
         """Each undirected edge once, as site numbers."""
-        return self.pairs()
+        if self.name == "complete" or self.size > _KEPT:
+            return self.pairs()
+        return iter(self._edges)
+
+    @cached_property
+    def _edges(self) -> tuple[tuple[int, int], ...]:
+        return tuple(self.pairs())
 
     @cached_property
     def _adjacent(self) -> dict[int, list[int]]:

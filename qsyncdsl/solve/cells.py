@@ -78,6 +78,7 @@ class CellOperators:
     Attributes:
         bases: One for each kind.
         operators: The superoperators: kind, and complex matrix on all elements.
+        sides: The matrices A and B of each; no B for a commutator.
         real: Their real forms; the strength of the first is Re g, of the second -Im g.
         looks: Kind and operator of the means that others see; adjoints are looked at once.
         look_of: For each (kind, matrix) its look and whether it is the conjugate of it.
@@ -95,6 +96,7 @@ class CellOperators:
             for k, kind in enumerate(problem.kinds)
         )
         self.operators: list[tuple[int, sp.csr_array]] = []
+        self.sides: list[tuple[int, int | None]] = []
         self.operator_of: list[int] = []
         self.looks: list[tuple[int, sp.csr_array]] = []
         self.look_of: dict[tuple[int, int], tuple[int, bool]] = {}
@@ -103,6 +105,7 @@ class CellOperators:
             key = (term.kind, term.left, term.right)
             if key not in known:
                 known[key] = len(self.operators)
+                self.sides.append((term.left, term.right))
                 self.operators.append((term.kind, self._complex(*key)))
             self.operator_of.append(known[key])
             for factor in term.factors:
@@ -467,7 +470,8 @@ class CellEquations:
         return (*self._fixed[:11], *self.polynomial(time or 0.0).arrays)
 
     @cached_property
-    def _fixed(self) -> tuple[Any, ...]:
+    def seen(self) -> tuple[np.ndarray, ...]:
+        """The arrays of the means that cells see of one another."""
         blocks = np.array(
             [
                 (x.offset, b.unknowns, len(x.members), x.tally)
@@ -487,7 +491,17 @@ class CellEquations:
             (place, self.look_place[look], self.operators.looks[look][0])
             for look, place in self.sum_place.items()
         ]
-        counts = np.concatenate([x.counts for x in self.layouts]).astype(float)
+        return (
+            blocks,
+            np.array(looks, dtype=np.int64).reshape(-1, 4),
+            np.concatenate(index),
+            np.concatenate(value),
+            np.array(sums, dtype=np.int64).reshape(-1, 3),
+            np.concatenate([x.counts for x in self.layouts]).astype(float),
+        )
+
+    @cached_property
+    def _fixed(self) -> tuple[Any, ...]:
         parts, matrices = self._parts()
         indptr, indices, values = [], [], []
         rows = entries = 0
@@ -503,12 +517,7 @@ class CellEquations:
             self._moving_terms() if not self.values.moving else self.polynomial(0.0)
         )
         return (
-            blocks,
-            np.array(looks, dtype=np.int64).reshape(-1, 4),
-            np.concatenate(index),
-            np.concatenate(value),
-            np.array(sums, dtype=np.int64).reshape(-1, 3),
-            counts,
+            *self.seen,
             np.array(listed, dtype=np.int64).reshape(-1, 4),
             np.concatenate([np.zeros(0, np.int64), *indptr]),
             np.concatenate([np.zeros(0, np.int64), *indices]),

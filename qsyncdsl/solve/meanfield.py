@@ -10,6 +10,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import MeanFieldProblem, Point
 from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
+from qsyncdsl.solve.cell_matrices import CellMatrices, matrix_integrator, suits
 from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.fields import sampling_of_moments
@@ -278,13 +279,13 @@ def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
 
 def integrated(cells: CellEquations, y: np.ndarray, times: np.ndarray) -> np.ndarray:
     """The unknowns at times from 0 on, shape (T, n)."""
+    source, data = integrator(), cells.data
+    if suits(cells):
+        source, data = matrix_integrator(), CellMatrices(cells).data
+    moving = cells.values.moving
+    tolerances = _RELATIVE, _ABSOLUTE
     return run_integrator(
-        integrator(),
-        y,
-        times,
-        cells.data if cells.values.moving else lambda _: cells.data(),
-        cells.values.moving,
-        (_RELATIVE, _ABSOLUTE),
+        source, y, times, data if moving else lambda _: data(), moving, tolerances
     )
 
 
