@@ -1,15 +1,23 @@
-r"""Kicks: unitaries $e^{-iG/\hbar}$ with exact matrix elements, cut to the basis that is kept."""
+r"""Kicks: unitaries $e^{-iG/\hbar}$, and when they act.
+
+Their matrix elements are exact and cut to the basis that is kept wherever a larger space, cut afterwards,
+settles; of bosons that a kick couples the exponential is that of the cut generator.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse as sp
+from scipy.sparse.linalg import expm_multiply
 
-from qsyncdsl.algebra.matrices import monomial_matrix
+from qsyncdsl.algebra.matrices import monomial_matrix, polynomial_matrix
 from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial, Space
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.algebra.windows import space_at
@@ -19,6 +27,8 @@ from qsyncdsl.problem import Kick, LindbladProblem
 
 # Kicks at times that agree to this part of the period fall together.
 _SAME = 1e-12
+# Joint levels of coupled modes up to which the matrix of a kick is made.
+_DENSE = 1600
 
 
 def period(problem: LindbladProblem, f: np.ndarray) -> float:
@@ -51,6 +61,20 @@ def _number(value: complex) -> str:
     return f"{value.real:.6g}" if value.imag == 0 else f"{value:.6g}"
 
 
+@dataclass(frozen=True)
+class Turn:
+    r"""$e^{-iG/\hbar}$ as a matrix, or as its generator $-iG/\hbar$ where that would be too large."""
+
+    matrix: sp.csr_array
+    generates: bool = False
+
+    def of(self, columns: np.ndarray) -> np.ndarray:
+        """Applied to vectors, shape (D,) or (D, n)."""
+        if self.generates:
+            return np.asarray(expm_multiply(self.matrix, columns))
+        return np.asarray(self.matrix @ columns)
+
+
 def unitary(problem: LindbladProblem, f: np.ndarray, place: Place) -> np.ndarray:
     """All kicks of one time, in the order written, shape (D, D).
 
@@ -59,14 +83,25 @@ def unitary(problem: LindbladProblem, f: np.ndarray, place: Place) -> np.ndarray
     Raises:
         SolveError: E541 for a generator that is not Hermitian, E542 for one without a matrix.
     """
+    total = np.eye(problem.dimension, dtype=complex)
+    for kick in problem.kicks:
+        for turn in turns(problem, kick, f, place):
+            total = turn.of(total)
+    return total
+
+
+def turns(
+    problem: LindbladProblem, kick: Kick, f: np.ndarray, place: Place
+) -> list[Turn]:
+    """One kick as unitaries of different modes, to be applied one after the other.
+
+    Raises:
+        SolveError: E541, E542.
+    """
     space = Space(space_at(problem.space, place).modes, NUMERIC)
     dims = [part.dimension for part in problem.parts]
-    size = problem.dimension
-    total = sp.csr_array(sp.identity(size, format="csr", dtype=complex))
-    for kick in problem.kicks:
-        for generator in _separate(_generator(problem, kick, f, space)):
-            total = _exponential(generator, dims) @ total
-    return np.asarray(total.toarray())
+    generator = _generator(problem, kick, f, space)
+    return [_exponential(each, dims) for each in _separate(generator)]
 
 
 def _generator(
@@ -100,20 +135,48 @@ def _separate(generator: Polynomial) -> Iterable[Polynomial]:
     return [Polynomial(generator.space, terms) for _, terms in groups]
 
 
-def _exponential(generator: Polynomial, dims: list[int]) -> sp.csr_array:
+def _exponential(generator: Polynomial, dims: list[int]) -> Turn:
     """exp(-i G) on the whole space."""
     space = generator.space
     wave = periodic(generator, dims)
     if wave is not None:
-        return wave
+        return Turn(wave)
+    modes = generator.modes()
+    bosons = sum(space.modes[k].kind.name == "boson" for k in modes)
+    if bosons > 1:
+        return _cut(generator, modes, dims)
     unit = space.function("exp", generator * (-1j))
     ((monomial, _),) = unit.terms.items()
     try:
-        return monomial_matrix(space, monomial, dims)
+        return Turn(monomial_matrix(space, monomial, dims))
     except ValueError as reason:
         raise SolveError(
             Diagnostic("E542", f"a kick has no matrix: {reason}")
         ) from None
+
+
+def _cut(generator: Polynomial, modes: Iterable[int], dims: list[int]) -> Turn:
+    """The exponential of a generator that is cut to the basis: unitary there."""
+    try:
+        matrix = sp.csr_array(-1j * polynomial_matrix(generator, dims))
+    except ValueError as reason:
+        raise SolveError(
+            Diagnostic("E542", f"a kick has no matrix: {reason}")
+        ) from None
+    own = sorted(modes)
+    size = prod(dims[k] for k in own)
+    if size > _DENSE:
+        return Turn(matrix, True)
+    flat = np.arange(prod(dims)).reshape(dims)
+    others = [k for k in range(len(dims)) if k not in own]
+    place = flat.transpose(own + others).reshape(size, -1)
+    block = scipy.linalg.expm(matrix[place[:, 0]][:, place[:, 0]].toarray())
+    block = np.where(np.abs(block) < 1e-16, 0, block)
+    rows, columns = np.nonzero(block)
+    count = place.shape[1]
+    data = np.repeat(block[rows, columns], count)
+    coords = place[rows].ravel(), place[columns].ravel()
+    return Turn(sp.csr_array((data, coords), shape=matrix.shape))
 
 
 def periodic(generator: Polynomial, dims: list[int]) -> sp.csr_array | None:

@@ -1,20 +1,17 @@
-"""Kicks of a state vector: instantaneous unitaries at t = 0, T, 2T, ..."""
+"""Kicks of a state vector at t = 0, T, 2T, ..., each kick with its own period."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import scipy.linalg
-import scipy.sparse as sp
-from scipy.sparse.linalg import expm_multiply
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import LindbladProblem
-from qsyncdsl.solve.checks import combine
+from qsyncdsl.solve.kick_maps import Turn, turns
+from qsyncdsl.solve.windows import origin
 
-# Dimension up to which the matrix of a kick is made.
-_DENSE = 2500
+# Windows whose kicks are kept.
+_KEPT = 64
 
 
 class Kicks:
@@ -22,75 +19,50 @@ class Kicks:
 
     Attributes:
         times: When anything is kicked, ascending.
+        lost: Largest part of a state that one kick took out of the basis.
+
+    Raises:
+        SolveError: E540 for a period that is not positive.
     """
 
     def __init__(self, problem: LindbladProblem, f: np.ndarray, end: float) -> None:
-        self._kicks: list[tuple[float, Callable[[np.ndarray], np.ndarray]]] = []
+        self.problem = problem
+        self.f = f
+        self.lost = 0.0
+        self.periods = [float(f[kick.period].real) for kick in problem.kicks]
         times: set[float] = set()
-        for kick in problem.kicks:
-            period = float(f[kick.period].real)
+        for period in self.periods:
             if not period > 0:
                 message = f"the period of a kick is {period:g} here"
                 raise SolveError(
                     Diagnostic("E540", message, help="it must be positive")
                 )
-            generator = combine(problem, kick.generator, f)
-            if generator is None or not generator.nnz:
-                continue
-            self._kicks.append((period, _unitary(problem, generator)))
             times.update(period * k for k in range(int(end / period) + 2))
         self.times = tuple(sorted(t for t in times if t <= end))
+        self._turns: dict[Place, list[list[Turn]]] = {}
+        self._home = origin(problem)
 
-    def apply(self, state: np.ndarray, time: float) -> np.ndarray:
-        """The state after all kicks at a time."""
-        for period, act in self._kicks:
-            turns = time / period
-            if abs(turns - round(turns)) < 1e-9 * max(1.0, turns):
-                state = act(state)
-        return state
+    def apply(
+        self, state: np.ndarray, time: float, place: Place | None = None
+    ) -> np.ndarray:
+        """The state after all kicks at a time, with the norm that it had."""
+        before = float(np.linalg.norm(state))
+        for period, kick in zip(self.periods, self._at(place), strict=True):
+            rounds = time / period
+            if abs(rounds - round(rounds)) < 1e-9 * max(1.0, rounds):
+                for turn in kick:
+                    state = turn.of(state)
+        after = float(np.linalg.norm(state))
+        self.lost = max(self.lost, 1 - (after / before) ** 2)
+        return state * (before / after)
 
-
-def _unitary(
-    problem: LindbladProblem, generator: sp.csr_array
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Multiplication by exp(-i G): on the one part it acts on, or on the whole space."""
-    difference = abs(generator - generator.conj().T).max()
-    if difference > 1e-10 * abs(generator).max():
-        raise SolveError(
-            Diagnostic(
-                "E541", f"a kick is not Hermitian: G - G† reaches {difference:.2g}"
-            )
-        )
-    dims = tuple(part.dimension for part in problem.parts)
-    for axis in range(len(dims)):
-        small = _on_part(generator, dims, axis)
-        if small is not None:
-            matrix = scipy.linalg.expm(-1j * small)
-
-            def act(
-                state: np.ndarray, matrix: np.ndarray = matrix, axis: int = axis
-            ) -> np.ndarray:
-                tensor = np.moveaxis(state.reshape(dims), axis, 0)
-                turned = np.tensordot(matrix, tensor, axes=1)
-                return np.moveaxis(turned, 0, axis).reshape(-1)
-
-            return act
-    if len(generator.indptr) - 1 <= _DENSE:
-        full = scipy.linalg.expm(-1j * generator.toarray())
-        return lambda state: full @ state
-    sparse = sp.csc_array(-1j * generator)
-    return lambda state: np.asarray(expm_multiply(sparse, state))
-
-
-def _on_part(
-    generator: sp.csr_array, dims: tuple[int, ...], axis: int
-) -> np.ndarray | None:
-    """The matrix of an operator of a single part; None if it acts on others too."""
-    after = int(np.prod(dims[axis + 1 :], dtype=np.int64))
-    before = int(np.prod(dims[:axis], dtype=np.int64))
-    size = dims[axis]
-    rows = np.arange(size) * after
-    small = generator[rows][:, rows].toarray()
-    rebuilt = sp.kron(sp.kron(sp.eye_array(before), small), sp.eye_array(after))
-    difference = abs(sp.csr_array(rebuilt) - generator)
-    return small if not difference.nnz or difference.max() < 1e-13 else None
+    def _at(self, place: Place | None) -> list[list[Turn]]:
+        """The unitaries of every kick in a window."""
+        place = self._home if place is None else place
+        if place not in self._turns:
+            if len(self._turns) >= _KEPT:
+                self._turns.clear()
+            self._turns[place] = [
+                turns(self.problem, kick, self.f, place) for kick in self.problem.kicks
+            ]
+        return self._turns[place]
