@@ -26,7 +26,7 @@ from qsyncdsl.solve import jump_numbers
 from qsyncdsl.solve.checks import combine
 from qsyncdsl.solve.coefficients import evaluate
 from qsyncdsl.solve.kicks import Kicks
-from qsyncdsl.solve.trajectories import _Walker
+from qsyncdsl.solve.walkers import Walker
 from qsyncdsl.source import Source
 
 END = 10.0
@@ -70,10 +70,10 @@ class Ours:
         self.table = at.table(END, 1.0)
         self.kicks = Kicks(self.problem.lindblad, at.fixed, END)
 
-    def walker(self, k: int) -> _Walker:
+    def walker(self, k: int) -> Walker:
         """Realization k at the start."""
         longest = jump_numbers.LONGEST / self.numbers.spectrum.radius
-        return _Walker(self.problem, self.numbers, self.table, longest, self.point, k)
+        return Walker(self.problem, self.numbers, self.table, longest, self.point, k)
 
     def trajectory(self, k: int) -> int:
         """Number of jumps of realization k."""

@@ -237,6 +237,7 @@ class TrajectoryResult:
         channels: The jump operators as text, in the order of the channels.
         record: Called with a request for what was recorded: values of shape (R, T) of an
             operator, else `Blocks`. What nobody asked for before is found by a second run.
+        pulled: Parts whose basis moves under a static force: operators have no fixed matrix.
     """
 
     parts: tuple[Part, ...]
@@ -249,6 +250,7 @@ class TrajectoryResult:
     window: tuple[float, float]
     record: Any = field(repr=False)
     trust: Trust = field(default_factory=Trust)
+    pulled: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from qsyncdsl.problem import Point, Request
 from qsyncdsl.solve import jump_numbers
 from qsyncdsl.solve.kicks import Kicks
 from qsyncdsl.solve.trajectories import TrajectorySolver
-from qsyncdsl.solve.walks import Walker
+from qsyncdsl.solve.walkers import Walker
 from tests.conftest import model_of, run_text, values
 
 

@@ -11,7 +11,12 @@ import numpy as np
 
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
-from qsyncdsl.algebra.states import chosen_states, initial_state, named_state
+from qsyncdsl.algebra.states import (
+    chosen_states,
+    initial_factors,
+    initial_state,
+    named_state,
+)
 from qsyncdsl.model import types
 from qsyncdsl.model.rotors import Place, Window, window
 from qsyncdsl.model.values import Frame, ModeValue
@@ -20,9 +25,9 @@ from qsyncdsl.syntax import tree
 
 @dataclass(frozen=True, slots=True)
 class PlacedStart:
-    """An initial state, a vector or a density matrix, in a window of the basis."""
+    """An initial state in a window of the basis: a vector, a density matrix, or one for each mode."""
 
-    data: np.ndarray = field(repr=False)
+    data: Any = field(repr=False)
     place: Place
 
 
@@ -48,17 +53,40 @@ def placed_state(
     Raises:
         ModelError: E340 for a state that does not fit its mode.
     """
+    initials = tuple(initials)
+    place, there = _around_packets(evaluator, initials if moving else ())
+    state = initial_state(there, initials, default)
+    return None if state is None else PlacedStart(state, place)
+
+
+def placed_factors(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial]
+) -> PlacedStart:
+    """The initial state of every mode, in windows around the packets of rotors.
+
+    Raises:
+        ModelError: E340 for a state that does not fit its mode.
+    """
+    initials = tuple(initials)
+    place, there = _around_packets(evaluator, initials)
+    factors = initial_factors(there, initials)
+    modes = there.space.modes
+    kept = [f for f, m in zip(factors, modes, strict=True) if m.ensemble is None]
+    return PlacedStart(tuple(kept), place)
+
+
+def _around_packets(
+    evaluator: OperatorEvaluator, initials: Iterable[types.Initial]
+) -> tuple[Place, OperatorEvaluator]:
+    """Windows in the middle of which packets lie, and the operators there."""
     kept = [m for m in evaluator.space.modes if m.ensemble is None]
     centers = [0] * len(kept)
-    initials = tuple(initials)
-    if moving:
-        for position, label in chosen_states(evaluator, initials, _label).items():
-            centers[position] = label
+    for position, label in chosen_states(evaluator, initials, _label).items():
+        centers[position] = label
     place = Place(tuple(centers), (0.0,) * len(kept))
     there = copy(evaluator)
     there.space = space_at(evaluator.space, place)
-    state = initial_state(there, initials, default)
-    return None if state is None else PlacedStart(state, place)
+    return place, there
 
 
 def packet_means(

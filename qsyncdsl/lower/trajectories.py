@@ -16,7 +16,6 @@ import scipy.sparse as sp
 
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.lower.forces import refuse_force
 from qsyncdsl.lower.lindblad import Lowered, lindblad
 from qsyncdsl.problem import GeneratorTerm, LindbladProblem, TrajectoryProblem
 
@@ -39,7 +38,6 @@ def trajectories(
         ModelError: E401, E402, E403 as for the master equation.
         SolveError: E512 for a space that does not fit in memory.
     """
-    refuse_force(system, "trajectories")
     _refuse_size(system)
     lowered = lindblad(system, title)
     return Lowered(generator(lowered.problem), lowered.parameters)
@@ -67,8 +65,10 @@ def generator(problem: LindbladProblem) -> TrajectoryProblem:
     """The generator between jumps of a master equation, with the source of its kernel."""
     terms = tuple(_terms(problem))
     found = TrajectoryProblem(problem, terms, _offsets(terms))
+    diagonal = found.offsets == (0,)
     few = len(found.offsets) <= _DIAGONALS and problem.dimension >= _DIMENSION
-    source = _source(found) if few else ""
+    written = few and not diagonal and not problem.forces
+    source = _source(found) if written else ""
     return TrajectoryProblem(problem, terms, found.offsets, source)
 
 

@@ -132,14 +132,31 @@ class TrajectoryScene:
     # ── averages ─────────────────────────────────────────────────────────────────────────────
 
     def reduced(self, parts: tuple[int, ...]) -> np.ndarray:
-        """Mean reduced density matrix of some parts, in the order given."""
+        """Mean reduced density matrix of some parts, in the order given.
+
+        Raises:
+            SolveError: E662 for a rotor under a static force.
+        """
+        self._refuse_pulled(parts)
         return self._mean(self.given.record(Request("reduced", tuple(parts))))
 
     def relative_moments(self, a: int, b: int) -> dict[int, complex]:
         """C_k of `relative_phase` for every k that the cutoffs allow."""
+        self._refuse_pulled((a, b))
         found = self._mean(self.given.record(Request("phase", (a, b))))
         positive = {k: complex(value) for k, value in enumerate(found)}
         return {-k: np.conj(value) for k, value in positive.items()} | positive
+
+    def _refuse_pulled(self, parts: tuple[int, ...]) -> None:
+        """E662: at different quasi-momenta density matrices have no mean."""
+        for k in parts:
+            if k in self.given.pulled:
+                label = self.given.parts[k].label
+                message = f"the quasi-momentum of '{label}' moves: there is no mean density matrix"
+                help = (
+                    "measure mean values like <r.p>, or solve by 'floquet' or 'evolve'"
+                )
+                raise SolveError(Diagnostic("E662", message, help=help))
 
     def _mean(self, blocks: Blocks) -> np.ndarray:
         sums, weights = blocks.sums, blocks.weights
@@ -162,6 +179,8 @@ def jumping(scene: Any) -> TypeGuard[TrajectoryScene]:
 
 def _operator(scene: TrajectoryScene, operator: Polynomial) -> Request:
     key = tuple(sorted((str(m), complex(v)) for m, v in operator.terms.items()))
+    if scene.given.pulled:
+        return Request("operator", key, None, operator)
     return Request("operator", key, scene.matrix(operator))
 
 
@@ -174,6 +193,7 @@ class Probe:
 
     parts: tuple[Part, ...]
     series: bool
+    pulled: tuple[int, ...] = ()
     noted: dict[Request, None] = field(default_factory=dict)
 
     def result(self) -> TrajectoryResult:
@@ -190,6 +210,7 @@ class Probe:
             ("",),
             (0.0, 1.0),
             self._record,
+            pulled=self.pulled,
         )
 
     def _record(self, request: Request) -> Any:

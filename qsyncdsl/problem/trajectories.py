@@ -86,9 +86,11 @@ class Request:
             matrix of some parts, averaged; `phase`: moments of the relative phase of two parts,
             averaged.
         key: What distinguishes it from others of its kind; the parts for the last two kinds.
-        matrix: Of an operator, sparse, shape (D, D).
+        matrix: Of an operator, sparse, shape (D, D); None where the basis moves.
+        operator: The operator itself, where the basis moves.
     """
 
     kind: str
     key: Hashable
     matrix: Any = field(default=None, compare=False, repr=False)
+    operator: Any = field(default=None, compare=False, repr=False)

@@ -188,9 +188,9 @@ def numbers(problem: TrajectoryProblem, point: Point, end: float) -> Numbers:
         source, layout, d = _diagonals(problem, groups)
         rows, columns = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     else:
-        source = jump_source("")
+        source = jump_source("", problem.offsets == (0,))
         layout = np.array([size, size, 0, size])
-        d, rows, columns = _rows(groups)
+        d, rows, columns = on_rows(groups)
     return Numbers(
         layout,
         spectrum,
@@ -229,7 +229,24 @@ def _spectrum(
             half += largest * norm
             if len(term.factors) > 1:  # of a jump, not of H
                 most += 2 * largest * norm
-    radius = max(1.01 * half, most / 4)
+    return _bounded(low, high, 1.01 * half, most)
+
+
+def spectrum_of(generators: Sequence[sp.csr_array]) -> Spectrum:
+    """Bounds of generators that hold at different times."""
+    low, high, most = np.inf, -np.inf, 0.0
+    for generator in generators:
+        hermitian = sp.csr_array(0.5j * (generator - generator.conj().T))
+        damping = sp.csr_array(-(generator + generator.conj().T))
+        least, largest = _range(hermitian)
+        low, high = min(low, least), max(high, largest)
+        most = max(most, float(abs(damping).sum(axis=1).max()))
+    return _bounded(low, high, 0.6 * (high - low), most)
+
+
+def _bounded(low: float, high: float, half: float, most: float) -> Spectrum:
+    """A disk about levels and rates."""
+    radius = max(half, most / 4)
     radius = radius if radius > 0 else 1.0
     # the corner of the rectangle that holds the numerical range of X
     corner = complex(half / radius, most / 4 / radius)
@@ -244,6 +261,8 @@ def _range(matrix: sp.csr_array) -> tuple[float, float]:
     diagonal = matrix.diagonal().real
     rest = abs(matrix).sum(axis=1) - np.abs(diagonal)
     low, high = float((diagonal - rest).min()), float((diagonal + rest).max())
+    if not rest.any():
+        return low, high
     if size <= _DENSE:
         levels = np.linalg.eigvalsh(matrix.toarray())
         return float(levels[0]), float(levels[-1])
@@ -301,7 +320,7 @@ def _diagonals(
     return jump_source("".join(kept)), layout, d.ravel()
 
 
-def _rows(groups: list[sp.csr_array]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def on_rows(groups: list[sp.csr_array]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All matrices on one pattern of rows."""
     pattern = sum(abs(group) for group in groups)
     pattern = sp.csr_array(pattern)
@@ -326,23 +345,31 @@ def _jumps(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Pieces (channel, column of the table), their rows, and the columns of the rates."""
     first = 1 + len(problem.moving)
-    size = problem.dimension
-    pieces = np.zeros((max(len(at.pieces), 0), 2), dtype=np.int64)
-    starts = np.zeros((len(at.pieces), size + 1), dtype=np.int64)
+    pieces = [
+        (channel, first + k, matrix) for k, (channel, _, matrix) in enumerate(at.pieces)
+    ]
+    rates = first + len(at.pieces) + np.arange(len(at.channels))
+    return (*jump_pieces(problem.dimension, pieces), rates.astype(np.int64))
+
+
+def jump_pieces(
+    size: int, listed: Sequence[tuple[int, int, sp.csr_array]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Matrices of jumps, each with its channel and its column of the table, as rows one after the other."""
+    pieces = np.zeros((len(listed), 2), dtype=np.int64)
+    starts = np.zeros((len(listed), size + 1), dtype=np.int64)
     places, entries = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=complex)]
     total = 0
-    for k, (channel, _, matrix) in enumerate(at.pieces):
-        pieces[k] = channel, first + k
+    for k, (channel, column, matrix) in enumerate(listed):
+        pieces[k] = channel, column
         starts[k] = matrix.indptr + total
         total += matrix.nnz
         places.append(matrix.indices.astype(np.int64))
         entries.append(matrix.data.astype(complex))
     joined = np.concatenate(entries)
-    rates = first + len(at.pieces) + np.arange(len(at.channels))
     return (
         pieces,
         starts,
         np.concatenate(places),
         np.array([joined.real, joined.imag]),
-        rates.astype(np.int64),
     )

@@ -23,7 +23,15 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem
 from qsyncdsl.resources import cache_folder
-from qsyncdsl.solve import dormand_prince, draws, roots, stepping, wander
+from qsyncdsl.solve import (
+    dormand_prince,
+    draws,
+    roots,
+    stepping,
+    wander,
+    wander_diagonal,
+    wander_series,
+)
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -68,11 +76,25 @@ _WANDER = (
 )  # fmt: skip
 
 
-def jump_source(term: str) -> str:
-    """The text of a module with `advance` for the `term(...)` of a model, or for sparse rows."""
+def jump_source(term: str, diagonal: bool = False, series: bool = False) -> str:
+    """The text of a module with `advance` for the `term(...)` of a model, or for sparse rows.
+
+    Args:
+        diagonal: The generator is diagonal, and its exponential exact.
+        series: Coefficients are Chebyshev polynomials in time rather than a table.
+    """
     pieces = [term or inspect.getsource(wander.term)]
+    others: dict[Any, Any] = {}
+    if diagonal:
+        others[wander.exponential] = wander_diagonal.exponential
+    if series:
+        others[wander.interpolate] = wander_series.interpolate
     return module_text(
-        [*pieces, *(inspect.getsource(f) for f in _WANDER)], 1, 0, False, True
+        [*pieces, *(inspect.getsource(others.get(f, f)) for f in _WANDER)],
+        1,
+        0,
+        False,
+        True,
     )
 
 

@@ -41,6 +41,11 @@ class Kicks:
         self.times = tuple(sorted(t for t in times if t <= end))
         self._turns: dict[Place, list[list[Turn]]] = {}
         self._home = origin(problem)
+        self._fixed = not any(_by_label(problem, index) for index in self._matrices)
+
+    @property
+    def _matrices(self) -> list[int]:
+        return [index for kick in self.problem.kicks for _, index in kick.generator]
 
     def apply(
         self, state: np.ndarray, time: float, place: Place | None = None
@@ -58,7 +63,7 @@ class Kicks:
 
     def _at(self, place: Place | None) -> list[list[Turn]]:
         """The unitaries of every kick in a window."""
-        place = self._home if place is None else place
+        place = self._home if place is None or self._fixed else place
         if place not in self._turns:
             if len(self._turns) >= _KEPT:
                 self._turns.clear()
@@ -66,3 +71,14 @@ class Kicks:
                 turns(self.problem, kick, self.f, place) for kick in self.problem.kicks
             ]
         return self._turns[place]
+
+
+def _by_label(problem: LindbladProblem, index: int) -> bool:
+    """Whether an operator depends on the label or the momentum of a rotor, not on its angle alone."""
+    return any(
+        problem.space.modes[k].kind.name == "rotor"
+        and (word[0] != "e" or word[2] or word[3])
+        for monomial, _ in problem.operators[index]
+        for key, word in monomial
+        for k in ((key,) if isinstance(key, int) else key)
+    )

@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.problem import Request, Stretch
+from qsyncdsl.model.rotors import Place
+from qsyncdsl.problem import LindbladProblem, Request, Stretch
 from qsyncdsl.result import Blocks, Part
+from qsyncdsl.solve.moving_records import MovingOperator
 from qsyncdsl.solve.pairwise import Pairwise
 
 # Bytes of all records together.
@@ -101,10 +103,18 @@ class Edges:
 class Records:
     """Collects what is asked for from the states of one realization after the other."""
 
-    def __init__(self, shape: Shape, requests: Iterable[Request]) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        requests: Iterable[Request],
+        pulled: LindbladProblem | None = None,
+    ) -> None:
         self.shape = shape
         self.entries: dict[Request, Any] = {
-            r: _entry(shape, r) for r in dict.fromkeys(requests)
+            r: MovingOperator(shape.times, r, pulled)
+            if pulled is not None and r.kind == "operator"
+            else _entry(shape, r)
+            for r in dict.fromkeys(requests)
         }
         self.edges = Pairwise()
         self._restart()
@@ -115,10 +125,20 @@ class Records:
         self._largest = [0.0] * len(dims)
         self._states = 0
 
-    def add(self, place: int, states: np.ndarray) -> None:
-        """States (n, D), normalized, of the realization at the times `place` and on."""
+    def add(
+        self, place: int, states: np.ndarray, where: tuple[Place, ...] | None = None
+    ) -> None:
+        """States (n, D), normalized, of the realization at the times `place` and on.
+
+        Args:
+            where: Their windows, where windows move.
+        """
         for entry in self.entries.values():
-            entry.add(place, states)
+            if isinstance(entry, MovingOperator):
+                assert where is not None
+                entry.add(place, states, where)
+            else:
+                entry.add(place, states)
         self._watch(states)
 
     def close(self, realization: int) -> None:

@@ -12,7 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Point, Request, Stretch, TrajectoryProblem, at_once
 from qsyncdsl.result import TrajectoryResult, Trust
 from qsyncdsl.solve import coefficients, jump_numbers
-from qsyncdsl.solve.checks import refuse_unphysical
+from qsyncdsl.solve.checks import TOP_POPULATION, refuse_unphysical
 from qsyncdsl.solve.jump_checks import edge_trust, refuse_edges
 from qsyncdsl.solve.jump_numbers import LONGEST, Numbers
 from qsyncdsl.solve.pairwise import Pairwise
@@ -30,6 +30,10 @@ from qsyncdsl.solve.walks import OwnWalk, QutipWalk
 _ROOM = 4 << 30
 # Samples in a window at least and at most, where only an average is asked for.
 _SAMPLES = (400, 20_000)
+# Samples in every period of kicks.
+_A_PERIOD = 8
+# Last terms of a series that are told, relative to its largest.
+_TAIL = 1e-6
 
 
 class TrajectorySolver:
@@ -66,7 +70,7 @@ class TrajectorySolver:
         refuse_unphysical(self.problem.lindblad, f)
         end = _end(point)
         numbers = jump_numbers.numbers(self.problem, point, end)
-        times, series = _times(point, LONGEST / numbers.spectrum.radius)
+        times, series = _times(self.problem, point, numbers.spectrum.radius, f)
         shape = shape_of(self.problem.parts, realizations, len(times), series)
         refuse_large(shape, list(dict.fromkeys(point.requests)))
         walk = QutipWalk if self.backend == "qutip" else OwnWalk
@@ -99,7 +103,9 @@ def _end(point: Point) -> float:
     return float(options["time"])
 
 
-def _times(point: Point, longest: float) -> tuple[np.ndarray, bool]:
+def _times(
+    problem: TrajectoryProblem, point: Point, radius: float, f: np.ndarray
+) -> tuple[np.ndarray, bool]:
     """The times at which states are looked at, and whether they are asked for one by one."""
     options = point.options
     if "times" in options:
@@ -114,8 +120,19 @@ def _times(point: Point, longest: float) -> tuple[np.ndarray, bool]:
     if not 0 <= low < high <= end:
         message = f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
         raise SolveError(Diagnostic("E511", message))
+    longest = (high - low) if problem.offsets == (0,) else LONGEST / radius
     count = int(np.clip(np.ceil((high - low) / longest), *_SAMPLES))
-    return np.linspace(low, high, count + 1)[1:], False
+    if not problem.lindblad.kicks:
+        return np.linspace(low, high, count + 1)[1:], False
+    # Kicks change a state at once: samples lie in the middle of equal parts of every period.
+    period = min(float(f[kick.period].real) for kick in problem.lindblad.kicks)
+    if not period > 0:
+        return np.array([high]), False
+    count = max(count, int(np.ceil(_A_PERIOD * (high - low) / period)))
+    parts = max(int(np.ceil(count * period / (high - low))), 1)
+    places = np.arange(int(np.floor((high - low) * parts / period + 1e-9)))
+    times = low + (places + 0.5) * period / parts
+    return times if len(times) else np.array([(low + high) / 2]), False
 
 
 def _refuse_size(problem: TrajectoryProblem) -> None:
@@ -173,22 +190,25 @@ class Run:
     def _stretch(
         self, first: int, size: int, requests: Iterable[Request]
     ) -> Mapping[str, np.ndarray]:
-        records = Records(self.shape, requests)
-        jumps = []
+        lindblad = self.problem.lindblad
+        records = Records(self.shape, requests, lindblad if lindblad.forces else None)
+        jumps, lost = [], []
         for k in range(first, first + size):
             place = 0
             for states in self.walk.begin(k):
-                records.add(place, states)
+                records.add(place, states, self.walk.where)
                 place += len(states)
                 if self.point.tell is not None:
                     self.point.tell((k + place / len(self.times)) / self.count)
             records.close(k)
             self._look(records.edges)
             jumps.append(self.walk.jumps())
+            lost.append(self.walk.lost)
         found = records.arrays()
         found["jump numbers"] = np.array([len(times) for times, _ in jumps])
         found["jump times"] = np.concatenate([times for times, _ in jumps])
         found["jump channels"] = np.concatenate([which for _, which in jumps])
+        found["lost"] = np.array([max(lost), self.walk.tail])
         return found
 
     def _look(self, edges: Pairwise) -> None:
@@ -230,10 +250,16 @@ class Run:
                 known[request] = recorded(shape, request, 0, again)
             return known[request]
 
-        channels = self.problem.lindblad.channels
+        lindblad = self.problem.lindblad
+        channels = lindblad.channels
         numbers = {"jumps": float(sum(len(times) for times, _ in jumps))}
-        facts = {"solver": self.walk.name, "realizations": str(self.count)}
-        trust = Trust({**self.walk.numbers, **numbers}, facts)
+        lost, tail = np.max([s.arrays["lost"] for s in stretches], axis=0).tolist()
+        if lindblad.kicks or lindblad.forces:
+            numbers["lost"] = lost
+        if lindblad.forces:
+            numbers["series_tail"] = tail
+        facts = {**self.walk.facts, "realizations": str(self.count)}
+        trust = Trust({**self.walk.numbers, **numbers}, facts, _losses(lost, tail))
         return TrajectoryResult(
             self.problem.parts,
             self.times,
@@ -245,6 +271,7 @@ class Run:
             _window(self.point, self.times),
             record,
             edge_trust(all_edges, trust),
+            tuple(force.part for force in lindblad.forces),
         )
 
 
@@ -255,6 +282,20 @@ def _jumps(stretch: Stretch) -> list[tuple[np.ndarray, np.ndarray]]:
     return list(
         zip(times, np.split(stretch.arrays["jump channels"], ends), strict=True)
     )
+
+
+def _losses(lost: float, tail: float) -> tuple[Diagnostic, ...]:
+    """W540 for states that were cut, W551 for generators that were not followed."""
+    found = []
+    if lost > TOP_POPULATION:
+        message = (
+            f"{lost:.1e} of a state left the basis at a kick or a move of its window"
+        )
+        found.append(Diagnostic("W540", message, help="raise levels or nmax"))
+    if tail > _TAIL:
+        message = f"the generator is a series in time that ends with {tail:.1e} of its largest term"
+        found.append(Diagnostic("W551", message))
+    return tuple(found)
 
 
 def _window(point: Point, times: np.ndarray) -> tuple[float, float]:

@@ -7,21 +7,22 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import Point, TrajectoryProblem
 from qsyncdsl.solve import jump_numbers
 from qsyncdsl.solve.jump_numbers import LONGEST, Coefficients, Numbers, Table
 from qsyncdsl.solve.kicks import Kicks
+from qsyncdsl.solve.pulled import Course
+from qsyncdsl.solve.walkers import PulledWalker, Walker, start_of
 
-# Bytes of states that the kernel hands over at once.
-_CHUNK = 16 << 20
+# How momenta are meant under a static force.
+MOMENTUM = "p = hbar*(n + beta): r.p in jumps takes beta, r.n does not"
 # What one step may err by, in norm, where coefficients depend on time.
 _ACCURACY = 1e-7
 
 
 class OwnWalk:
     """Realizations by the compiled evolution."""
-
-    name = "Monte Carlo wave functions, Chebyshev series between jumps"
 
     def __init__(
         self,
@@ -38,22 +39,56 @@ class OwnWalk:
             times,
         )
         at = Coefficients(problem, point.values)
-        longest = LONGEST / numbers.spectrum.radius
+        exact = problem.offsets == (0,)
+        longest = np.inf if exact else LONGEST / numbers.spectrum.radius
         self.longest = min(longest, 16.0 / max(numbers.spectrum.damping, 1e-300))
         self.kicks = Kicks(problem.lindblad, at.fixed, float(times[-1]))
         self.settled: Mapping[str, float] = {}
-        if at.moving:
+        self.course = None
+        if problem.lindblad.forces:
+            accuracy = float(point.options.get("accuracy", 0) or _ACCURACY)
+            self.course = Course(problem, point, accuracy)
+        elif at.moving:
             self.settled = settled or self._moving_step(at, self.longest)
             self.longest = self.settled["step"]
             self.table = at.table(float(times[-1]), self.longest / 4)
         else:
             self.table = at.table(0.0, 1.0)
-        self.numbers = {**self.settled, "series_cut_at": jump_numbers.TOLERANCE}
+        self.numbers = dict(self.settled)
+        between = "exact exponentials"
+        if not exact:
+            between = "Chebyshev series"
+            self.numbers["series_cut_at"] = jump_numbers.TOLERANCE
+        self.facts = {"solver": f"Monte Carlo wave functions, {between} between jumps"}
+        if self.course is not None:
+            self.facts["momentum"] = MOMENTUM
 
     def begin(self, realization: int) -> Iterator[np.ndarray]:
         """The states of a realization at the times, chunk by chunk."""
-        self._walker = self._at(self.table, self.longest, realization)
+        self.kicks.lost = 0.0
+        self._walker = self._new(realization)
         return self._walker.run(self.times, self.kicks)
+
+    def _new(self, realization: int) -> Walker:
+        if self.course is None:
+            return self._at(self.table, self.longest, realization)
+        longest = float(self.point.options.get("dt", 0) or np.inf)
+        return PulledWalker(self.problem, self.course, self.point, realization, longest)
+
+    @property
+    def where(self) -> tuple[Place, ...] | None:
+        """The windows of the states of the last chunk, where windows move."""
+        return self._walker.where
+
+    @property
+    def lost(self) -> float:
+        """Largest part of the state of this realization that left the basis at once."""
+        return max(self.kicks.lost, getattr(self._walker, "lost", 0.0), 0.0)
+
+    @property
+    def tail(self) -> float:
+        """Of the worst series of a moving generator so far, relative to its largest term."""
+        return 0.0 if self.course is None else self.course.tail
 
     def jumps(self) -> tuple[np.ndarray, np.ndarray]:
         """Times and channels of the jumps of the realization that was begun."""
@@ -84,7 +119,8 @@ class OwnWalk:
 class QutipWalk:
     """Realizations by QuTiP."""
 
-    name = "qutip.mcsolve"
+    where = None
+    lost = tail = 0.0
 
     def __init__(
         self,
@@ -94,12 +130,13 @@ class QutipWalk:
         times: np.ndarray,
         settled: Mapping[str, float],
     ) -> None:
-        if problem.lindblad.kicks:
-            message = "kicks are not part of mcsolve"
+        if problem.lindblad.kicks or problem.lindblad.forces:
+            message = "kicks and static forces are not part of mcsolve"
             raise SolveError(Diagnostic("E513", message, help="backend = own"))
         self.problem, self.point, self.times = problem, point, times
         self.settled: Mapping[str, float] = {}
         self.numbers: Mapping[str, float] = {}
+        self.facts = {"solver": "qutip.mcsolve"}
 
     def begin(self, realization: int) -> Iterator[np.ndarray]:
         """The states of a realization at the times."""
@@ -119,139 +156,3 @@ class QutipWalk:
     def jumps(self) -> tuple[np.ndarray, np.ndarray]:
         """Times and channels of the jumps of the realization that was begun."""
         return self._found
-
-
-def start_of(problem: TrajectoryProblem, point: Point, realization: int) -> np.ndarray:
-    """The state vector a realization starts from: of each mode an eigenvector of its state.
-
-    A thermal mode starts in a level, drawn anew for each realization.
-    """
-    rng = np.random.default_rng([point.seed, realization, 3])
-    state = np.ones(1, dtype=complex)
-    for factor in point.initial:
-        vector = np.asarray(factor, dtype=complex)
-        if vector.ndim == 2:
-            weights, vectors = np.linalg.eigh(vector)
-            weights = np.clip(weights, 0.0, None)
-            vector = vectors[:, rng.choice(len(weights), p=weights / weights.sum())]
-        state = np.kron(state, vector)
-    return state / np.linalg.norm(state)
-
-
-class Walker:
-    """One realization."""
-
-    def __init__(
-        self,
-        problem: TrajectoryProblem,
-        numbers: Numbers,
-        table: Table,
-        longest: float,
-        point: Point,
-        realization: int,
-    ) -> None:
-        self.numbers = numbers
-        self.table = table
-        self.longest = longest
-        size, _, margin, row = (int(n) for n in numbers.layout)
-        self.inside = slice(margin, margin + size)
-        self.room = np.zeros(8 * row)
-        self.put(start_of(problem, point, realization))
-        sequence = np.random.SeedSequence([point.seed, realization, 2])
-        self.rng = sequence.generate_state(4, dtype=np.uint64)
-        wanted = numbers.function("uniform")(self.rng)
-        self.clock = np.array([0.0, wanted, 1.0, 0.0, 0.0, 0.0])
-        self.when, self.which = np.empty(256), np.empty(256, dtype=np.int64)
-        width = table.values.shape[1]
-        self.work = (
-            np.zeros(width),
-            np.zeros(width),
-            np.zeros(512),
-            np.zeros((2, size)),
-            np.zeros(max(len(numbers.channels), 1)),
-        )
-        self._advance = numbers.function("advance")
-        self._propagate = numbers.function("propagate")
-        if table.values.shape[0] == 1:
-            self.work[0][:] = table.values[0]
-
-    @property
-    def state(self) -> np.ndarray:
-        """The state, not normalized."""
-        row = int(self.numbers.layout[3])
-        pair = self.room[: 2 * row].reshape(2, row)[:, self.inside]
-        return np.asarray(pair[0] + 1j * pair[1])
-
-    def put(self, state: np.ndarray) -> None:
-        """Go on from another state."""
-        row = int(self.numbers.layout[3])
-        pair = self.room[: 2 * row].reshape(2, row)
-        pair[0, self.inside], pair[1, self.inside] = state.real, state.imag
-
-    def run(self, times: np.ndarray, kicks: Kicks) -> Iterator[np.ndarray]:
-        """States at times, chunk by chunk, shape (n, D); those at a kick are just before it."""
-        size = self.inside.stop - self.inside.start
-        most = max(_CHUNK // (16 * size), 1)
-        place = 0
-        for stop in (*kicks.times, np.inf):
-            while place < len(times) and times[place] <= stop * (1 + 1e-12):
-                goals = times[place : place + most]
-                goals = goals[goals <= stop * (1 + 1e-12)]
-                yield self._chunk(goals)
-                place += len(goals)
-            if place == len(times):
-                return
-            self._chunk(np.array([stop]))
-            self.put(kicks.apply(self.state, stop))
-
-    def jumps(self) -> tuple[np.ndarray, np.ndarray]:
-        """Times and channels of all jumps so far."""
-        count = int(self.clock[5])
-        return self.when[:count].copy(), self.which[:count].copy()
-
-    def _chunk(self, goals: np.ndarray) -> np.ndarray:
-        n, table = self.numbers, self.table
-        out = np.empty(
-            (len(goals), self.inside.stop - self.inside.start), dtype=complex
-        )
-        self.clock[4] = 0
-        while True:
-            status = self._advance(
-                self.clock, np.ascontiguousarray(goals), self.rng, self.room, n.layout,
-                n.spectrum.radius, n.spectrum.numbers, self.longest, n.d, n.rows, n.columns,
-                table.values, table.start, table.spacing, n.pieces, n.starts, n.places, n.entries,
-                n.rates, out, self.when, self.which, *self.work,
-            )  # fmt: skip
-            if status != 1:
-                break
-            self.when = np.concatenate((self.when, np.empty_like(self.when)))
-            self.which = np.concatenate((self.which, np.empty_like(self.which)))
-        if status:
-            reason = "its norm grows" if status == 2 else "no jump can be found"
-            message = f"a trajectory failed at t = {self.clock[0]:.6g}: {reason}"
-            raise SolveError(Diagnostic("E551", message, help="try a smaller dt"))
-        return out
-
-    def step_error(self, step: float, end: float) -> float:
-        """Largest difference of one step and two halves, at 64 times of the run."""
-        n, table = self.numbers, self.table
-        worst = 0.0
-        start = self.state
-
-        def moved(time: float, tau: float, state: np.ndarray) -> np.ndarray:
-            self.put(state)
-            self._propagate(
-                time, tau, False, n.d, n.rows, n.columns, self.room, n.layout, n.spectrum.radius,
-                n.spectrum.numbers, table.values, table.start, table.spacing, self.work[0],
-                self.work[1], self.work[2],
-            )  # fmt: skip
-            return self.state
-
-        state = start
-        for time in np.linspace(0.0, max(end - step, 0.0), 64):
-            whole = moved(float(time), step, state)
-            half = moved(float(time), step / 2, state)
-            halves = moved(float(time) + step / 2, step / 2, half)
-            worst = max(worst, float(np.linalg.norm(whole - halves)))
-            state = halves / np.linalg.norm(halves)
-        return worst

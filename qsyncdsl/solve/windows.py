@@ -67,9 +67,10 @@ def _moves(monomial: Any, space: Space) -> bool:
 
 
 def mean_label(problem: LindbladProblem, part: int, rho: np.ndarray) -> float:
-    """Mean position of a part in its basis, from 0 to its dimension - 1."""
+    """Mean position of a part in its basis, from 0 to its dimension - 1; of a matrix or a vector."""
     dims = [p.dimension for p in problem.parts]
-    weights = np.diag(rho).real.reshape(dims)
+    diagonal = np.abs(rho) ** 2 if rho.ndim == 1 else np.diag(rho).real
+    weights = diagonal.reshape(dims)
     others = tuple(k for k in range(len(dims)) if k != part)
     levels = weights.sum(axis=others)
     return float(np.arange(len(levels)) @ levels / levels.sum())

@@ -7,6 +7,8 @@ from typing import Any
 
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_factors
+from qsyncdsl.algebra.windows import placed_factors
+from qsyncdsl.lower.forces import pulled
 from qsyncdsl.lower.trajectories import trajectories as lower_trajectories
 from qsyncdsl.measure.trajectories import Probe, TrajectoryScene
 from qsyncdsl.result import TrajectoryResult
@@ -24,8 +26,10 @@ def _start(
     initials: Any,
     system: Any,
     options: Mapping[str, Any],
-) -> tuple[Any, ...]:
+) -> Any:
     """The state of every mode; a product of them is never mixed as a whole."""
+    if pulled(system) is not None:
+        return placed_factors(evaluator, initials)
     factors = initial_factors(evaluator, initials)
     modes = evaluator.space.modes
     return tuple(
@@ -62,7 +66,11 @@ trajectories = Method(
     start=_start,
     replicas=_replicas,
     grows=True,
-    probe=lambda problem, options: Probe(problem.parts, "times" in options),
+    probe=lambda problem, options: Probe(
+        problem.parts,
+        "times" in options,
+        tuple(force.part for force in problem.lindblad.forces),
+    ),
     kicks=True,
     realizations=("realizations", "max_realizations"),
 )
