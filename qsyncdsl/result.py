@@ -159,14 +159,21 @@ class RotorResult:
         values: Angles and momenta, shape (2 R, T): at the times, or inside the periods of a window.
         weights: Of the values of an average; sum 1.
         last: At the end, shape (2 R,).
-        extra: The flow, for what depends on its derivatives.
+        path: Angles and momenta one after the other, shape (T, 2 R): at whole periods where there are
+            kicks.
+        path_times: Of the path.
+        symmetric: False: values are no samples of a distribution, there is no noise.
+        extra: The flow with the path, and a run from another start.
     """
 
     times: np.ndarray | None
     values: np.ndarray = field(repr=False)
     weights: np.ndarray = field(repr=False)
     last: np.ndarray = field(repr=False)
+    path: np.ndarray = field(repr=False)
+    path_times: np.ndarray = field(repr=False)
     trust: Trust
+    symmetric: bool = False
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
 
 

@@ -392,7 +392,7 @@ def test_the_classical_equations_are_those_of_the_paper():
 
 def test_the_classical_map_is_equation_2_of_the_paper():
     solver, f = classical(ROTOR, f=1.3)
-    flow = solver.flow(f, 1.0)
+    flow = solver._flow(f, 1.0)
     x, p = 0.7, -1.1
     gamma, g2, kicked = 0.25, -np.log(0.75), p + 0.8 * np.sin(x)
     pbar = (1 - gamma) * kicked + 1.3 * gamma / g2
@@ -431,7 +431,7 @@ def test_the_plateau_ends_at_the_fold_of_its_orbit(start, edge):
     def conditions(unknown):
         f, x, p = unknown
         solver, numbers = classical(ROTOR, f=float(f))
-        flow = solver.flow(numbers, 1.0)
+        flow = solver._flow(numbers, 1.0)
         y = np.array([x, p])
         shift = flow.rate(y) - y - np.array([2 * np.pi, 0.0])
         return [*shift, np.linalg.det(flow.jacobian(y) - np.eye(2))]
@@ -449,3 +449,47 @@ def test_a_classical_rotor_without_kicks_swings_as_a_pendulum():
     found = measured(text, method="classical")
     assert found["x"] == pytest.approx([0.1, 0, -0.1, 0, 0.1], abs=3e-4)
     assert found["E"] == pytest.approx(-np.cos(0.1), abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("m", "inside", "low", "high"),
+    [
+        (1, 1.8, 2 * np.pi * -np.log(0.75) - 0.8, 2 * np.pi * -np.log(0.75) + 0.8),
+        (2, 0.9, 0.8253416338886402, 0.9822181368793629),
+        (3, 0.61, 0.5907182954765413, 0.6308020624137972),
+    ],
+)
+def test_plateaus_of_a_kicked_rotor_end_where_their_cycles_do(m, inside, low, high):
+    """|f - 2 pi n g^2| = K exactly; the fractions are shared reference values, error 1e-7."""
+    found = measured(
+        ROTOR
+        + f"""
+experiment e {{
+  set     f = {inside}
+  solve   classical(time = 3000, burn_in = 1000, protocol = continue)
+  measure P = winding(<r.x>)
+  measure T = period
+  locate  low : f in {inside}..{inside - 0.3 * (6 - m) / m:.3f} where locked(<r.x>, 2*pi*time, {m}, 1)
+  locate  high : f in {inside}..{inside + 0.3 * (6 - m) / m:.3f} where locked(<r.x>, 2*pi*time, {m}, 1)
+}}""",
+        method="classical",
+    )
+    assert found["P"] == pytest.approx(2 * np.pi / m, abs=1e-10)
+    assert found["T"] == m
+    assert found["low"] == pytest.approx(low, abs=1e-6 if m == 1 else 1e-7)
+    assert found["high"] == pytest.approx(high, abs=1e-6 if m == 1 else 1e-7)
+
+
+def test_a_pendulum_has_a_period_and_its_attractors_a_census():
+    text = (
+        "mode r : rotor(nmax = 4)\nhamiltonian r.p^2/2 - r.cos - 1.3*r.x\n"
+        "dissipator 0.5 : r.shift(-1)*sqrt(max(r.p, 0))\n"
+        "dissipator 0.5 : r.shift(+1)*sqrt(max(-r.p, 0))\n"
+        "experiment e { solve classical(time = 400, burn_in = 200); "
+        "measure W = winding(<r.x>); measure T = period; "
+        "measure A = attractors(winding(<r.x>), starts = 3) }"
+    )
+    found = measured(text, method="classical")
+    # a driven pendulum beyond its critical torque turns once in every period
+    assert found["W"] == pytest.approx(2 * np.pi / found["T"], abs=1e-6)
+    assert found["A"][0] == pytest.approx([float(found["W"]), 1.0], abs=1e-4)

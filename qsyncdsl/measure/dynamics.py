@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import pi
 from typing import Any
 
@@ -88,9 +87,7 @@ def attractors(scene: Any, x: Callable[[tuple[Any, ...]], Any], starts: int = 8)
     chosen = _dynamics(scene).starts(int(starts))
     values = []
     for start in chosen:
-        result = scene.given.extra["again"](start)
-        inner = replace(scene, samples=result.samples, given=result, known={})
-        values.append(float(np.real(x((inner,)))))
+        values.append(float(np.real(x((scene.rerun(start),)))))
     groups: list[list[float]] = []
     for value in values:
         for group in groups:

@@ -71,6 +71,11 @@ class FieldScene:
             for k in range(self.samples.shape[2])
         )
 
+    def rerun(self, start: np.ndarray) -> FieldScene:
+        """The same point from another start, where there is no noise."""
+        result = self.given.extra["again"](start)
+        return replace(self, samples=result.samples, given=result, known={})
+
     # ── means ────────────────────────────────────────────────────────────────────────────────
 
     def values(self, operator: Polynomial) -> np.ndarray:

@@ -12,8 +12,9 @@ from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.rotors import turning
 from qsyncdsl.measure.trajectories import jumping
-from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, maximum
+from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap, maximum
 from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
 from qsyncdsl.model import numbers, signature
 from qsyncdsl.model.environment import Environment
@@ -95,6 +96,8 @@ class MeasureEvaluator(OperatorEvaluator):
             return self.located[node.key]
         if node.key == "time" and self.series:
             return self.time
+        if node.key == "time" and self._paths and self.path_times is not None:
+            return self.path_times.view(Lifted)
         if scope.find(node.key) is None and bare_measure(node.key):
             return self.word(tree.Call(node.span, node, ()), node.key, scope, frame)
         return super().name(node, scope, frame)
@@ -143,7 +146,7 @@ class MeasureEvaluator(OperatorEvaluator):
     def path_times(self) -> np.ndarray | None:
         """Times along trajectories, where there are any."""
         scene = self.scenes[0]
-        return np.asarray(scene.given.times) if _on_paths(scene) else None
+        return np.asarray(scene.times) if _on_paths(scene) else None
 
     def _number(self, value: Any) -> Any:
         """Operators that are numbers become numbers; a bare operator is no measure."""
@@ -534,7 +537,7 @@ _PATHS = {
 
 def _on_paths(scene: Any) -> bool:
     """Whether there are trajectories to take values along."""
-    return sampled(scene) or jumping(scene)
+    return sampled(scene) or jumping(scene) or turning(scene)
 
 
 def _hermitian(operator: Polynomial) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.rotor_symbols import NoSymbol, symbol_values
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.values import Lifted
 from qsyncdsl.result import Part, RotorResult
 
 
@@ -19,17 +20,29 @@ class RotorScene:
     """Angles and momenta with weights; mean values are those of symbols.
 
     Attributes:
-        values: Shape (2 R, M).
+        points: Shape (2 R, M).
         weights: Shape (M,), sum 1.
-        result: What the solver gave, where times are a dimension.
+        given: What the solver gave.
+        place: The time that is meant, where times are a dimension.
     """
 
-    values: np.ndarray = field(repr=False)
+    points: np.ndarray = field(repr=False)
     weights: np.ndarray = field(repr=False)
     space: Space
-    result: RotorResult | None
+    given: RotorResult = field(repr=False)
+    place: int | None = None
     hbar: float = 1.0
     parameters: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def result(self) -> RotorResult | None:
+        """The result where times are a dimension."""
+        return self.given if self.place is not None else None
+
+    @property
+    def times(self) -> np.ndarray:
+        """Times along the path."""
+        return self.given.path_times
 
     @property
     def state(self) -> FieldParts:
@@ -42,14 +55,29 @@ class RotorScene:
         Raises:
             SolveError: E610 for an operator without a symbol.
         """
-        count = len(self.values) // 2
+        return complex(self._symbol(operator, self.points) @ self.weights)
+
+    def values(self, operator: Polynomial) -> np.ndarray:
+        """The symbol of an operator along the path, shape (1, T); whole turns of angles count.
+
+        Raises:
+            SolveError: E610 for an operator without a symbol.
+        """
+        points = self.points if self.place is not None else self.given.path.T
+        return self._symbol(operator, points)[None, :].view(Lifted)
+
+    def rerun(self, start: np.ndarray) -> RotorScene:
+        """The same point from another start."""
+        result = self.given.extra["again"](start)
+        return scenes(result, self.space, self.hbar)[0]
+
+    def _symbol(self, operator: Polynomial, points: np.ndarray) -> np.ndarray:
+        count = len(points) // 2
         try:
-            found = symbol_values(
-                operator, self.values[:count], self.values[count:], self.hbar
-            )
+            found = symbol_values(operator, points[:count], points[count:], self.hbar)
         except NoSymbol as reason:
             raise SolveError(Diagnostic("E610", f"{reason}")) from None
-        return complex(found @ self.weights)
+        return np.asarray(found)
 
     def letter(self, part: int, name: str) -> Polynomial:
         """A named operator of a rotor."""
@@ -78,12 +106,17 @@ class RotorScene:
         )
 
 
+def turning(scene: Any) -> TypeGuard[RotorScene]:
+    """Whether a scene has classical rotors."""
+    return isinstance(scene, RotorScene)
+
+
 def scenes(result: RotorResult, space: Space, hbar: float) -> tuple[RotorScene, ...]:
     """One scene for each time, or one for the average."""
     if result.times is None:
-        return (RotorScene(result.values, result.weights, space, None, hbar),)
+        return (RotorScene(result.values, result.weights, space, result, None, hbar),)
     one = np.ones(1)
     return tuple(
-        RotorScene(result.values[:, k : k + 1], one, space, result, hbar)
+        RotorScene(result.values[:, k : k + 1], one, space, result, k, hbar)
         for k in range(len(result.times))
     )

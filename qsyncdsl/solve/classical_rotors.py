@@ -6,6 +6,7 @@ states inside the periods, at Gauss points.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Point, RotorProblem
 from qsyncdsl.result import RotorResult, Trust
 from qsyncdsl.solve import coefficients
+from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, module_source
 
@@ -38,20 +40,36 @@ class ClassicalRotors:
             SolveError: E507 for a coefficient that is not finite, E510, E511 for times, E540 for
                 periods that differ.
         """
+        f = self._numbers(point)
+        start = np.asarray(point.initial, dtype=float)
+        if point.previous is not None:
+            start = np.asarray(point.previous["last"], dtype=float)
+        run = self._kicked if self.problem.kicks else self._free
+        result = run(point, f, start)
+        times = result.path_times
+        if self.problem.kicks:
+            times = np.round(times / self._period(f))
+        flow = self.flow(point)
+        extra = {
+            "dynamics": Dynamics(flow, result.path, times, start),
+            "again": lambda y: self.solve(replace(point, initial=y, previous=None)),
+        }
+        return replace(result, extra=extra)
+
+    def flow(self, point: Point) -> Flow:
+        """The map of a period, or the rates, at a point."""
+        f = self._numbers(point)
+        return self._flow(f, self._period(f) if self.problem.kicks else 1.0)
+
+    def _numbers(self, point: Point) -> np.ndarray:
         f = coefficients.evaluate(self.problem.coefficients, point.values).real
         if not np.isfinite(f).all():
             raise SolveError(
                 Diagnostic("E507", "a coefficient of the model is not finite here")
             )
-        start = np.asarray(point.initial, dtype=float)
-        if point.previous is not None:
-            start = np.asarray(point.previous["last"], dtype=float)
-        if not self.problem.kicks:
-            return self._free(point, f, start)
-        return self._kicked(point, f, start)
+        return np.asarray(f)
 
-    def flow(self, f: np.ndarray, span: float) -> Flow:
-        """The map of a period, or the rates."""
+    def _flow(self, f: np.ndarray, span: float) -> Flow:
         problem = self.problem
         count = len(problem.labels)
         names = tuple(f"{m}.{x}" for x in "xp" for m in problem.labels)
@@ -97,7 +115,7 @@ class ClassicalRotors:
 
     def _kicked(self, point: Point, f: np.ndarray, start: np.ndarray) -> RotorResult:
         period = self._period(f)
-        flow = self.flow(f, period)
+        flow = self._flow(f, period)
         facts = {
             "scheme": "exact between kicks" if self.problem.affine else "Runge-Kutta 4",
             "values": "at the instant of a kick those just before it",
@@ -113,21 +131,19 @@ class ClassicalRotors:
                         help="ask for such times, or for an average: time = T",
                     )
                 )
-            values = flow.at(start, counts).T
+            path = flow.at(start, counts)
             weights = np.full(len(times), 1 / len(times))
-            last = values[:, -1]
-            return RotorResult(
-                times, values, weights, last, Trust({}, facts), {"flow": flow}
-            )
+            trust = Trust({}, facts)
+            return RotorResult(times, path.T, weights, path[-1], path, times, trust)
         low, high = _window(point.options)
         first, count = round(low / period), round(high / period)
         count = max(count, first + 1)
         strobe = flow.at(start, np.arange(count + 1))
         values, weights = self._inside(f, period, strobe[first:-1])
         facts["average"] = f"over periods {first + 1}..{count}, inside them"
-        return RotorResult(
-            None, values, weights, strobe[-1], Trust({}, facts), {"flow": flow}
-        )
+        path, times = strobe[first:], period * np.arange(first, count + 1)
+        trust = Trust({}, facts)
+        return RotorResult(None, values, weights, strobe[-1], path, times, trust)
 
     def _inside(
         self, f: np.ndarray, period: float, strobe: np.ndarray
@@ -154,23 +170,20 @@ class ClassicalRotors:
     # ── without kicks ────────────────────────────────────────────────────────────────────────
 
     def _free(self, point: Point, f: np.ndarray, start: np.ndarray) -> RotorResult:
-        flow = self.flow(f, 1.0)
+        flow = self._flow(f, 1.0)
         trust = Trust({"tolerance": flow.tolerance}, {"scheme": "DOP853"})
         if "times" in point.options:
             times = _increasing(point.options["times"])
-            values = flow.at(start, times).T
+            path = flow.at(start, times)
             weights = np.full(len(times), 1 / len(times))
-            return RotorResult(
-                times, values, weights, values[:, -1], trust, {"flow": flow}
-            )
+            return RotorResult(times, path.T, weights, path[-1], path, times, trust)
         low, high = _window(point.options)
         times = np.linspace(low, high, _TIMES)
-        values = flow.at(start, times).T
+        path = flow.at(start, times)
         weights = np.full(_TIMES, 1.0)
         weights[[0, -1]] /= 2
-        return RotorResult(
-            None, values, weights / weights.sum(), values[:, -1], trust, {"flow": flow}
-        )
+        weights /= weights.sum()
+        return RotorResult(None, path.T, weights, path[-1], path, times, trust)
 
 
 def _increasing(given: Any) -> np.ndarray:
