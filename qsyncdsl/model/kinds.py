@@ -172,10 +172,10 @@ class Inference:
         if node.key in self.extra:
             return self.extra[node.key]
         entity = scope.find(node.key)
-        if entity is None and self.measuring:
-            # `time` is that of a record, where a measure takes one
-            if node.key == "time" or bare_measure(node.key):
-                return NUMBER
+        # `time` is that of a record, where a measure takes one
+        bare = node.key == "time" or bare_measure(node.key)
+        if entity is None and self.measuring and bare:
+            return NUMBER
         if entity is None:
             known = {*scope.known(), *bindings, *self.extra}
             if node.key in functions or node.key in measures:
