@@ -296,6 +296,8 @@ def _scalar_function(name: str) -> Any:
         limit = float(bound)
         choose = np.maximum if word == "max" else np.minimum
         return lambda x: choose(x.real, limit).astype(complex)
+    if name.startswith("laguerre "):
+        return _laguerre(name)
     return {
         "exp": np.exp,
         "cos": np.cos,
@@ -310,3 +312,16 @@ def _scalar_function(name: str) -> Any:
         "sign": lambda x: np.sign(x.real).astype(complex),
         "step": lambda x: np.where(x.real < 0, 0, 1).astype(complex),
     }[name]
+
+
+def _laguerre(name: str) -> Any:
+    r"""`laguerre order alpha x`: $L_n^{(\alpha)}(x)$, as a function of n or of x, whichever is `*`."""
+    from scipy.special import eval_genlaguerre
+
+    _, order, alpha, x = name.split(" ")
+    if order == "*":
+        # below 0 there are no levels; what stands there is multiplied by 0
+        return lambda n: eval_genlaguerre(
+            np.maximum(n.real, 0.0), float(alpha), float(x)
+        ).astype(complex)
+    return lambda z: eval_genlaguerre(int(order), float(alpha), z.real).astype(complex)

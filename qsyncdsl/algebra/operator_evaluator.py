@@ -327,6 +327,13 @@ class OperatorEvaluator(Evaluator):
 
         if name in ("min", "max") and len(plain) == 1 and isinstance(plain[0], tuple):
             plain = plain[0]
+        if name == "laguerre":
+            order = numbers.integer(
+                numbers.simplify(complex(self.numerical(plain[0], node)))
+            )
+            if order is None or order < 0:
+                fail("E322", node, "the order of a Laguerre polynomial is 0, 1, 2, ...")
+            return sympy.assoc_laguerre(order, plain[1], plain[2])
         if name == "round":
             return sympy.floor(plain[0] + sympy.Rational(1, 2))
         extra = (1,) if name == "step" else ()
@@ -345,6 +352,8 @@ class OperatorEvaluator(Evaluator):
                     help="write conj(x) for numbers",
                 )
             return values[0].dag()
+        if name == "laguerre":
+            return self._laguerre(values, node)
         wave = self._wave(name, values[0], node)
         if wave is not None:
             return wave
@@ -361,6 +370,31 @@ class OperatorEvaluator(Evaluator):
         elif name not in _OPERATOR_FUNCTIONS:
             fail("E322", node, f"{name} of an operator is not defined")
         return self.space.function(name, argument)
+
+    def _laguerre(self, values: tuple[Any, ...], node: tree.Call) -> Polynomial:
+        r"""$L_n^{(\alpha)}(x)$ of an operator n or x."""
+        words, operators = ["laguerre"], []
+        for value in values:
+            if isinstance(value, Polynomial) and not value.is_scalar:
+                operators.append(value)
+                words.append("*")
+                continue
+            number = complex(self.numerical(value, node))
+            if number.imag:
+                fail("E322", node, "laguerre takes real numbers")
+            whole = numbers.integer(number.real)
+            words.append(repr(number.real if whole is None else whole))
+        order = words[1]
+        if len(operators) != 1 or words[2] == "*":
+            fail(
+                "E322",
+                node,
+                "laguerre(n, alpha, x) takes one operator, as n or as x",
+            )
+        if order != "*" and not order.isdigit():
+            fail("E322", node, f"the order of a Laguerre polynomial is not {order}")
+        argument = self._numerical_operator(operators[0], node)
+        return self.space.function(" ".join(words), argument)
 
     def _wave(self, name: str, argument: Any, node: tree.Call) -> Polynomial | None:
         """exp, cos, sin of angles of rotors, as shifts; None if there is no angle."""

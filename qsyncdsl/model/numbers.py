@@ -155,6 +155,26 @@ def _map(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return apply
 
 
+def laguerre(n: Any, alpha: Any, x: Any) -> Any:
+    r"""Associated Laguerre polynomial $L_n^{(\alpha)}(x)$, n = 0, 1, 2, ...
+
+    By the recurrence $(k + 1)L_{k+1} = (2k + 1 + \alpha - x)L_k - (k + \alpha)L_{k-1}$.
+
+    >>> laguerre(2, 1, 0.5)
+    1.625
+    """
+    count = integer(n)
+    if count is None or count < 0:
+        raise ValueError("the order of a Laguerre polynomial is 0, 1, 2, ...")
+    before, here = 0.0, 1.0
+    for k in range(count):
+        before, here = (
+            here,
+            ((2 * k + 1 + alpha - x) * here - (k + alpha) * before) / (k + 1),
+        )
+    return here
+
+
 FUNCTIONS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {
         "sqrt": _map(_either(math.sqrt, cmath.sqrt)),
@@ -179,6 +199,7 @@ FUNCTIONS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
         "round": _map(round),
         "sign": _map(lambda x: (x > 0) - (x < 0)),
         "step": _map(lambda x: 0 if x < 0 else 1),
+        "laguerre": laguerre,
         "min": lambda *values: min(_listed(*values)),
         "max": lambda *values: max(_listed(*values)),
         "linspace": linspace,

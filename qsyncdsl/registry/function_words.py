@@ -34,6 +34,12 @@ functions = Registry(
             ("step", "x: real", "real", "0 for x < 0, else 1"),
             ("min", "*x: real", "real", "smallest"),
             ("max", "*x: real", "real", "largest"),
+            (
+                "laguerre",
+                "n: number, alpha: real, x: number",
+                "number",
+                "associated Laguerre polynomial; n or x may be an operator",
+            ),
             ("sum", "binder: each, x: number", "number", "sum(j in sites, x)"),
             (
                 "linspace",
