@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.lapack import zpotrf
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Combination, LindbladProblem
@@ -12,6 +13,8 @@ from qsyncdsl.result import QuantumState
 TOP_POPULATION = 1e-6
 # Dimension up to which all eigenvalues of a density matrix are looked at.
 _EIGENVALUES = 600
+# Eigenvalues above minus this are not told from zero.
+_ROUNDING = 1e-12
 
 
 def combine(problem: LindbladProblem, combination: Combination, f: np.ndarray):  # type: ignore[no-untyped-def]
@@ -81,8 +84,8 @@ def state_trust(
             different ones.
 
     Returns:
-        `smallest_eigenvalue` (where affordable) and, for each boson and rotor, the population of
-        its highest level; W502 where that is above 1e-6.
+        `smallest_eigenvalue` (where affordable; 0 where none is below -1e-12) and, for each boson and
+        rotor, the population of its highest level; W502 where that is above 1e-6.
     """
     numbers: dict[str, float] = {}
     warnings = []
@@ -114,10 +117,17 @@ def state_trust(
 
 
 def _smallest(rho: np.ndarray, labels: np.ndarray | None) -> float:
-    """The smallest eigenvalue, block by block of equal charges."""
+    """The smallest eigenvalue where one is negative, else 0; block by block of equal charges."""
     if labels is None or not labels.shape[1]:
-        return float(np.linalg.eigvalsh(rho)[0])
+        return _negative(rho)
     _, which = np.unique(labels, axis=0, return_inverse=True)
     order = np.argsort(which.ravel(), kind="stable")
     blocks = np.split(order, np.cumsum(np.bincount(which.ravel()))[:-1])
-    return min(float(np.linalg.eigvalsh(rho[np.ix_(b, b)])[0]) for b in blocks)
+    return min(_negative(rho[np.ix_(b, b)]) for b in blocks)
+
+
+def _negative(block: np.ndarray) -> float:
+    """The smallest eigenvalue if it is below -1e-12, else 0: a Cholesky factor is cheaper."""
+    lifted = block + _ROUNDING * np.eye(len(block))
+    _, failed = zpotrf(lifted, overwrite_a=True)
+    return min(0.0, float(np.linalg.eigvalsh(block)[0])) if failed else 0.0

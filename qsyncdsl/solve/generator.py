@@ -66,6 +66,11 @@ class Generator:
         )
 
     @cached_property
+    def places(self) -> np.ndarray:
+        """See `superoperator.strength_places`."""
+        return superoperator.strength_places(self.sides)
+
+    @cached_property
     def patterns(self) -> dict[int, Any]:
         """Eliminations that were analyzed, by the unknown that is pinned."""
         return {}

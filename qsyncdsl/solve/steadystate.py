@@ -36,7 +36,7 @@ _RESIDUAL = 1e-9
 # Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
 _WHOLE = 4
 # Rows of a state that are made Hermitian at once.
-_ROWS = 256
+_ROWS = 64
 
 
 class SteadyStateSolver:
@@ -67,7 +67,8 @@ class SteadyStateSolver:
         if (on, phases) not in self._generators:
             self._generators[on, phases] = prepare(self.problem, on, phases)
         generator = self._generators[on, phases]
-        return At(generator, f, superoperator.strengths(generator.sides, f))
+        g = superoperator.strengths(generator.sides, f, generator.places)
+        return At(generator, f, g)
 
     @cached_property
     def _hermitian(self) -> bool:
@@ -283,6 +284,10 @@ def _scale(at: At) -> float:
 
 def _make_hermitian(rho: np.ndarray) -> None:
     """Take the Hermitian part in place: a large state is not copied."""
+    if len(rho) <= _ROWS:
+        rho += rho.conj().T
+        rho /= 2
+        return
     for first in range(0, len(rho), _ROWS):
         rows = slice(first, first + _ROWS)
         mean = (rho[rows, first:] + rho[first:, rows].conj().T) / 2

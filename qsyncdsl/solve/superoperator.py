@@ -80,12 +80,23 @@ def sides(problem: LindbladProblem, on: frozenset[int]) -> list[Side]:
     return found
 
 
-def strengths(all_sides: list[Side], f: np.ndarray) -> np.ndarray:
-    """The numbers g_k of the summands, shape (..., K), for f of shape (..., number of f_k)."""
+def strength_places(all_sides: list[Side]) -> np.ndarray:
+    """Which coefficients are multiplied for each summand, shape (3, K); -1 stands for 1."""
+    padded = [(*s.factors, -1, -1)[:3] for s in all_sides]
+    return np.array(padded, dtype=int).reshape(-1, 3).T
+
+
+def strengths(
+    all_sides: list[Side], f: np.ndarray, places: np.ndarray | None = None
+) -> np.ndarray:
+    """The numbers g_k of the summands, shape (..., K), for f of shape (..., number of f_k).
+
+    Args:
+        places: What `strength_places` gives, where it is known.
+    """
     one = np.ones((*f.shape[:-1], 1))
     known = np.concatenate([f, one], axis=-1)
-    padded = [(*s.factors, -1, -1)[:3] for s in all_sides]
-    first, second, third = np.array(padded, dtype=int).reshape(-1, 3).T
+    first, second, third = places if places is not None else strength_places(all_sides)
     found = known[..., first] * known[..., second] * known[..., third].conj()
     return np.asarray(found, dtype=complex)
 
