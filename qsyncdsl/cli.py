@@ -391,7 +391,7 @@ def test_models(
     bad = [
         v
         for v in verdicts
-        if v.verdict == "failed" or (strict and v.verdict == "skipped")
+        if v.verdict == "failed" or (strict and (v.verdict == "skipped" or v.doubt))
     ]
     raise typer.Exit(EXPECTATION_FAILED if bad else WELL)
 

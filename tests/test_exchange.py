@@ -85,3 +85,9 @@ def test_two_states_that_an_exchange_swaps_are_not_hidden(monkeypatch):
     started = run_text(EITHER.format(initial="initial s1 = up\ninitial s2 = down"))["e"]
     assert values(started, "z") == pytest.approx(1.0)
     assert [w["code"] for w in started.trust["steadystate"]["warnings"]] == ["W501"]
+
+
+def test_explain_names_exchanges_and_what_they_leave(command):
+    code, out, _ = command("explain", "vdp_pair_mutual_info")
+    assert code == 0
+    assert "exchange a1 <-> a2, complex conjugation: 220 of these" in out

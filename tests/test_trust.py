@@ -145,6 +145,17 @@ def test_doubts_are_shown_kept_and_turned_into_an_exit_code(command, tmp_path):
     assert json.loads(dataset["n"].attrs["doubts"])["steadystate"]
 
 
+def test_an_expectation_of_a_doubtful_number_is_said_to_be_one(command, tmp_path):
+    """With 12 levels the wrong number comes out as expected: `test` says so, `--strict` fails it."""
+    wrong = "measure n = <a'*a>; expect n is 6 within 4"
+    text = CAVITY.format(levels=12).replace("measure n = <a'*a>", wrong)
+    (tmp_path / "m.qsync").write_text(text)
+    code, out, _ = command("test", "m.qsync")
+    assert code == 0
+    assert "doubtful: the highest level of 'a'" in " ".join(out.split())
+    assert command("test", "m.qsync", "--strict")[0] == 4
+
+
 def test_numbers_without_doubts_leave_no_mark(command, tmp_path):
     (tmp_path / "m.qsync").write_text(CAVITY.format(levels=60))
     code, out, _ = command("run", "m.qsync", "--strict")

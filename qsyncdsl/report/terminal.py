@@ -219,6 +219,8 @@ def verdict_text(model: str, verdict: Any) -> Text:
         )
     elif verdict.verdict == "skipped":
         lines += textwrap.wrap(verdict.reason, _WIDTH - len(margin))
+    if verdict.doubt:
+        lines += textwrap.wrap("doubtful: " + verdict.doubt, _WIDTH - len(margin))
     text = Text("  ")
     text.append(f"{mark:<8}", style=style)
     return text.append(("\n" + margin).join(lines))

@@ -16,6 +16,7 @@ from qsyncdsl.model.evaluate import Evaluator
 from qsyncdsl.model.numbers import show
 from qsyncdsl.model.types import Override, Scope
 from qsyncdsl.model.values import Frame
+from qsyncdsl.run.doubts import doubts
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located
 from qsyncdsl.run.session import Session, Solved
@@ -35,6 +36,7 @@ class Verdict:
         wanted, got: As text.
         verdict: `passed`, `failed` or `skipped`.
         reason: Why it failed or was skipped.
+        doubt: Why the number that came out cannot be trusted, whatever the verdict.
     """
 
     experiment: str
@@ -44,6 +46,7 @@ class Verdict:
     verdict: Literal["passed", "failed", "skipped"]
     reason: str = ""
     diagnostic: Diagnostic | None = None
+    doubt: str = ""
 
 
 class _AtEvaluator(Evaluator):
@@ -96,6 +99,7 @@ class Expectations:
             return Verdict(name, text, wanted, "", "skipped", reason)
         try:
             got, right = self._compare(request, self._line(label))
+            doubt = self._doubt(request, self._line(label), got)
         except (ModelError, SolveError) as fault:
             found = (
                 fault.diagnostics[0]
@@ -106,14 +110,16 @@ class Expectations:
             if refusal(found):
                 return Verdict(name, text, wanted, "", "skipped", found.message, found)
             return Verdict(name, text, wanted, "", "failed", found.message, found)
-        return Verdict(name, text, wanted, got, "passed" if right else "failed")
+        word: Any = "passed" if right else "failed"
+        return Verdict(name, text, wanted, show_all(got), word, doubt=doubt)
 
     def again(self, request: tree.Expect, kept: Mapping[str, str]) -> Verdict:
         """A verdict that was kept, as `got` and `verdict`."""
         text = " ".join(request.span.text.split())
         wanted = " ".join(request.outcome.span.text.split())
         word: Any = kept["verdict"]
-        return Verdict(self.plan.experiment.name, text, wanted, kept["got"], word)
+        name, doubt = self.plan.experiment.name, kept.get("doubt", "")
+        return Verdict(name, text, wanted, kept["got"], word, doubt=doubt)
 
     # ── where ────────────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +211,7 @@ class Expectations:
 
     def _solve(
         self, line: Line, layers: list[tuple[Override, ...]], case: str | None
-    ) -> MeasureEvaluator:
+    ) -> Solved:
         key = (
             line.label,
             case,
@@ -217,15 +223,34 @@ class Expectations:
                 self._session(line).solve(layers, case, 0, located),
                 located,
             )
-        return self._solved[key][0].evaluator
+        return self._solved[key][0]
 
     # ── what ─────────────────────────────────────────────────────────────────────────────────
 
-    def _compare(self, request: tree.Expect, line: Line) -> tuple[str, bool]:
-        """The value as text, and whether it is as expected."""
-        case = self._chosen(request, "case") or (
+    def _doubt(self, request: tree.Expect, line: Line, got: np.ndarray) -> str:
+        """Why the numbers are doubted; empty where nothing is known against them."""
+        if self._only_located(request.value):
+            return ""
+        case = self._case(request)
+        trust = self._solve(line, self._layers(request, line, case), case).trust
+        told = [{"code": w.code, "message": w.message} for w in trust.warnings]
+        own = [n for n in self.plan.measures if mentions(request.value, {n})]
+        size = float(np.nanmax(np.abs(got), initial=0.0))
+        found = doubts(
+            {**trust.numbers, "warnings": told}, dict.fromkeys(own or [""], size), {}
+        )
+        reasons = dict.fromkeys(reason for why in found.values() for reason in why)
+        return "; ".join(reasons)
+
+    def _case(self, request: tree.Expect) -> str | None:
+        """The case of an expectation: the one it names, or the only one."""
+        return self._chosen(request, "case") or (
             self.plan.cases[0] if len(self.plan.cases) == 1 else None
         )
+
+    def _compare(self, request: tree.Expect, line: Line) -> tuple[np.ndarray, bool]:
+        """The values, and whether they are as expected."""
+        case = self._case(request)
         if case is not None and case not in self.plan.model.cases:
             raise ModelError(
                 [Diagnostic("E701", f"there is no case '{case}'", request.span)]
@@ -236,7 +261,7 @@ class Expectations:
         outcome = request.outcome
         got = _listed(value)
         if outcome.word == "none":
-            return show_all(got), bool(np.isnan(got).all())
+            return got, bool(np.isnan(got).all())
         assert outcome.value is not None
         environment = Environment(self.plan.model, layers, self.plan.options.seed)
         located = Located(self._session(line), self._locates(), layers, case)
@@ -248,7 +273,7 @@ class Expectations:
                 if outcome.word == "below"
                 else got.real > wanted.real
             )
-            return show_all(got), bool(np.all(right))
+            return got, bool(np.all(right))
         error = (
             _listed(numbers.evaluate(outcome.error, scope)).real
             if outcome.error is not None
@@ -257,7 +282,7 @@ class Expectations:
         if got.shape != wanted.shape:
             message = f"{got.size} numbers come out, {wanted.size} are expected"
             raise ModelError([Diagnostic("E720", message, request.value.span)])
-        return show_all(got), bool(np.all(np.abs(got - wanted) <= error))
+        return got, bool(np.all(np.abs(got - wanted) <= error))
 
     def _value(
         self,
@@ -272,7 +297,7 @@ class Expectations:
             located = Located(self._session(line), self._locates(), layers, case)
             environment = Environment(self.plan.model, layers, self.plan.options.seed)
             return _AtEvaluator(environment, located).evaluate(request.value, scope)
-        evaluator = self._solve(line, layers, case)
+        evaluator = self._solve(line, layers, case).evaluator
         value = evaluator.evaluate(request.value, scope)
         for setting in request.at or ():
             place = setting.place

@@ -188,7 +188,7 @@ def _verdict(
         return checker.again(request, known.trust.facts)
     verdict = checker.one(request)
     if verdict.diagnostic is None and verdict.verdict != "skipped":
-        facts = {"got": verdict.got, "verdict": verdict.verdict}
+        facts = {"got": verdict.got, "verdict": verdict.verdict, "doubt": verdict.doubt}
         result = PointResult((), {}, Trust({}, facts))
         shelf.keep([Row(address, result, {})])
     return verdict

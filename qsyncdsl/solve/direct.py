@@ -18,6 +18,8 @@ from qsyncdsl.solve.generator import At, Generator, available_memory
 _SINGULAR = 1e11
 # A population is empty where another one is this many times as large.
 _EMPTY = 1e4
+# Unknowns up to which a kernel is found by a dense decomposition.
+MOST_DENSE = 4000
 
 
 def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
@@ -168,7 +170,7 @@ def degenerate(
     The state reached is the projection on the kernel along the image of L, by the left and right
     null vectors.
     """
-    dense = matrix.toarray() if matrix.shape[0] <= 4000 else None
+    dense = matrix.toarray() if matrix.shape[0] <= MOST_DENSE else None
     count = "several"
     kernel = None
     if dense is not None:

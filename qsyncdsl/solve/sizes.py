@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.solve import coefficients, superoperator
+from qsyncdsl.solve.generator import At, prepare
 from qsyncdsl.solve.groups import uncoupled
 
 # Dimension of the Hilbert space up to which symmetries are looked for in matrices.
 MOST_STATES = 50_000
+# Elements up to which exchanges of parts are looked for.
+_MOST_ELEMENTS = 12_000
 
 
 def sizes(problem: LindbladProblem, values: tuple[Any, ...]) -> Iterator[str]:
@@ -31,7 +36,22 @@ def sizes(problem: LindbladProblem, values: tuple[Any, ...]) -> Iterator[str]:
         )
     else:
         yield f"{whole} density-matrix elements are unknown in a stationary state"
+    yield from _exchanges(problem, on, f, elements)
     groups = uncoupled(problem, f)
     if len(groups) > 1:
         names = " ".join(f"({', '.join(labels[k] for k in g)})" for g in groups)
         yield f"groups that nothing couples, each solved on its own: {names}"
+
+
+def _exchanges(
+    problem: LindbladProblem, on: frozenset[int], f: np.ndarray, elements: int
+) -> Iterator[str]:
+    """Exchanges of parts that hold at a point, and what they leave."""
+    if elements > _MOST_ELEMENTS or problem.coefficients.time_dependent:
+        return
+    generator = prepare(problem, on)
+    at = At(generator, f, superoperator.strengths(generator.sides, f))
+    if at.blocks is not None:
+        labels = [part.label for part in problem.parts]
+        words = ", ".join(exchange.describe(labels) for exchange in at.blocks.found)
+        yield f"{words}: {len(at.blocks.even.first)} of these"

@@ -12,18 +12,19 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
-from qsyncdsl.solve.direct import direct
+from qsyncdsl.solve.direct import MOST_DENSE, direct
 from qsyncdsl.solve.exchange import Exchange
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nojump import no_jump_steadystate
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
+from qsyncdsl.solve.uniqueness import component_count, several
 
 # Real unknowns up to which, and from which on, the work of a sparse LU need not be estimated.
 _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
@@ -37,6 +38,13 @@ _RESIDUAL = 1e-9
 _WHOLE = 4
 # Rows of a state that are made Hermitian at once.
 _ROWS = 64
+# Dimension up to which states of no definite parity are looked for after an LU.
+_PARITY = 400
+_SYMMETRIC = Diagnostic(
+    "W501",
+    "the stationary state is not unique: there are others of no definite parity",
+    notes=(Note("this is the one that is reached from the initial state"),),
+)
 
 
 class SteadyStateSolver:
@@ -101,12 +109,14 @@ class SteadyStateSolver:
         if len(groups) > 1 and self.solver == "automatic":
             return self._product(at, groups, point)
         if self._iterative(at):
-            answer = self._iterated(at)
+            answer = self._iterated(at, point)
             if answer is not None:
                 return answer
         rho, warnings, left = direct(at, point)
         unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
         solver = f"sparse LU, {unknowns} unknowns"
+        if not warnings and self._other_parity(at, rho, point):
+            warnings = (_SYMMETRIC,)
         unique = warnings[0].message if warnings else "unique"
         facts = {"solver": solver, "uniqueness": unique}
         if at.blocks and not warnings:
@@ -140,10 +150,15 @@ class SteadyStateSolver:
     ) -> dict[int, SteadyResult | SolveError]:
         """The answers of those points of one generator that could be found together."""
         found: dict[int, SteadyResult | SolveError] = {}
+        parities = any(group[0][1].generator.symmetry.moduli)
         for (k, at), answer in zip(
             group, batched([at for _, at in group]), strict=True
         ):
-            if answer is not None:
+            # Where states of no definite parity are possible, each point is asked for them.
+            alone = (
+                parities and answer is not None and component_count(at, answer[0]) != 1
+            )
+            if answer is not None and not alone:
                 rho, residual = answer
                 solver = f"LU of one pattern, {at.generator.unknowns} unknowns"
                 found[k] = self._finish(at, rho, {"solver": solver}, (), residual)
@@ -161,20 +176,55 @@ class SteadyStateSolver:
         except SolveError as fault:
             return fault
 
-    def _iterated(self, at: At) -> SteadyResult | None:
-        """The answer of an iterative solver; None where none converges."""
+    def _other_parity(self, at: At, rho: np.ndarray, point: Point) -> bool:
+        """Whether there are other stationary states, of no definite parity.
+
+        A U(1) symmetry cannot hide any: a connected group does not swap invariant subspaces.
+
+        Raises:
+            SolveError: E504 where one of these may be meant.
+        """
+        if not any(at.generator.symmetry.moduli) or self.problem.dimension > _PARITY:
+            return False
+        count = component_count(at, rho / np.trace(rho))
+        if count is None or count == 1:
+            return False
+        if point.initial is None or not _inside_sector(at, point.initial):
+            raise SolveError(several(count, point.initial is not None))
+        return True
+
+    def _iterated(self, at: At, point: Point) -> SteadyResult | None:
+        """The answer of an iterative solver; None where none converges, or where an LU can say more.
+
+        Raises:
+            SolveError: E504 where the answer is not the only one.
+        """
         unknowns = at.generator.unknowns
         refuse_vectors(self.problem, unknowns)
         # Groups are solved without charges: not where those leave a small part of all elements.
         if _WHOLE * unknowns >= self.problem.dimension**2:
             found = uncoupled_steadystate(self.problem, at.f)
             if found is not None:
-                return self._finish(at, found[0], {"solver": found[1]})
+                return self._unique(at, *found, None)
         chain = no_jump_steadystate(at)
         if chain is None:
             return None
         rho, solver, largest = chain
-        return self._finish(at, rho, {"solver": solver}, (), largest / _scale(at))
+        return self._unique(at, rho, solver, largest / _scale(at))
+
+    def _unique(
+        self, at: At, rho: np.ndarray, solver: str, residual: float | None
+    ) -> SteadyResult | None:
+        """An answer that was iterated for; None where there are others that an LU can name."""
+        rho /= np.trace(rho)
+        count = component_count(at, rho)
+        if count is not None and count > 1:
+            if at.generator.unknowns <= MOST_DENSE:
+                return None
+            raise SolveError(several(count))
+        known = "unique" if count else "not known"
+        facts = {"solver": solver, "uniqueness": known}
+        return self._finish(at, rho, facts, (), residual)
 
     def _iterative(self, at: At) -> bool:
         if self.solver != "automatic":
@@ -275,6 +325,14 @@ def _inside(point: Point, problem: LindbladProblem, group: tuple[int, ...]) -> P
     tensor = state.rho.reshape(dims + dims).transpose(order)
     small = np.einsum("aibi->ab", tensor.reshape(size, other, size, other))
     return replace(point, initial=small)
+
+
+def _inside_sector(at: At, initial: np.ndarray) -> bool:
+    """Whether a state has no elements outside the invariant sector."""
+    rho = initial if initial.ndim == 2 else np.outer(initial, initial.conj())
+    where = at.generator.sector
+    outside = np.abs(rho).sum() - np.abs(rho[where.rows, where.columns]).sum()
+    return bool(outside < 1e-9)
 
 
 def _scale(at: At) -> float:

@@ -1,0 +1,152 @@
+r"""Is a stationary state the only one? Asked of the operators, whichever solver found it.
+
+What L takes to zero without being positive has a positive and a negative part that are both stationary.
+On the support of a state that has a part in every invariant subspace, the states are unique exactly if
+nothing but the identity commutes with H, all $L_c$ and all $L_c^\dagger$ (Spohn; Baumgartner and Narnhofer).
+What commutes with a Hermitian G made of these is diagonal in the eigenbasis of G, where that is not degenerate:
+
+$$ X = \sum_i x_i |i\rangle\langle i|, \qquad (x_i - x_j)\,\langle i|A|j\rangle = 0
+   \quad\text{for } A = H, L_c , $$
+
+so that the connected components of the graph of matrix elements count the independent $x_i$. With U(1) charges
+only an X that keeps them need be looked at (a connected group does not swap invariant subspaces; parities may),
+and of G the part that keeps them is enough.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+
+from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.solve.generator import At
+
+# Dimension of blocks up to which they are diagonalized.
+_BLOCK = 1200
+# Populations, in units of the largest one, from which on a state counts as part of the support.
+_SUPPORT = 1e-9
+# Matrix elements, and differences of eigenvalues, in units of the largest, that count as zero.
+_ELEMENT, _GAP = 1e-7, 1e-9
+# Negative eigenvalues beyond rounding.
+_NEGATIVE = 1e-6
+
+
+def component_count(at: At, rho: np.ndarray) -> int | None:
+    """How many invariant subspaces the support of a state has; None where that is not known.
+
+    Args:
+        rho: A stationary state, shape (D, D), without elements between different charges.
+    """
+    blocks = _blocks(at)
+    if max(len(b) for b in blocks) > _BLOCK:
+        return None
+    effective, jumps = at.effective
+    hamiltonian = (effective + effective.conj().T) / 2
+    basis, blocks, negative = _support(rho, blocks)
+    operators = [_seen(x, basis) for x in (hamiltonian, *jumps) if x.nnz]
+    operators = [x for x in operators if x.nnz]
+    count = basis.shape[1]
+    if not operators:
+        return count
+    found = _eigenbasis(_generic(operators, operators[0]), blocks)
+    if found is None:
+        again = _generic(operators, _generic(operators, operators[0]))
+        found = _eigenbasis(again, blocks)
+    if found is None:
+        return 2 if negative else None
+    links = sp.csr_array((count, count))
+    for x in operators:
+        links = links + abs(_cut(found.conj().T @ (x @ found), x))
+    number = int(connected_components(links, directed=False)[0])
+    return max(2, number) if negative else number
+
+
+def _seen(x: sp.csr_array, basis: sp.csr_array) -> sp.csr_array:
+    """An operator on the support, without its multiple of the identity."""
+    seen = sp.csr_array(basis.conj().T @ (x @ basis))
+    mean = seen.diagonal().mean()
+    return _cut(seen - mean * sp.eye_array(seen.shape[0]), x)
+
+
+def _cut(matrix: sp.csr_array, scale: sp.csr_array) -> sp.csr_array:
+    """Without elements that are small against those of another matrix."""
+    cut = sp.csr_array(matrix)
+    cut.data[np.abs(cut.data) < _ELEMENT * np.abs(scale.data).max()] = 0.0
+    cut.eliminate_zeros()
+    return cut
+
+
+def _blocks(at: At) -> list[np.ndarray]:
+    """The basis states of each set of U(1) charges."""
+    moduli = np.array(at.generator.symmetry.moduli, dtype=int)
+    labels = at.generator.labels[:, moduli == 0]
+    if not labels.shape[1]:
+        return [np.arange(len(labels))]
+    _, which = np.unique(labels, axis=0, return_inverse=True)
+    order = np.argsort(which.ravel(), kind="stable")
+    return np.split(order, np.cumsum(np.bincount(which.ravel()))[:-1])
+
+
+def _support(
+    rho: np.ndarray, blocks: list[np.ndarray]
+) -> tuple[sp.csr_array, list[np.ndarray], bool]:
+    """The populated eigenvectors as columns, block by block, and whether a population is negative."""
+    pairs = [np.linalg.eigh(rho[np.ix_(b, b)]) for b in blocks]
+    largest = max(np.abs(values).max() for values, _ in pairs)
+    kept = [
+        vectors[:, np.abs(values) > _SUPPORT * largest] for values, vectors in pairs
+    ]
+    negative = min(values[0] for values, _ in pairs) < -_NEGATIVE * largest
+    return *_assembled(blocks, kept, len(rho)), negative
+
+
+def _assembled(
+    rows: list[np.ndarray], vectors: list[np.ndarray], size: int
+) -> tuple[sp.csr_array, list[np.ndarray]]:
+    """Columns on some rows each as one sparse matrix, and the columns of each block."""
+    ends = np.cumsum([v.shape[1] for v in vectors])
+    columns = np.split(np.arange(ends[-1]), ends[:-1])
+    i = np.concatenate(
+        [np.repeat(r, len(c)) for r, c in zip(rows, columns, strict=True)]
+    )
+    j = np.concatenate([np.tile(c, len(r)) for r, c in zip(rows, columns, strict=True)])
+    data = np.concatenate([v.ravel() for v in vectors])
+    matrix = sp.csr_array((data, (i, j)), shape=(size, int(ends[-1])))
+    return matrix, [c for c in columns if len(c)]
+
+
+def _generic(operators: list[sp.csr_array], inner: sp.csr_array) -> sp.csr_array:
+    """A Hermitian combination of the operators and their products with one another."""
+    size = operators[0].shape[0]
+    total = sp.csr_array((size, size), dtype=complex)
+    weights = iter(np.cos(1.0 + 1.7 * np.arange(4 * len(operators) + 1) ** 1.3))
+    middle = inner + inner.conj().T
+    for x in operators:
+        adjoint = sp.csr_array(x.conj().T)
+        words = [x, adjoint @ x, x @ adjoint, adjoint @ middle @ x]
+        for word in words:
+            norm = abs(word).max() if word.nnz else 0.0
+            if norm:
+                part = word * ((1 + 0.3j) * next(weights) / norm)
+                total = total + part + part.conj().T
+    return sp.csr_array(total)
+
+
+def _eigenbasis(generic: sp.csr_array, blocks: list[np.ndarray]) -> sp.csr_array | None:
+    """The eigenvectors of each block; None where eigenvalues are equal."""
+    vectors = []
+    for block in blocks:
+        values, found = np.linalg.eigh(generic[block, :][:, block].toarray())
+        size = max(float(np.abs(values).max(initial=0.0)), 1e-300)
+        if np.diff(values).min(initial=np.inf) < _GAP * size:
+            return None
+        vectors.append(found)
+    return _assembled(blocks, vectors, generic.shape[0])[0]
+
+
+def several(count: int, initial: bool = False) -> Diagnostic:
+    """E504: what was found, and what to do."""
+    help_ = "solve by 'evolve'" + ("" if initial else ", from an initial state")
+    message = f"the stationary state is not unique: {count} invariant subspaces"
+    return Diagnostic("E504", message, help=help_)
