@@ -100,19 +100,20 @@ def _build(
         space, positions = space_of(model, environment, ring, sample)
         symbols = Symbols(environment) if ring is SYMBOLIC else None
         evaluator = OperatorEvaluator(environment, space, positions, symbols)
+        evaluator.stand_in = ring is NUMERIC
         hbar = evaluator.hbar()
         hamiltonian = [
-            Term(_summed(term, evaluator, sample), term.span)
+            Term(summed(term, evaluator, sample), term.span)
             for term in model.hamiltonian
         ]
         jumps: list[Jump] = []
         finer: list[tuple[Span, tuple[Jump, ...]]] = []
         for term in model.dissipators:
             before = evaluator.integrals
-            jumps += _jumps(term, evaluator, sample)
+            jumps += jumps_of(term, evaluator, sample)
             if evaluator.integrals > before and sample is None:
                 evaluator.nodes_times = 2
-                finer.append((term.span, tuple(_jumps(term, evaluator, None))))
+                finer.append((term.span, tuple(jumps_of(term, evaluator, None))))
                 evaluator.nodes_times = 1
         kicks = [k for term in model.kicks for k in _kicks(term, evaluator, sample)]
     structure: dict[ParameterKey, Any] = {
@@ -207,7 +208,7 @@ def _operator(value: Any, node: tree.Expr, evaluator: OperatorEvaluator) -> Poly
     )
 
 
-def _summed(
+def summed(
     term: types.Term, evaluator: OperatorEvaluator, sample: int | None
 ) -> Polynomial:
     """A Hamiltonian term, its binders summed."""
@@ -225,9 +226,10 @@ def _summed(
     )
 
 
-def _jumps(
+def jumps_of(
     term: types.Term, evaluator: OperatorEvaluator, sample: int | None
 ) -> Iterator[Jump]:
+    """The channels of a dissipator, one for each value of its binders."""
     assert term.rate is not None
     for frame, weight in _frames(term, evaluator, sample):
         rate = evaluator.coefficient(term.rate, term.scope, frame)
@@ -246,7 +248,7 @@ def _kicks(
 ) -> Iterator[Kick]:
     assert term.rate is not None
     period = evaluator.coefficient(term.rate, term.scope, Frame())
-    yield Kick(period, _summed(term, evaluator, sample), term.span)
+    yield Kick(period, summed(term, evaluator, sample), term.span)
 
 
 # ── hermiticity ──────────────────────────────────────────────────────────────────────────────

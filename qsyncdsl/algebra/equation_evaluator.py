@@ -12,7 +12,7 @@ import sympy
 from qsyncdsl.algebra.fields import NotUniform
 from qsyncdsl.algebra.index_loops import Access, IndexValue, Loop, LoopSum, dependence
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
-from qsyncdsl.algebra.operators import Space
+from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.model import types
 from qsyncdsl.model.environment import Environment
@@ -46,7 +46,28 @@ class EquationEvaluator(OperatorEvaluator):
         self.loop: Loop | None = None
         self.accesses: dict[Any, Access] = {}
         self.sums: dict[Any, LoopSum] = {}
+        self.means: dict[Any, Polynomial] = {}
         self._known: dict[Any, Any] = {}
+
+    def expectation(
+        self, node: tree.Expectation, scope: types.Scope, frame: Frame
+    ) -> Any:
+        """A symbol for the mean value of an operator of the modes."""
+        operator = self.operand(self.evaluate(node.operand, scope, frame), node.operand)
+        if not isinstance(operator, Polynomial) or operator.is_scalar:
+            return operator
+        key = ("mean", frozenset(operator.terms.items()))
+        if key not in self._known:
+            text = " ".join(node.span.text.split())
+            real = operator.is_hermitian()
+            symbol = (
+                sympy.Dummy(text, real=True)
+                if real
+                else sympy.Dummy(text, complex=True)
+            )
+            self.means[symbol] = operator
+            self._known[key] = symbol
+        return self._known[key]
 
     # ── values ───────────────────────────────────────────────────────────────────────────────
 

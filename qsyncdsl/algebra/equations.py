@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from qsyncdsl.algebra.build import binders_as_each, space_of
+from qsyncdsl.algebra.build import binders_as_each, jumps_of, space_of, summed
 from qsyncdsl.algebra.equation_evaluator import EquationEvaluator
 from qsyncdsl.algebra.fields import NotUniform
 from qsyncdsl.algebra.index_loops import Access, Loop, LoopSum
@@ -77,6 +77,25 @@ class NoiseFamily:
 
 
 @dataclass(frozen=True)
+class QuantumPart:
+    """The modes of a model with classical variables; coefficients may read the variables.
+
+    Attributes:
+        families: The declared modes, their sites at successive positions of the space.
+        hamiltonian: H.
+        jumps: Rates and jump operators, with their places.
+        means: The symbols that stand for mean values in the rules.
+    """
+
+    families: tuple[VariableFamily, ...]
+    hamiltonian: Polynomial
+    jumps: tuple[tuple[Any, Polynomial, Span], ...]
+    hbar: Any
+    means: Mapping[Any, Polynomial]
+    span: Span | None
+
+
+@dataclass(frozen=True)
 class EquationSystem:
     """Variables, their rules, and what the rules read."""
 
@@ -91,6 +110,7 @@ class EquationSystem:
     structure: Mapping[ParameterKey, Any]
     positions: Mapping[ParameterKey, int]
     samples: Mapping[Any, complex] = field(default_factory=dict, repr=False)
+    quantum: QuantumPart | None = None
 
 
 FREQUENCY = sympy.Symbol("w", real=True)
@@ -110,6 +130,7 @@ def build_equations(model: types.Model, environment: Environment) -> EquationSys
         rules = tuple(r for e in model.equations for r in _rules(e, work))
         _complete(model, families, rules)
         noises = tuple(_noises(model, work))
+        quantum = _quantum(model, work) if model.modes else None
     structure = {
         key: environment.value(model.parameters[key[0]], key[1])
         for key in sorted(reads)
@@ -130,6 +151,28 @@ def build_equations(model: types.Model, environment: Environment) -> EquationSys
         MappingProxyType(structure),
         MappingProxyType(dict(positions)),
         values,
+        quantum,
+    )
+
+
+def _quantum(model: types.Model, work: EquationEvaluator) -> QuantumPart:
+    """H and jumps with coefficients that may read variables."""
+    total = work.space.scalar(0)
+    for term in model.hamiltonian:
+        total = total + summed(term, work, None)
+    jumps = [j for term in model.dissipators for j in jumps_of(term, work, None)]
+    families = []
+    for mode in model.modes.values():
+        size = sum(1 for _ in work.environment.sites(mode.index))
+        shape = (size,) if mode.index else ()
+        families.append(VariableFamily(mode.name, "complex", size, shape, False))
+    return QuantumPart(
+        tuple(families),
+        total,
+        tuple((jump.rate, jump.operator, jump.span) for jump in jumps),
+        work.hbar(),
+        MappingProxyType(work.means),
+        model.kicks[0].span if model.kicks else None,
     )
 
 

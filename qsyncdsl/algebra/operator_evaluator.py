@@ -13,7 +13,7 @@ from qsyncdsl.model import numbers
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.evaluate import Evaluator, fail
 from qsyncdsl.model.types import Parameter, Scope
-from qsyncdsl.model.values import Frame, ModeValue, Nodes
+from qsyncdsl.model.values import Frame, ModeValue, Nodes, VariableValue
 from qsyncdsl.syntax import tree
 
 # Functions whose arguments are sizes and ends, never symbols.
@@ -79,6 +79,8 @@ class OperatorEvaluator(Evaluator):
         self.time = time
         self.nodes_times = 1
         self.integrals = 0
+        # any number for classical variables, where terms are only checked
+        self.stand_in = False
 
     # ── numbers ──────────────────────────────────────────────────────────────────────────────
 
@@ -157,6 +159,8 @@ class OperatorEvaluator(Evaluator):
 
     def operand(self, value: Any, node: tree.Expr) -> Any:
         """A bare mode becomes its annihilation operator."""
+        if self.stand_in and isinstance(value, VariableValue):
+            return self.number(0.7)
         if not isinstance(value, ModeValue):
             return (
                 value if isinstance(value, Polynomial) else super().operand(value, node)

@@ -13,6 +13,7 @@ from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.equation_source import EquationSource
+from qsyncdsl.lower.hybrid import with_modes
 from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.problem import EquationProblem, FieldFamily, NoiseSource
 
@@ -26,7 +27,8 @@ def equations(
         ModelError: E432 for a real variable whose right side is not real, E433 for a noise that
             does not enter linearly.
     """
-    return _lowered(system, title, True)
+    sampled = sum(f.size for f in system.quantum.families) if system.quantum else 0
+    return _lowered(with_modes(system, True), title, True, sampled)
 
 
 def deterministic(
@@ -37,10 +39,12 @@ def deterministic(
     Raises:
         ModelError: E432, E433.
     """
-    return _lowered(system, title, False)
+    return _lowered(with_modes(system, False), title, False)
 
 
-def _lowered(system: EquationSystem, title: str, noisy: bool) -> Lowered:
+def _lowered(
+    system: EquationSystem, title: str, noisy: bool, sampled: int = 0
+) -> Lowered:
     _check_reality(system)
     additive = _check_noise(system)
     starts, size = _starts(system)
@@ -85,6 +89,7 @@ def _lowered(system: EquationSystem, title: str, noisy: bool) -> Lowered:
         tuple(_texts(system)),
         _latex(system),
         title,
+        sampled,
     )
     found: Any = tuple((n, None if i == _ALL else i) for n, i in keys)
     return Lowered(problem, found)

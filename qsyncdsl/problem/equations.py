@@ -52,6 +52,8 @@ class EquationProblem:
         noises: Those that act; none under a deterministic method.
         sources: Number of entries of xi.
         additive: Whether no noise is multiplied by a variable.
+        sampled: Number of leading complex variables that are amplitudes of modes: they start from
+            samples of Wigner functions.
     """
 
     families: tuple[FieldFamily, ...]
@@ -73,6 +75,7 @@ class EquationProblem:
     equations: tuple[tuple[str, str], ...] = ()
     latex: str = ""
     title: str = ""
+    sampled: int = 0
 
     @property
     def noisy(self) -> bool:

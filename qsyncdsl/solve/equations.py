@@ -109,6 +109,14 @@ class EquationSolver:
         if point.previous is not None:
             samples = point.previous["samples"]
             given = samples[:, k % samples.shape[1]]
+        elif np.ndim(given) == 2:
+            means, variances = given
+            given = means
+            if problem.sampled:
+                rng = np.random.default_rng([point.seed, k, 7])
+                parts = rng.standard_normal((2, len(means)))
+                spread = np.sqrt(variances.real / 2)
+                given = means + spread * (parts[0] + 1j * parts[1])
         y = np.zeros(problem.size)
         for start, kind, family in zip(
             problem.starts, problem.kinds, problem.families, strict=True
@@ -314,7 +322,7 @@ class Run:
         if (
             first < len(places)
             and len(uniform)
-            and np.ptp(uniform[first:] if first else uniform) == 0
+            and len(set(uniform[first:].tolist())) <= 1
         ):
             done = self._stretch(
                 y, drawn, 0, int(places[first]), step, found[first : first + 1]

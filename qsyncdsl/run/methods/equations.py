@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from qsyncdsl.algebra.equation_start import initial_values
 from qsyncdsl.algebra.equations import EquationSystem, build_equations
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
+from qsyncdsl.algebra.states import initial_fields as fields_of
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
 from qsyncdsl.problem import EquationProblem
@@ -51,7 +54,12 @@ def by_start(fields: Callable[..., Any]) -> Any:
         options: Mapping[str, Any],
     ) -> Any:
         if isinstance(system, EquationSystem):
-            return initial_values(evaluator, initials, system)
+            values = initial_values(evaluator, initials, system)
+            modes = len(system.space.modes)
+            if not modes:
+                return values
+            means = fields_of(evaluator, initials, modes)
+            return np.hstack([means, np.stack([values, 0 * values])])
         return fields(evaluator, initials, system, options)
 
     return start
