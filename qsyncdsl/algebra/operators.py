@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from qsyncdsl.algebra.rings import NUMERIC, Ring
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model.modes import IDENTITY, ModeKind, Word
 
 Key = int | tuple[int, ...]
@@ -71,9 +72,13 @@ class Space:
         """A named operator of a mode: `letter(0, "n")`.
 
         Raises:
-            KeyError: If the kind has no such letter.
+            SolveError: E601 if the kind has no such letter.
         """
         chosen = self.modes[mode]
+        if name not in chosen.kind.letters:
+            kind = chosen.kind.name
+            message = f"this needs the operator '{name}', which a {kind} has not"
+            raise SolveError(Diagnostic("E601", message))
         words = chosen.kind.letters[name](chosen.size, self.ring, *arguments)
         return self.words(mode, words)
 

@@ -87,7 +87,12 @@ def attractors(scene: Any, x: Callable[[tuple[Any, ...]], Any], starts: int = 8)
     chosen = _dynamics(scene).starts(int(starts))
     values = []
     for start in chosen:
-        values.append(float(np.real(x((scene.rerun(start),)))))
+        value = np.real(x((scene.rerun(start),)))
+        if np.size(value) != 1:
+            message = "attractors needs one number of each run"
+            help = "write attractors(final(x)) or attractors(timeaverage(x))"
+            raise SolveError(Diagnostic("E655", message, help=help))
+        values.append(float(np.ravel(value)[0]))
     groups: list[list[float]] = []
     for value in values:
         for group in groups:

@@ -22,9 +22,26 @@ from qsyncdsl.result import FieldResult, Part
 
 @dataclass(frozen=True)
 class FieldParts:
-    """The modes of a field state, for messages and positions."""
+    """The modes of something that is no density matrix, for messages and positions."""
 
     parts: tuple[Part, ...]
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Dimensions of the parts, where each has a density matrix.
+
+        Raises:
+            SolveError: E611 where they have none.
+        """
+        if not all(part.dimension for part in self.parts):
+            raise SolveError(
+                Diagnostic(
+                    "E611",
+                    "this measure needs a density matrix; this method has none",
+                    help="solve by 'steadystate' or 'evolve'",
+                )
+            )
+        return tuple(part.dimension for part in self.parts)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
-from qsyncdsl.measure.trajectories import jumping
 
 Parts = tuple[int, ...]
 # Eigenvalues of this size are rounding, not entanglement.
@@ -175,9 +174,11 @@ def block_eigenvalues(matrix: np.ndarray) -> np.ndarray:
 
 
 def _state(scene: Scene, parts: Parts | None) -> np.ndarray:
-    if parts is None and jumping(scene):
-        parts = tuple(range(len(scene.state.parts)))
-    return scene.state.rho if parts is None else scene.reduced(parts)
+    if parts is None and isinstance(scene, Scene):
+        return scene.state.rho
+    return scene.reduced(
+        tuple(range(len(scene.state.parts))) if parts is None else parts
+    )
 
 
 def _refuse_overlap(first: Parts, second: Parts) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.trajectories import TrajectoryScene, jumping
-from qsyncdsl.measure.values import Distribution
+from qsyncdsl.measure.values import Distribution, Records
 
 _BINS = 40
 
@@ -93,7 +93,7 @@ def jumps(scene: Any, channel: int = 0) -> np.ndarray:
         )
         for times, which in given.jumps
     ]
-    return np.array(found, dtype=float)
+    return np.array(found, dtype=float).view(Records)
 
 
 def _counts(scene: Any, channel: int, word: str) -> np.ndarray:

@@ -56,7 +56,9 @@ def winding(scene: Any, phi: Any) -> float:
     """
     records, times = _records(scene, phi, "winding")
     turned = _turned(records)
-    if not getattr(scene.given, "symmetric", True) and len(times) > _SHORT:
+    given = getattr(scene, "given", None)
+    noisy = given is not None and getattr(given, "symmetric", True)
+    if not noisy and len(times) > _SHORT:
         return birkhoff(turned, times)
     return float(((turned[:, -1] - turned[:, 0]) / (times[-1] - times[0])).mean())
 
@@ -135,10 +137,17 @@ def power_spectrum(scene: Any, values: np.ndarray) -> Distribution:
     r"""$\int e^{i\omega t}\langle A(t)A^\dagger(0)\rangle dt$ less the mean, from segments of records.
 
     Welch's method: Hann windows, half overlapping; the resolution is that of the segments.
+
+    Raises:
+        SolveError: E614 for values at single times.
     """
     from scipy.signal import welch
 
-    times = scene.times
+    if values.shape[1] < 2:
+        message = "a spectrum of trajectories needs their whole records"
+        help = "give the solve line time = T instead of times, or write spectrum(along(<a>), along(<a'>))"
+        raise SolveError(Diagnostic("E614", message, help=help))
+    times = scene.times if len(scene.times) == values.shape[1] else scene.given.times
     step = times[1] - times[0]
     length = min(max(values.shape[1] // 8, 16), values.shape[1])
     frequencies, power = welch(

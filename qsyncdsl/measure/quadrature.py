@@ -12,18 +12,25 @@ from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
 
 
-def sync_complete(scene: Scene, a: int, b: int) -> float:
-    r"""$S_c = \langle q_-^2 + p_-^2\rangle^{-1} = [1 + \langle n_a\rangle + \langle n_b\rangle
-    - 2\,\mathrm{Re}\langle a^\dagger b\rangle]^{-1} \le 1$.
+def sync_complete(scene: Scene, a: int, b: int, subtract: str = "mean") -> float:
+    r"""$S_c = \langle\delta q_-^2 + \delta p_-^2\rangle^{-1} \le 1$, $q_- = (q_a - q_b)/\sqrt2$.
+
+    Fluctuations about the means, as for the limit cycles of the source: with $\delta a = a - \langle a\rangle$
+    $S_c^{-1} = 1 + \langle\delta a^\dagger\delta a\rangle + \langle\delta b^\dagger\delta b\rangle
+    - 2\,\mathrm{Re}\langle\delta a^\dagger\delta b\rangle$. `subtract = none` takes a and b themselves, so
+    that different means count as a lack of synchronization.
 
     References:
-        A. Mari et al., Phys. Rev. Lett. 111, 103605 (2013).
+        A. Mari et al., Phys. Rev. Lett. 111, 103605 (2013), Eqs. (1), (2).
     """
-    if gaussian.gaussian(scene):
+    if subtract == "mean" and gaussian.gaussian(scene):
         return gaussian.sync_complete(scene, a, b)
     x, y = scene.boson(a, "sync_complete"), scene.boson(b, "sync_complete")
     na, nb = scene.expect(x.dag() * x).real, scene.expect(y.dag() * y).real
-    return float(1 / (1 + na + nb - 2 * scene.expect(x.dag() * y).real))
+    inverse = 1 + na + nb - 2 * scene.expect(x.dag() * y).real
+    if subtract == "mean":
+        inverse -= abs(scene.expect(x) - scene.expect(y)) ** 2
+    return float(1 / inverse)
 
 
 def sync_phase(scene: Scene, a: int, b: int) -> float:
@@ -63,10 +70,17 @@ def covariance(scene: Scene, parts: Any) -> Any:
 
     For modes the quadratures are $r = (q_1, p_1, \dots)$ and the result a matrix; for two operators it is
     one number.
+
+    Raises:
+        SolveError: E654 for anything else.
     """
     listed = parts if len(parts) > 1 or not isinstance(parts[0], tuple) else parts[0]
     if all(isinstance(x, Polynomial) for x in listed) and len(listed) == 2:
         return _covariance(scene, listed[0], listed[1])
+    if any(isinstance(x, Polynomial) for x in listed):
+        message = "covariance takes modes, or two operators"
+        help = "covariance(a, b) is a matrix, covariance(a.q, b.p) a number"
+        raise SolveError(Diagnostic("E654", message, help=help))
     if gaussian.gaussian(scene):
         return tuple(tuple(float(x) for x in row) for row in scene.block(listed))
     operators: list[Polynomial] = []

@@ -10,7 +10,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.trajectories import jumping
-from qsyncdsl.measure.values import Distribution
+from qsyncdsl.measure.values import Distribution, Records
 
 
 def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
@@ -59,7 +59,9 @@ def fraction(scene: Scene, x: Any) -> float:
 
 def along(scene: Scene, x: Any) -> Any:
     """x along each trajectory, shape (R, T); for a density matrix the series itself."""
-    return x
+    if np.ndim(x) != 2 or isinstance(x, Records):
+        return x
+    return np.asarray(x).view(Records)
 
 
 def autocorrelation_time(series: np.ndarray) -> float:

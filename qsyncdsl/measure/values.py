@@ -8,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from qsyncdsl.diagnostics import Diagnostic, SolveError
+
 Function = Callable[[Any], Any]
 
 
-class Lifted(np.ndarray):
+class Records(np.ndarray):
+    """Values along trajectories, shape (R, T)."""
+
+
+class Lifted(Records):
     """Values of variables along trajectories: angles are not wrapped, so none are unwrapped."""
 
 
@@ -117,7 +123,19 @@ def maximum(value: Distribution | PhaseSpaceMap) -> float:
 
 
 def argmax(value: Distribution) -> float:
-    """Where a function of one variable is largest; phases in (-pi, pi]."""
+    """Where a function of one variable is largest; phases in (-pi, pi].
+
+    Raises:
+        SolveError: E653 for anything else.
+    """
+    if not isinstance(value, Distribution):
+        raise SolveError(
+            Diagnostic(
+                "E653",
+                "argmax takes a distribution such as phase_distribution(a)",
+                help="'locate x : ... where y is maximal' finds a maximum over a parameter",
+            )
+        )
     return _peak(value)[0]
 
 

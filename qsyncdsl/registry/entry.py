@@ -96,7 +96,7 @@ def word(name: str, signature: str, gives: str, about: str, target: str = "") ->
     """Write an entry in one line.
 
     The signature lists `name: kind`, with ` = ` before the allowed words or the default of an
-    optional argument, and `*` before an argument that takes the rest.
+    optional argument, `*` before an argument that takes the rest, `+` where there must be one.
 
     >>> word("ring", "N: integer, range: integer = 1", "lattice", "closed chain").arguments[1]
     Argument(name='range', kind='integer', words=(), required=False, many=False)
@@ -109,12 +109,12 @@ def _argument(text: str) -> Argument:
     """`kind: word = von_neumann | renyi2`."""
     declared, _, default = text.partition("=")
     name, _, kind = (part.strip() for part in declared.partition(":"))
-    many = name.startswith("*")
+    many = name.startswith(("*", "+"))
     words = tuple(w.strip() for w in default.split("|")) if kind == "word" else ()
     return Argument(
-        name.lstrip("*"),
+        name.lstrip("*+"),
         kind,
         words,
-        required=not default.strip() and not many,
+        required=not default.strip() and not name.startswith("*"),
         many=many,
     )

@@ -38,9 +38,9 @@ measures = Registry(
         ),
         word(
             "sync_complete",
-            "a: mode, b: mode",
+            "a: mode, b: mode, subtract: word = mean | none",
             "real",
-            "S_c of Mari et al.",
+            "S_c of Mari et al., of the fluctuations",
             f"{_M}.quadrature:sync_complete",
         ),
         word(
@@ -52,7 +52,7 @@ measures = Registry(
         ),
         word(
             "covariance",
-            "*parts: operator",
+            "+parts: operator",
             "list",
             "symmetrized covariance of quadratures",
             f"{_M}.quadrature:covariance",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
+from qsyncdsl.measure.values import Distribution, PhaseSpaceMap, Records
 from qsyncdsl.syntax import tree
 
 
@@ -51,6 +51,8 @@ def label(
         return Labelled(values, (value.coordinate,), {value.coordinate: grid})
     if isinstance(value, PhaseSpaceMap):
         return Labelled(value.values, ("y", "x"), {"x": value.x, "y": value.y})
+    if isinstance(value, Records) and times is not None:
+        return _records(np.asarray(value), times)
     if isinstance(value, np.ndarray) and value.ndim and path_times is not None:
         return _records(value, path_times)
     if isinstance(value, np.ndarray) and value.ndim and times is not None:
