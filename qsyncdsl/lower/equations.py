@@ -46,6 +46,7 @@ def _lowered(
     system: EquationSystem, title: str, noisy: bool, sampled: int = 0
 ) -> Lowered:
     _check_reality(system)
+    _check_turns(system)
     additive = _check_noise(system)
     starts, size = _starts(system)
     noises: dict[str, int] = {}
@@ -223,18 +224,55 @@ def _check_reality(system: EquationSystem) -> None:
             )
 
 
+def _check_turns(system: EquationSystem) -> None:
+    """E436 where a right side is another one after a whole turn of an angle."""
+    angles = {f.name for f in system.variables if f.kind == "angle"}
+    for rule in system.rules:
+        bodies = [
+            s.body for k, s in system.sums.items() if k in rule.value.free_symbols
+        ]
+        for value in (rule.value, *bodies):
+            for symbol in sorted(value.free_symbols, key=str):
+                access = system.accesses.get(symbol)
+                if access is None or access.kind != "y" or access.family not in angles:
+                    continue
+                turned = value.xreplace({symbol: symbol + 2 * sympy.pi})
+                pairs = [
+                    (_at_random(system, value, k), _at_random(system, turned, k))
+                    for k in range(_TRIES)
+                ]
+                if any(abs(a - b) < 1e-6 * (1 + abs(a)) for a, b in pairs):
+                    continue
+                raise ModelError(
+                    [
+                        Diagnostic(
+                            "E436",
+                            f"this changes when the angle '{_name(symbol)}' makes a whole turn",
+                            rule.span,
+                            "not 2 pi periodic",
+                            help=f"declare '{access.family}' real, or use sin, cos, exp(i*...) of it",
+                        )
+                    ]
+                )
+
+
 def _sampled(system: EquationSystem, rule: Rule, attempt: int) -> complex:
     """A right side at random values of what it reads."""
+    return _at_random(system, rule.value, attempt)
+
+
+def _at_random(system: EquationSystem, value: Any, attempt: int) -> complex:
+    """An expression at random values of what it reads."""
     rng = np.random.default_rng(attempt)
     values = {}
-    for symbol in sorted(rule.value.free_symbols, key=str):
+    for symbol in sorted(value.free_symbols, key=str):
         known = system.samples.get(symbol)
         if known is None:
             known = complex(rng.uniform(0.1, 1))
             known += 0 if symbol.is_real else 1j * rng.uniform(0.1, 1)
         values[symbol] = known.real if known.imag == 0 else known
     try:
-        return complex(sympy.N(rule.value.subs(values)))
+        return complex(sympy.N(value.subs(values)))
     except (TypeError, ValueError, ZeroDivisionError):
         return 0j
 
