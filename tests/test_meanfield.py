@@ -303,3 +303,21 @@ experiment e {
 }"""
     found = values(run_text(text)["e"], "g", "meanfield")
     assert found == pytest.approx(-0.15, abs=1e-6)
+
+
+def test_many_small_cells_that_nothing_couples_decay_at_their_own_rate():
+    """A search for a threshold begins without coupling: V = 0 has a rate, and the threshold is found."""
+    text = """
+lattice s = complete(80)
+mode a[s] : boson(levels = 12)
+parameter V = 0, w[j in s] = 0.1*(j - 40.5)
+hamiltonian w[j]*a[j]'*a[j]  for j in s
+dissipator 1 : a[j]     for j in s
+dissipator 0.2 : a[j]'  for j in s
+coupling V*(a[j]'*a[k] + h.c.)  for (j, k) in s.edges
+experiment e {
+  solve meanfield(state = incoherent)
+  measure g = growth_rate
+}"""
+    found = values(run_text(text)["e"], "g", "meanfield")
+    assert found == pytest.approx(-0.4, abs=1e-3)

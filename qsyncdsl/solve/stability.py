@@ -215,7 +215,7 @@ def _by_poles(linear: Linear) -> complex:
     poles, residues = _poles(linear)
     rightmost = complex(poles[np.argmax(poles.real)])
     total = residues.sum(axis=0)
-    size = float(np.abs(total).max())
+    size = float(np.abs(total).max(initial=0.0))
     if size == 0:
         return rightmost
     weight = np.abs(residues).sum(axis=(1, 2))
