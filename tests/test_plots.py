@@ -80,3 +80,15 @@ def test_an_angle_does_not_draw_its_wrap():
     y = figure.axes[0].lines[0].get_ydata()
     assert np.isnan(y).any()
     assert np.nanmax(np.abs(np.diff(y))) < 1
+
+
+def test_one_series_is_drawn_against_another():
+    """The amplitude of a driven cavity is -0.8i (1 - exp(-t/2))."""
+    figure = drawn(
+        "solve evolve(times = linspace(0, 4, 9)); measure n = <a'*a>; measure A = abs(<a>); plot A vs n"
+    )
+    (axes,) = figure.axes
+    amplitude = 0.8 * (1 - np.exp(-np.linspace(0, 4, 9) / 2))
+    (line,) = axes.lines
+    assert line.get_ydata() == pytest.approx(amplitude, abs=1e-3)
+    assert line.get_xdata() == pytest.approx(amplitude**2, abs=1e-3)

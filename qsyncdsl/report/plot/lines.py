@@ -142,7 +142,8 @@ def _bars(axes: Any, across: np.ndarray, curve: _Curve, k: int, count: int) -> N
 def _x_dimension(array: xr.DataArray, x: Any) -> str:
     """The dimension along the horizontal axis."""
     if isinstance(x, xr.DataArray) and x.dims:
-        return str(x.dims[0])
+        along = [d for d in x.dims if d not in ("method", "case")]
+        return str((along or x.dims)[0])
     own = [d for d in array.dims if d not in ("method", "case")]
     for dim in ("phi", "omega", "tau", "n", "time"):
         if dim in own:
@@ -155,7 +156,11 @@ def _across(sheet: Sheet, curve: xr.DataArray, x: Any, dim: str) -> np.ndarray:
     if dim == "point" and isinstance(sheet.request.axes, tree.Versus):
         values = x.sel(point=curve["point"]).values if "point" in x.dims else x
         return np.asarray(values)
-    if isinstance(x, xr.DataArray) and x.dims == (dim,):
+    if isinstance(x, xr.DataArray) and dim in x.dims:
+        for other in x.dims:
+            if other != dim:
+                known = other in curve.coords and curve[other].ndim == 0
+                x = x.sel({other: curve[other]}) if known else x.isel({other: 0})
         return np.asarray(x.values)
     if dim not in curve.coords:
         return np.arange(1, curve.sizes[dim] + 1)
