@@ -63,7 +63,7 @@ DISORDER = """
 experiment e {
   set     N = 1000, gamma = 0.13, V = 9
   initial a[osc] = coherent(0.7)
-  solve   meanfield(time = 5) with levels = 12
+  solve   meanfield(time = 2) with levels = 12
   measure A = collective_amplitude(a[osc])
 }
 """

@@ -26,8 +26,8 @@ from qsyncdsl.solve.selfconsistent import (
 from qsyncdsl.solve.stability import growth
 
 _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
-# Bytes of states that are kept.
-_ROOM = 1 << 30
+# Bytes of states that are kept; of those that are averaged over fewer, but a few hundred times.
+_ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 28, 200
 # Classes of cells whose states are looked at for the report.
 _EXAMINED = 64
 # Coherences between states whose charges differ by less than this are kept at first; more of them while
@@ -68,7 +68,9 @@ class MeanFieldSolver:
         options = point.options
         series = "times" in options
         cells = CellEquations(self.operators, point, _bytes(self.problem, point))
-        wanted = sampling_of_moments(options, 16 * cells.size, _ROOM)
+        size = 16 * cells.size
+        room = _ROOM if series else min(_ROOM, max(_AVERAGED, size * _TIMES))
+        wanted = sampling_of_moments(options, size, room)
         wanted = wanted if series else _window(options, wanted)
         y = integrated(cells, start_vector(cells, point), wanted)
         return self._result(cells, y, wanted, series, {"scheme": "DOP853"}, point)
@@ -90,9 +92,12 @@ class MeanFieldSolver:
         for kind, layout in enumerate(cells.layouts):
             base = cells.operators.bases[kind]
             n, m = base.unknowns, len(layout.members)
-            real = y[:, layout.offset : layout.offset + n * m].reshape(-1, n, m)
-            states = base.to_matrices(real.transpose(0, 2, 1).reshape(-1, n))
-            states = states.reshape(len(y), m, base.dimension, base.dimension)
+            shape = (len(y), m, base.dimension, base.dimension)
+            states = np.empty(shape, dtype=complex)
+            # one time after the other: many cells leave little room beside them
+            for at, row in enumerate(y):
+                real = row[layout.offset : layout.offset + n * m].reshape(n, m)
+                states[at] = base.to_matrices(real.T)
             found.append(CellStates(states, layout.class_of))
         trust = self._trust(
             found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point
