@@ -451,3 +451,29 @@ experiment e { solve trajectories(time = 1); measure n = <a.n> }
     failure = result.trust["trajectories"]["failures"][0]
     assert failure["code"] == "E512"
     assert "81000000 basis states" in failure["message"]
+
+
+def test_the_record_of_all_jumps_is_kept_with_its_channels():
+    result = run_text("""
+mode a : boson(levels = 3)
+mode b : boson(levels = 3)
+hamiltonian 0*a.n
+dissipator 1 : a
+dissipator 2 : b
+initial a = fock(2)
+initial b = fock(1)
+experiment e {
+  solve   trajectories(time = 40, realizations = 5)
+  measure R = jump_records
+  measure first = jump_times(1, 3)
+}""")["e"]
+    rows = values(result, "R", "trajectories")
+    # two quanta leave a and one leaves b in each realization
+    assert rows.shape == (15, 3)
+    assert [np.sum((rows[:, 0] == k) & (rows[:, 2] == 1)) for k in range(1, 6)] == [
+        2
+    ] * 5
+    assert np.sum(rows[:, 2] == 2) == 5
+    own = rows[(rows[:, 0] == 3) & (rows[:, 2] == 1), 1]
+    assert own == pytest.approx(values(result, "first", "trajectories"))
+    assert np.all(np.diff(rows[rows[:, 0] == 3, 1]) > 0)

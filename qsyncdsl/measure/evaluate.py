@@ -511,7 +511,7 @@ _OF_SERIES = frozenset(
         "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
         "pair_energies",
         "residence_times", "winding", "phase_slips", "net_slips", "phase_diffusion", "jump_times",
-        "jump_counts", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
+        "jump_counts", "jump_records", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
         "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
         "classical_trajectory", "attractors", "locked",
     }

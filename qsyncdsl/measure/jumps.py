@@ -31,6 +31,23 @@ def jump_times(scene: Any, channel: int = 0, realization: int = 1) -> tuple[floa
     return tuple(times[_of(scene, which, channel)].tolist())
 
 
+def jump_records(scene: Any) -> tuple[tuple[float, float, float], ...]:
+    """Every jump of every realization, rows (realization, time, channel), both counted from 1.
+
+    The whole record of photon counting, from the start of the run on, in the order of realizations and
+    times.
+
+    Raises:
+        SolveError: E613 without jumps.
+    """
+    given = _jumping(scene, "jump_records").given
+    return tuple(
+        (float(realization), float(time), float(channel + 1))
+        for realization, (times, which) in enumerate(given.jumps, start=1)
+        for time, channel in zip(times.tolist(), which.tolist(), strict=True)
+    )
+
+
 def jump_counts(scene: Any, channel: int = 0) -> Distribution:
     """Share of the realizations with n jumps in the window, against n."""
     numbers = _counts(scene, channel, "jump_counts")

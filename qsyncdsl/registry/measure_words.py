@@ -346,6 +346,13 @@ measures = Registry(
             f"{_M}.jumps:jump_times",
         ),
         word(
+            "jump_records",
+            "",
+            "list",
+            "every jump: rows (realization, time, channel)",
+            f"{_M}.jumps:jump_records",
+        ),
+        word(
             "jump_counts",
             "channel: integer = 0",
             "distribution",
