@@ -240,7 +240,7 @@ methods = Registry(
         ),
         word(
             "langevin",
-            f"{_TIME}, {_RUNS}, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito | stratonovich, noise: word = gaussian | weak, scheme: word = heun | euler, {_PROTOCOL}",
+            f"{_TIME}, {_RUNS}, accuracy: real = 0, diffusion: word = exact | limit_cycle, ordering: word = symmetric | naive, calculus: word = ito | stratonovich, noise: word = gaussian | weak, scheme: word = heun | euler, {_PROTOCOL}",
             "trajectories",
             "truncated-Wigner stochastic equations",
             "qsyncdsl.run.methods.fields:langevin",

@@ -20,7 +20,10 @@ from qsyncdsl.problem import Realizations, Stretch, pieces
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.growth import first_levels, more_levels
 from qsyncdsl.run.session import Before, Session, Solved
-from qsyncdsl.run.until import rule
+from qsyncdsl.run.until import Accuracy, Judgement, rule
+
+# Halvings where there is no step.
+_NO_STEP = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Begun:
         unit: Realizations that are done side by side.
         each: Seconds that one takes.
         done: Those that were done at the beginning.
+        halvings: How often the step was halved for the accuracy.
     """
 
     key: bytes = b""
@@ -44,6 +48,7 @@ class Begun:
     unit: int = 1
     each: float = 0.0
     done: tuple[Stretch, ...] = ()
+    halvings: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,12 +137,34 @@ class Realizing:
                 solved = _with_levels(solved, state.levels)
             if self.rule is None:
                 return solved
-            solved, count = self.rule.judged(self.session, solved, state.count)
-            if count == state.count:
-                return solved
-            before, state = state, replace(state, count=count, settled=None, key=b"")
+            judged = self._judged(solved, state)
+            if judged.count == state.count and not judged.halve:
+                return judged.solved
+            before, state = state, self._again(state, judged)
             found = self._still_good(before, state, found)
             begun = None
+
+    def _judged(self, solved: Solved, state: Begun) -> Judgement:
+        """What the stopping rule says."""
+        if isinstance(self.rule, Accuracy):
+            step = (state.settled or {}).get("step")
+            most = state.halvings if step is not None else _NO_STEP
+            return self.rule.judged(self.session, solved, state.count, most)
+        assert self.rule is not None
+        return self.rule.judged(self.session, solved, state.count)
+
+    def _again(self, state: Begun, judged: Judgement) -> Begun:
+        """The point with more realizations, or with half the step."""
+        if not isinstance(self.rule, Accuracy):
+            return replace(state, count=judged.count, settled=None, key=b"")
+        settled = dict(state.settled or {})
+        if judged.halve:
+            settled["step"] /= 2
+        halvings = state.halvings + judged.halve
+        kept = settled if halvings else None
+        return replace(
+            state, count=judged.count, settled=kept, key=b"", halvings=halvings
+        )
 
     def stretch(self, begun: Begun, first: int, size: int) -> Stretch:
         """Some realizations of a point that was begun.

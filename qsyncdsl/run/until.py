@@ -1,4 +1,7 @@
-"""The stopping rule `until error(S) < bound`: realizations are added until it holds.
+"""Stopping rules: `until error(S) < bound`, and `accuracy` on a line with realizations.
+
+Realizations are added until the error of the measure, or of every measure, is small enough; with an
+accuracy the step is halved until that is small enough too.
 
 A realization has its own random numbers, so that a run with more of them contains the run with
 fewer, and the numbers are those of a run that asks for the final number at once.
@@ -12,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
+from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment
+from qsyncdsl.registry import methods
 from qsyncdsl.run.errors import with_errors
-from qsyncdsl.run.labels import label
+from qsyncdsl.run.labels import Labelled, label
 from qsyncdsl.run.session import Session, Solved
 
 # Realizations of the first batch where none are given, and of the last one over that.
@@ -23,6 +28,8 @@ _FIRST = 16
 _MOST = 100
 # More at once than the errors so far ask for, and bounds on the growth.
 _MARGIN, _LEAST_GROWTH, _MOST_GROWTH = 1.1, 1.3, 8.0
+# Times that a step is halved for an accuracy.
+_HALVINGS = 6
 
 
 @dataclass(frozen=True)
@@ -40,52 +47,157 @@ class Rule:
     first: int
     most: int
 
-    def judged(
-        self, session: Session, solved: Solved, count: int
-    ) -> tuple[Solved, int]:
+    def judged(self, session: Session, solved: Solved, count: int) -> Judgement:
         """The result with its error, and how many realizations there should be.
 
         The number grows by the square of the error over its bound; W532 where the most is not enough.
         """
         error = _error(session, solved, self.name)
         if error <= self.bound or count >= self.most:
-            return _told(solved, self.name, error, self.bound, count), count
-        growth = _MOST_GROWTH
-        if np.isfinite(error):
-            growth = _MARGIN * (error / self.bound) ** 2
-        more = int(np.ceil(count * np.clip(growth, _LEAST_GROWTH, _MOST_GROWTH)))
-        return solved, min(more + -more % self.first, self.most)
+            return Judgement(_told(solved, self.name, error, self.bound, count), count)
+        return Judgement(solved, _more(self, count, error / self.bound))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a point: more realizations where `count` is larger, or a smaller step.
+
+    Attributes:
+        halve: Whether the step shall be halved.
+    """
+
+    solved: Solved
+    count: int
+    halve: bool = False
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    r"""Every measure m shall be known to $\epsilon\max(1, |m|)$, in its sampling and in its step.
+
+    Attributes:
+        first, most: Realizations to begin with, and at most.
+    """
+
+    accuracy: float
+    first: int
+    most: int
+
+    def judged(
+        self, session: Session, solved: Solved, count: int, halvings: int = 0
+    ) -> Judgement:
+        """The result, or what is to be done: the step first, for it decides what realizations cost.
+
+        W532 where realizations, W533 where halvings of the step are not enough.
+        """
+        errors, steps = _errors(session, solved, self.accuracy)
+        coarse = max(steps.values(), default=0.0)
+        if coarse > 1 and halvings < _HALVINGS:
+            return Judgement(solved, count, True)
+        worst = max(errors.values(), default=0.0)
+        if worst > 1 and count < self.most:
+            return Judgement(solved, _more(self, count, worst))
+        return Judgement(self._told(solved, errors, steps, count), count)
+
+    def _told(
+        self,
+        solved: Solved,
+        errors: Mapping[str, float],
+        steps: Mapping[str, float],
+        count: int,
+    ) -> Solved:
+        """The result with what was reached."""
+        trust = solved.trust
+        warnings = trust.warnings
+        for code, what, found, help_ in (
+            ("W532", f"error after {count} realizations", errors, "raise max_realizations"),
+            ("W533", f"step error after {_HALVINGS} halvings", steps, "ask for less accuracy"),
+        ):  # fmt: skip
+            name = max(found, key=lambda n: found[n], default="")
+            if name and found[name] > 1:
+                size = f"{found[name]:.2g} times what the accuracy allows"
+                message = f"the {what} of {name} is {size}"
+                warnings = (*warnings, Diagnostic(code, message, help=help_))
+        numbers = {**trust.numbers, "realizations_used": float(count)}
+        facts = {
+            **trust.facts,
+            "accuracy": f"{self.accuracy:.1e} by realizations and steps",
+        }
+        told = replace(trust, numbers=numbers, facts=facts, warnings=warnings)
+        return replace(solved, trust=told)
+
+
+def _more(rule: Rule | Accuracy, count: int, ratio: float) -> int:
+    """How many realizations an error that is `ratio` times too large asks for."""
+    growth = _MARGIN * ratio**2 if np.isfinite(ratio) else _MOST_GROWTH
+    more = int(np.ceil(count * np.clip(growth, _LEAST_GROWTH, _MOST_GROWTH)))
+    return min(more + -more % rule.first, rule.most)
 
 
 def rule(
     session: Session, environment: Environment, options: Mapping[str, Any]
-) -> Rule | None:
+) -> Rule | Accuracy | None:
     """The stopping rule of a line; at most `max_realizations`, 100 times the first batch unless given.
+
+    An accuracy that is set for an experiment is meant for cutoffs; one on the line also for sampling.
 
     Raises:
         ModelError: E713 for a bound that is not positive.
     """
+    first = int(options.get("realizations", _FIRST))
+    most = int(options.get("max_realizations", 0)) or _MOST * first
     until = session.line.node.until
     if until is None:
-        return None
+        node = session.line.node
+        asked = "accuracy" in signature.bind(
+            methods[session.line.method], node.arguments, node
+        )
+        accuracy = float(options.get("accuracy", 0.0)) if asked else 0.0
+        return Accuracy(accuracy, min(first, most), most) if accuracy > 0 else None
     assert until.measure is not None
     bound = environment.numbers.evaluate(until.bound, session.plan.model.scope)
     if not (isinstance(bound, int | float) and bound > 0):
         message = "the error to stop at must be a positive number"
         raise ModelError([Diagnostic("E713", message, until.bound.span)])
-    first = int(options.get("realizations", _FIRST))
-    most = int(options.get("max_realizations", 0)) or _MOST * first
     return Rule(until.measure.key, float(bound), min(first, most), most)
 
 
-def _error(session: Session, solved: Solved, name: str) -> float:
-    """The largest standard error of a measure; infinite where it has none."""
+def _errors(
+    session: Session, solved: Solved, accuracy: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Standard errors and step errors of all measures, in units of what is allowed."""
+    errors, steps = {}, {}
+    for name in session.plan.measures:
+        try:
+            item, numbers = _measured(session, solved, name)
+        except (ModelError, SolveError):
+            continue
+        values = np.abs(np.asarray(item.values))
+        allowed = accuracy * max(1.0, float(np.nanmax(values, initial=0.0)))
+        if item.error is not None and np.isfinite(item.error).any():
+            errors[name] = float(np.nanmax(item.error)) / allowed
+        step = numbers.get(f"step_error of {name}")
+        if step is not None:
+            steps[name] = step / allowed
+    return errors, steps
+
+
+def _measured(
+    session: Session, solved: Solved, name: str
+) -> tuple[Labelled, dict[str, float]]:
+    """A measure with its errors."""
     request = session.plan.measures[name]
     evaluator = solved.evaluator
     times: Any = evaluator.time if evaluator.series else None
     paths = None if evaluator.series else evaluator.path_times
     found = {name: label(request, evaluator.measure(name), times, {}, paths)}
-    item = with_errors(solved, {name: request}, found, {})[0][name]
+    items, numbers = with_errors(solved, {name: request}, found, {})
+    return items[name], numbers
+
+
+def _error(session: Session, solved: Solved, name: str) -> float:
+    """The largest standard error of a measure; infinite where it has none."""
+    item, _ = _measured(session, solved, name)
     if item.error is None or not np.isfinite(item.error).any():
         return float("inf")
     return float(np.nanmax(item.error))
