@@ -1,17 +1,24 @@
 """Steady states and sweeps against QuTiP: from the text of a model to the numbers of its measures.
 
 Run: python benchmarks/steady_states.py [--quick]. One thread; CPU seconds and ratios of CPU times.
+The peer solves; ours reads a text, checks it, solves, examines the truncation, measures. The parts are timed too.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from table import Case, show
 
 from qsyncdsl import pipeline
 from qsyncdsl.resources import bundled_models
+from qsyncdsl.run import experiment
+from qsyncdsl.run.plan import Options, make_plan
+from qsyncdsl.run.session import Session
+from qsyncdsl.solve.steadystate import SteadyStateSolver
 from qsyncdsl.source import Source
 
 PAIR = """
@@ -31,6 +38,7 @@ dissipator  1 : a'
 dissipator  0.2 : a^2
 experiment e { sweep Delta = linspace(-2, 2, 200); solve steadystate; measure n = <a'*a> }
 """
+LU = "steadystate(solver = direct)"
 TONGUE = """
 experiment e {
   case    classical
@@ -49,6 +57,48 @@ def ours(text: str, name: str) -> np.ndarray:
     model, _ = pipeline.load_source(Source("benchmark", text))
     (result,) = pipeline.run_model(model, pipeline.Request(), expectations=False)
     return np.ravel(result.dataset[name].values)
+
+
+def unchecked(text: str, name: str) -> np.ndarray:
+    """The same without solving a point again with other levels for the truncation error."""
+    checked = experiment.with_truncation
+    experiment.with_truncation = lambda plan, points, examine: list(points)
+    try:
+        return ours(text, name)
+    finally:
+        experiment.with_truncation = checked
+
+
+def solved(text: str) -> Callable[[], Any]:
+    """The states of an experiment from matrices with open coefficients, with all checks of the solver."""
+    model, _ = pipeline.load_source(Source("benchmark", text))
+    plan = make_plan(model, model.experiments["e"], Options())
+    line = plan.lines[0]
+    session = Session(plan, line)
+    requests = [
+        session.request(plan.point_layers(line, index), None)
+        for index in plan.points(line)
+    ]
+    problem = requests[0].prepared.lowered.problem
+    points = [request.point for request in requests]
+    if len(points) == 1:
+        return lambda: SteadyStateSolver(problem).solve(points[0])
+    return lambda: SteadyStateSolver(problem).solve_many(points)
+
+
+def parts(text: str) -> dict[str, Callable[[], Any]]:
+    """What is timed beside the whole way."""
+    ready: list[Callable[[], Any]] = []
+
+    def solve() -> Any:
+        if not ready:
+            ready.append(solved(text))
+        return ready[0]()
+
+    return {
+        "without the truncation check": lambda: unchecked(text, "n"),
+        "states alone, from matrices": solve,
+    }
 
 
 def declared(name: str) -> str:
@@ -96,6 +146,7 @@ CASES = [
         limit="46 x",
         goal="35 x, 0.2 s",
         repeats=5,
+        parts=parts(KERR),
     ),
     Case(
         "two vdP, N = 14",
@@ -105,6 +156,7 @@ CASES = [
         limit="34 x (MUMPS), 24 x (SuperLU)",
         goal="20 x",
         repeats=5,
+        parts=parts(PAIR.format(n=14)),
     ),
     Case(
         "two vdP, N = 20",
@@ -114,12 +166,20 @@ CASES = [
         limit="25 x (MUMPS), 17 x (SuperLU)",
         goal="15 x",
         repeats=3,
+        parts=parts(PAIR.format(n=20)),
     ),
     Case(
         "two vdP, N = 30",
         lambda: ours(PAIR.format(n=30), "n"),
         limit="1.4 s",
         goal="2 s",
+    ),
+    Case(
+        "two vdP, N = 30, by LU",
+        lambda: ours(PAIR.format(n=30).replace("steadystate", LU), "n"),
+        limit="1.5 s (MUMPS), 6.3 s (SuperLU)",
+        goal="8 s",
+        repeats=1,
     ),
     Case(
         "two vdP, N = 50",

@@ -7,8 +7,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Case:
         same: Numbers of ours that the peer's are compared with.
         limit: What the best known code reaches, in words.
         goal: What is asked for, in words.
+        parts: Parts of what `ours` does, by name, each timed in turn with the peer.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Case:
     limit: str = ""
     goal: str = ""
     repeats: int = 3
+    parts: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -49,10 +51,15 @@ def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
 def measure(case: Case) -> str:
     """Run a case, ours and the peer in turn; one line of text."""
     cpu(case.ours)  # compiled, loaded
+    for part in case.parts.values():
+        cpu(part)
     mine, theirs, worst = [], [], 0.0
+    parts: dict[str, list[float]] = {name: [] for name in case.parts}
     for _ in range(case.repeats):
         seconds, value = cpu(case.ours)
         mine.append(seconds)
+        for name, part in case.parts.items():
+            parts[name].append(cpu(part)[0])
         if case.peer is None:
             continue
         seconds, other = cpu(case.peer)
@@ -65,7 +72,13 @@ def measure(case: Case) -> str:
             f" {case.peer_name:>10} {statistics.median(theirs):8.2f} s {ratio:7.1f} x"
         )
         text += f"  (differ by {worst:.0e})"
-    return f"{text}  goal {case.goal}; known best {case.limit}"
+    text += f"  goal {case.goal}; known best {case.limit}"
+    for name, taken in parts.items():
+        text += f"\n  {name:<36} {statistics.median(taken):8.3f} s"
+        if theirs:
+            ratio = statistics.median(b / a for a, b in zip(taken, theirs, strict=True))
+            text += f" {'':>10} {'':>10} {ratio:7.1f} x"
+    return text
 
 
 def peak(script: str, name: str) -> float:

@@ -156,6 +156,63 @@ experiment e { solve meanfield(branch = static); measure n = <a[1]'*a[1]> }
     )
 
 
+GLOBAL = """
+parameter gamma2 = {gamma2}, V = {V}
+lattice osc = complete(3000)
+mode a[osc] : boson
+coupling   V/3000*(a[j]'*a[k] + h.c.)  for (j, k) in osc.edges
+dissipator 2 : a[j]'          for j in osc
+dissipator 2*gamma2 : a[j]^2  for j in osc
+initial a[osc] = coherent({start})
+experiment e {{ solve meanfield({how}); measure r = {measure} }}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gamma2", "V", "wanted", "error"),
+    [(0.03, 3.1, 3.6749298213, 1e-6), (0.005, 0.8, 9.7485597, 1e-5)],
+)
+def test_ordered_oscillators_choose_their_levels(gamma2, V, wanted, error):
+    """Public values of many coupled oscillators, to 1e-6 or to the error that they state."""
+    start = (1 / (2 * gamma2) + 1) ** 0.5
+    text = GLOBAL.format(
+        gamma2=gamma2, V=V, start=start, how="branch = rotating",
+        measure="collective_amplitude(a[osc])",
+    )  # fmt: skip
+    result = run_text(text)["e"]
+    assert values(result, "r", "meanfield") == pytest.approx(wanted, abs=error)
+    assert float(result.dataset["r_error"].values.squeeze()) < 1e-6 * wanted
+
+
+@pytest.mark.slow
+def test_ordered_oscillators_choose_their_levels_in_time():
+    text = GLOBAL.format(
+        gamma2=0.03, V=2.09, start=3.6, how="times = linspace(0, 30, 31)",
+        measure="abs(<a[1]>)",
+    )  # fmt: skip
+    result = run_text(text)["e"]
+    found = values(result, "r", "meanfield").ravel()[-1]
+    assert found == pytest.approx(3.5360217743, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_a_critical_coupling_is_found_with_open_levels():
+    """The ordered branch of many coupled oscillators ends at 1.675836(10)."""
+    (path,) = (p for p in MODELS if p.stem == "vdp_global")
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"boson\(levels = \d+\)", "boson", text)
+    text = re.sub(r"^\s*set +levels = \d+\n", "", text, flags=re.M)
+    model, _ = pipeline.load_source(Source(str(path), text))
+    checker = Expectations(make_plan(model, model.experiments["boundary"], Options()))
+    verdicts = [
+        checker.one(request)
+        for request in checker.requests()
+        if "fokkerplanck" not in request.span.text
+    ]
+    assert [v.text for v in verdicts if v.verdict != "passed"] == []
+
+
 def test_an_accuracy_out_of_reach_is_refused_with_what_was_reached(monkeypatch):
     from qsyncdsl.solve import generator
 

@@ -165,10 +165,13 @@ class SteadyStateSolver:
         return found
 
     def _plain(self, at: At) -> bool:
-        """Whether a point is solved as one whole, by LU."""
+        """Whether a point is solved as one whole, by an LU of all its unknowns."""
         moving = self.problem.coefficients.time_dependent or self.problem.kicks
         whole = len(uncoupled(self.problem, at.f)) == 1 or self.solver == "direct"
-        return not moving and whole and not self._iterative(at)
+        if moving or not whole or self._iterative(at):
+            return False
+        # An even block on its own is faster than all unknowns at many points at once.
+        return len(self.problem.parts) == 1 or at.blocks is None
 
     def _tried(self, point: Point) -> SteadyResult | SolveError:
         try:

@@ -23,8 +23,14 @@ _LABELS = 1_000_000
 _MODES = 64
 # A number of basis states that no machine holds, small enough for its cube.
 _HOPELESS = 10**60
-# Seconds of a sparse LU of a thousand real unknowns, and its growth (two coupled oscillators).
+# Seconds of a sparse LU of a thousand real unknowns, and its growth: two coupled oscillators; one mode, whose
+# elements are coupled like a plane.
 _LU_SECONDS, _LU_POWER = 6.5e-3, 2.35
+_PLANE_SECONDS, _PLANE_POWER = 1.3e-3, 2.0
+# Seconds to prepare any stationary state, and for each unknown.
+_READY, _ASSEMBLED = 1.2e-2, 1e-5
+# Iterations without jumps, seconds of a complex element of a product of blocks, and of each block.
+_ITERATIONS, _PRODUCT, _BLOCK = 100, 1e-9, 1.2e-4
 # Entries of LU factors, seen: 6 n^1.6, with their indices 16 bytes each.
 _FILL, _FILL_POWER, _ENTRY = 6.0, 1.6, 16.0
 # Seconds of a multiplication and addition in dense and in sparse arithmetic.
@@ -170,14 +176,19 @@ def stationary(s: Sizes) -> Outlook:
     n = s.elements
     nonzeros = n * (2.0 * s.terms + 1)
     lu = _ENTRY * _FILL * n**_FILL_POWER + 3 * _ENTRY * nonzeros
+    flat = len(s.dims) == 1
+    seconds, power = (
+        (_PLANE_SECONDS, _PLANE_POWER) if flat else (_LU_SECONDS, _LU_POWER)
+    )
+    ready = _READY + _ASSEMBLED * n
     direct = Outlook(
-        "sparse LU", n, nonzeros, lu, _LU_SECONDS * (n / 1000) ** _LU_POWER + 2e-3
+        "sparse LU", n, nonzeros, lu, seconds * (n / 1000) ** power + ready
     )
     cubes = float(sum(float(min(b, _HOPELESS)) ** 3 for b in s.blocks))
     iterative = Outlook(
         "GMRES, evolution without jumps", n, nonzeros,
         16 * (14 * n + 4.0 * s.dimension * s.terms) + 4.0 * s.dimension**2,
-        200 * (_DENSE * 8 * cubes + _SPARSE * nonzeros),
+        _READY + _ITERATIONS * (_PRODUCT * cubes + _BLOCK * len(s.blocks) + _SPARSE * nonzeros),
     )  # fmt: skip
     wanted = s.options.get("solver", "automatic")
     if wanted == "direct" or (wanted == "automatic" and direct.seconds <= 1.0):
