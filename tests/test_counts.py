@@ -36,7 +36,7 @@ def generator_of(text):
     plan = make_plan(model, model.experiments["e"], Options())
     line = plan.lines[0]
     session = Session(plan, line)
-    request = session._request(plan.point_layers(line, (0,)), None)
+    request = session.request(plan.point_layers(line, (0,)), None)
     problem = request.prepared.lowered.problem
     f = coefficients.evaluate(problem.coefficients, request.point.values)
     generator = prepare(problem, superoperator.active(problem, f))
