@@ -67,8 +67,8 @@ experiment e {
   measure A = collective_amplitude(a[osc])
 }
 """
-# The evolution that is restarted, a part of it for the reference, and the grid.
-TIME, PART, GRID = 200, 20, 0.5
+# As long as the runs of Fig. 3 of the array; the part of it that is restarted, and the grid.
+TIME, PART, GRID = 450, 20, 0.5
 
 
 def ours(text: str, name: str) -> np.ndarray:

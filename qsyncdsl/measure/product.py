@@ -31,6 +31,7 @@ class ProductScene:
         space: The modes, with numbers as coefficients.
         given: What the solver gave.
         at: Place in time; None for all times, over which measures are averaged.
+        shared: What the scenes of all times have in common.
     """
 
     space: Space
@@ -39,6 +40,7 @@ class ProductScene:
     hbar: float = 1.0
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    shared: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def result(self) -> ProductResult | None:
@@ -65,15 +67,18 @@ class ProductScene:
 
     # ── cells ────────────────────────────────────────────────────────────────────────────────
 
-    @cached_property
+    @property
     def _places(self) -> dict[int, tuple[int, int, int]]:
         """Kind, cell and part of every mode."""
-        return {
-            offset + cell: (kind, cell, part)
-            for kind, cells in enumerate(self.given.kinds)
-            for part, offset in enumerate(cells.offsets)
-            for cell in range(cells.count)
-        }
+        if "places" not in self.shared:
+            self.shared["places"] = {
+                offset + cell: (kind, cell, part)
+                for kind, cells in enumerate(self.given.kinds)
+                for part, offset in enumerate(cells.offsets)
+                for cell in range(cells.count)
+            }
+        found: dict[int, tuple[int, int, int]] = self.shared["places"]
+        return found
 
     def cell(self, kind: int, number: int) -> np.ndarray:
         """Density matrices of a cell at the times of this scene, shape (T, D, D)."""
@@ -82,18 +87,19 @@ class ProductScene:
         return states if self.at is None else states[self.at : self.at + 1]
 
     def _moment(self, kind: int, number: int, monomial: Monomial) -> np.ndarray:
-        """Means of a monomial on one cell, shape (T,); equal cells share them."""
+        """Means of a monomial on one cell at the times of this scene; equal cells share them."""
         column = int(self.given.cells[kind].class_of[number])
         key = (kind, column, monomial)
-        if key not in self.known:
+        if key not in self.shared:
             cells = self.given.kinds[kind]
             dims = [part.dimension for part in cells.parts]
             own = Space(tuple(self.space.modes[o] for o in cells.offsets))
             entries = sp.coo_array(monomial_matrix(own, monomial, dims))
             rows, columns = entries.coords
-            rho = self.cell(kind, number)
-            self.known[key] = rho[:, columns, rows] @ entries.data
-        return np.asarray(self.known[key])
+            rho = self.given.cells[kind].states[:, column]
+            self.shared[key] = rho[:, columns, rows] @ entries.data
+        series: np.ndarray = self.shared[key]
+        return series if self.at is None else series[self.at : self.at + 1]
 
     def series(self, operator: Polynomial) -> np.ndarray:
         """<O> at the times of this scene, shape (T,).
