@@ -61,31 +61,17 @@ def wish(environment: Environment, accuracy: float) -> Wish | None:
     )
 
 
-class Refinement:
-    """Finds the levels of the points of one line; neighbors start from what the last one needed."""
+def refined(wish: Wish, environment: Environment, solve: Solve) -> Any:
+    """A solved point whose measures hold the accuracy; it depends on no other point.
 
-    def __init__(self) -> None:
-        self.last: Levels = {}
-
-    def solve(self, wish: Wish, environment: Environment, solve: Solve) -> Any:
-        """A solved point whose measures hold the accuracy.
-
-        Raises:
-            SolveError: E530 where they cannot, with the accuracy that was reached.
-            ModelError: As solving, where more levels do not help.
-        """
-        search = _Search(wish, environment, solve)
-        levels = search.settled(self._start(wish, environment))
-        found = search.verified(levels)
-        self.last = {name: search.final[name] for name in wish.free}
-        return found
-
-    def _start(self, wish: Wish, environment: Environment) -> Levels:
-        given = {n: c for n, c in wish.start.items() if c is not None}
-        if self.last.keys() >= set(wish.free):
-            return {**given, **self.last}
-        guess = cutoffs.estimate(environment.model, environment)
-        return {**guess, **given}
+    Raises:
+        SolveError: E530 where they cannot, with the accuracy that was reached.
+        ModelError: As solving, where more levels do not help.
+    """
+    search = _Search(wish, environment, solve)
+    given = {n: c for n, c in wish.start.items() if c is not None}
+    guess = cutoffs.estimate(environment.model, environment)
+    return search.verified(search.settled({**guess, **given}))
 
 
 class _Search:
@@ -96,7 +82,6 @@ class _Search:
         self.model = environment.model
         self._solve = solve
         self._solved: dict[tuple[tuple[str, int], ...], Any] = {}
-        self.final: Levels = {}
         self.reached: tuple[Levels, dict[str, float]] | None = None
 
     def settled(self, levels: Levels) -> Levels:
@@ -158,7 +143,6 @@ class _Search:
                 self.reached = (larger, {n: c for n, (c, _) in changes.items()})
                 held = all(c <= self.wish.accuracy * s for c, s in changes.values())
                 if held:
-                    self.final = larger
                     return self._told(after, larger)
             levels, before = larger, after
         if before is None:

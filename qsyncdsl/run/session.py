@@ -28,7 +28,7 @@ from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.refine import Refinement, Wish, wish
+from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.structure import Structure
 from qsyncdsl.syntax import tree
 
@@ -111,7 +111,6 @@ class Session:
         self.line = line
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
-        self._refinement = Refinement()
         self.tell: Callable[[float], None] | None = None
         # The realizations that were begun last, by their address.
         self.begun: tuple[bytes, Any] = (b"", None)
@@ -157,7 +156,7 @@ class Session:
             message = "points that follow one another keep their levels"
             help_ = "give the levels, and no accuracy, on this line"
             raise SolveError(Diagnostic("E531", message, help=help_))
-        return self._refinement.solve(  # type: ignore[no-any-return]
+        return refined(  # type: ignore[no-any-return]
             wanted,
             environment,
             lambda levels: self.solve_with(levels, layers, case, draw, located),

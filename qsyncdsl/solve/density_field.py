@@ -49,6 +49,38 @@ class DensityMap:
         """No field is real."""
         return np.array([False])
 
+    @property
+    def pull(self) -> float:
+        """Size of the coupling to the mean field."""
+        values = [
+            value
+            for equation in self.equations
+            for (_, _, m), value in sorted(equation.drift.items())
+            if m
+        ]
+        return float(np.linalg.norm(values)) if values else 0.0
+
+    def normalized(self, size: float) -> tuple[DensityMap, Any]:
+        """The map with its couplings divided by their size, and all numbers that it depends on.
+
+        Couplings are rounded to 12 digits, so that those of all sizes have the same bits.
+        """
+        alike = tuple(
+            DensityEquation(
+                *(
+                    {k: complex(np.round(v / size, 12)) + 0.0 if k[2] else v for k, v in part.items()}
+                    for part in (equation.drift, equation.diffusion, equation.squeezing)
+                )
+            )
+            for equation in self.equations
+        )  # fmt: skip
+        key = tuple(
+            tuple(sorted(part.items(), key=lambda item: item[0]))
+            for equation in alike
+            for part in (equation.drift, equation.diffusion, equation.squeezing)
+        )
+        return DensityMap(alike, self.shares, self.spaces), (key, self.shares.tobytes())
+
     def radius(self) -> float:
         r"""$\sqrt{E|\alpha|^2}$ without a mean field."""
         parts = self.parts(self.image(np.zeros(1, dtype=complex), 0.0, False).y)
@@ -258,8 +290,8 @@ class CoupledDensities:
         if not self.problem.free:
             coarse = newton(maps[0], zero, 0.0, False)
         elif point.options.get("branch", "rotating") == "rotating":
-            key, size = self._key(maps[0])
-            coarse = on_curve(maps[0], self.curves, key, size)[0] if size else None
+            size = maps[0].pull
+            coarse = on_curve(maps[0], self.curves, size)[0] if size else None
         else:
             coarse = None
         if coarse is None and self.problem.free:
@@ -271,25 +303,6 @@ class CoupledDensities:
         if finer is None:
             return coarse, np.inf, maps[0]
         return finer, float(abs(abs(finer[0][0]) - abs(coarse[0][0]))), maps[1]
-
-    def _key(self, first: DensityMap) -> tuple[Any, float]:
-        """Everything but the size of the coupling, and this size."""
-        pulls = np.array(
-            [
-                value
-                for equation in first.equations
-                for (_, _, m), value in sorted(equation.drift.items())
-                if m
-            ]
-        )
-        size = float(np.linalg.norm(pulls))
-        static = tuple(
-            tuple(sorted((k, complex(np.round(v, 12))) for k, v in terms.items() if not k[2]))
-            for equation in first.equations
-            for terms in (equation.drift, equation.diffusion, equation.squeezing)
-        )  # fmt: skip
-        direction = np.round(pulls / size, 12).tobytes() if size else b""
-        return (static, direction, first.shares.tobytes()), size
 
     def _bases(self, found: tuple[DensityEquation, ...], factor: float) -> list[Basis]:
         """A basis for each equation that holds its radius and its sharpest feature."""

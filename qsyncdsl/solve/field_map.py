@@ -7,6 +7,7 @@ Newton's method solves $\langle O\rangle(x, \nu) = x$ with derivatives from the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.cells import CellEquations
-from qsyncdsl.solve.polynomials import derivative
+from qsyncdsl.solve.polynomials import Sum, derivative
 
 # Unknowns of a cell up to which its equations are solved densely.
 DENSE = 260
@@ -70,6 +71,24 @@ class FieldMap:
         self.rotations = (
             [cells.operators.rotation(k) for k in kinds] if rotating else None
         )
+
+    def normalized(self, size: float) -> tuple[FieldMap, Any]:
+        """The map with its couplings divided by their size, and all numbers that it depends on.
+
+        Couplings are rounded to 12 digits, so that those of all sizes have the same bits.
+        """
+        found = copy(self)
+        target, coefficient, start, *rest = self._strengths.arrays
+        pulls = np.diff(start) > 0
+        rounded = coefficient.copy()
+        rounded[pulls] = np.round(coefficient[pulls] / size, 12) + 0.0
+        found._strengths = Sum((target, rounded, start, *rest), self._strengths.shape)
+        found._slopes = [
+            derivative(found._strengths, self.cells.means, star)
+            for star in (False, True)
+        ]
+        classes = tuple(layout.class_of.tobytes() for layout in self.cells.layouts)
+        return found, (rounded.tobytes(), classes)
 
     def strengths(self, x: np.ndarray) -> np.ndarray:
         """g for given fields."""

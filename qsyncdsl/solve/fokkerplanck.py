@@ -20,6 +20,8 @@ from qsyncdsl.solve.density_grid import Grid, faces
 _ACCURACY, _ENOUGH = 1e-9, 1e-4
 _LARGEST = 110
 # Steps in a row that change more than the one before: the equation is ill-posed.
+# Levels to begin with.
+_LEVELS = 16
 _VAIN = 3
 # On a grid: moments to this, cells at first and at most, unknowns at most.
 _GRID_ACCURACY = 3e-4
@@ -39,7 +41,6 @@ class FokkerPlanckSolver:
 
     def __init__(self, problem: DensityProblem) -> None:
         self.problem = problem
-        self._levels = 16
         self._coupled: Any = None
 
     def solve(self, point: Point) -> DensityResult:
@@ -77,7 +78,7 @@ class FokkerPlanckSolver:
         self, equation: DensityEquation, point: Point
     ) -> tuple[RadialDensity, dict[str, float], dict[str, str]]:
         """The density in the basis; the cutoff grows until its moments stand still."""
-        levels = int(point.options.get("points", 0)) or self._levels
+        levels = int(point.options.get("points", 0)) or _LEVELS
         scale = 1.0
         moments, change = _of(equation, Basis(levels, scale))[1], np.inf
         y = np.zeros(0)
@@ -95,7 +96,6 @@ class FokkerPlanckSolver:
                 break
         if not change < _ENOUGH * _size(moments):
             raise _unresolved(change, f"{levels} levels")
-        self._levels = max(int(levels / 1.6), 8)
         numbers = {"truncation_error": change, "levels": float(levels)}
         facts = {"scheme": "spectral, Wigner functions of |n><m|"}
         return Basis(levels, scale).density(y), numbers, facts

@@ -191,19 +191,20 @@ class MeanFieldSolver:
         search: Callable[[CellEquations, Curves], tuple[Stationary | None, float]],
     ) -> Stationary | None:
         """What a search finds with as many coherences as its answer has."""
+        band = self.band
         while True:
             operators = self.operators
-            if self.band is not None:
-                operators = self.narrow.setdefault(
-                    self.band, CellOperators(self.problem, self.band)
-                )
+            if band is not None:
+                if band not in self.narrow:
+                    self.narrow[band] = CellOperators(self.problem, band)
+                operators = self.narrow[band]
             cells = CellEquations(operators, point, {})
-            found, edge = search(cells, self.curves.setdefault(self.band, {}))
+            found, edge = search(cells, self.curves.setdefault(band, {}))
             if edge < _EDGE:
                 return found
-            assert self.band is not None
-            wider = self.band * 3 // 2
-            self.band = wider if wider < self.widest else None
+            assert band is not None
+            wider = band * 3 // 2
+            band = wider if wider < self.widest else None
 
     def _growth(self, found: Stationary, point: Point) -> tuple[float, float]:
         """Largest growth rate of a small perturbation, and its frequency."""

@@ -26,7 +26,7 @@ class TurningMap(Protocol):
 
     `radius` is the size of the field in an unordered cell, `fastest` the largest rate there, `turning` the
     frequency at which a cell of this size turns under a field, `edge` how large the unknowns of a solution
-    are where they are cut off.
+    are where they are cut off, `normalized` the same with couplings of size 1 and all that it depends on.
     """
 
     @property
@@ -36,6 +36,7 @@ class TurningMap(Protocol):
     def fastest(self) -> float: ...  # noqa: D102
     def turning(self, x: np.ndarray) -> float: ...  # noqa: D102
     def edge(self, y: np.ndarray) -> float: ...  # noqa: D102
+    def normalized(self, size: float) -> tuple[TurningMap, Any]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +62,21 @@ class Mark:
 class Curve:
     """The ordered states for all strengths of the fields, along the curve.
 
+    It is followed in legs, each as far as its number says: what is found on it does not depend on what
+    was looked for before.
+
     Attributes:
-        scale: Size of the couplings for which it was computed.
+        field_map: With couplings of size 1.
         unit: Of frequencies.
         edge: That of the field map, at the smallest strength.
+        ends: Marks at the end of each leg.
     """
 
     field_map: TurningMap
-    scale: float
     unit: float
     marks: list[Mark] = field(default_factory=list)
     edge: float = 0.0
+    ends: list[int] = field(default_factory=list)
 
     def place(self, mark: Mark) -> np.ndarray:
         """(ln r, ln x, nu/unit)."""
@@ -84,7 +89,7 @@ Curves = dict[Any, Curve]
 _STEP, _LONGEST, _FINEST, _MOST = 0.15, 0.8, 1e-4, 250
 # How far the curve is followed, as multiples of the mean at its start.
 _SMALLEST, _LARGEST = 1e-4, 1e3
-# Multiple of the smallest strength at which the curve is left until a larger one is asked for.
+# Multiple of the smallest strength at which a leg of the curve ends; the next goes as much further.
 _STRONGEST = 4.0
 # The same below a fold, on the branch of smaller means.
 _BELOW = 1.3
@@ -112,13 +117,7 @@ def ordered(cells: CellEquations, curves: Curves) -> tuple[Stationary | None, fl
     size = float(np.linalg.norm(direction))
     if size == 0:
         return None, 0.0
-    static = field_map.strengths(np.zeros(1, dtype=complex))
-    key = (
-        np.round(static, 13).tobytes(),
-        np.round(direction / size, 12).tobytes(),
-        tuple(layout.class_of.tobytes() for layout in cells.layouts),
-    )
-    found, edge = on_curve(field_map, curves, key, size)
+    found, edge = on_curve(field_map, curves, size)
     if found is None:
         return None, edge
     _, nu, image, error = found
@@ -128,24 +127,24 @@ def ordered(cells: CellEquations, curves: Curves) -> tuple[Stationary | None, fl
 
 
 def on_curve(
-    field_map: TurningMap, curves: Curves, key: Any, size: float
+    field_map: TurningMap, curves: Curves, size: float
 ) -> tuple[tuple[np.ndarray, float, Image, float] | None, float]:
     """The ordered state with the largest amplitude, as `newton` gives it, if there is one; and its edge.
 
     Args:
-        key: Everything but the size of the coupling of the one complex field.
+        size: Of the coupling of the one complex field.
     """
+    alike, key = field_map.normalized(size)
     curve = curves.get(key)
     if curve is None:
         if len(curves) > 8:
             curves.clear()
-        curve = curves[key] = Curve(field_map, size, field_map.fastest())
+        curve = curves[key] = Curve(alike, alike.fastest())
         _trace(curve)
-    ratio = size / curve.scale
-    mark = _crossing(curve, ratio)
+    mark = _crossing(curve, size)
     if mark is None:
         return None, curve.edge
-    x = np.array([mark.x / ratio], dtype=complex)
+    x = np.array([mark.x / size], dtype=complex)
     found = newton(field_map, x, mark.nu, True)
     return found, curve.edge if found is None else field_map.edge(found[2].y)
 
@@ -214,6 +213,7 @@ def _trace(curve: Curve) -> None:
     curve.marks.reverse()
     _follow(curve, rising, _STRONGEST)
     _refine(curve)
+    curve.ends = [len(curve.marks)]
     fold = min(curve.marks, key=lambda mark: mark.strength)
     image = curve.field_map.image(np.array([fold.x], dtype=complex), fold.nu, False)
     curve.edge = curve.field_map.edge(image.y)
@@ -272,7 +272,7 @@ def _start(curve: Curve) -> Mark | None:
     field_map = curve.field_map
     radius = field_map.radius()
     for factor in (0.7, 1.0, 0.5, 1.4, 2.0, 0.35, 2.8):
-        x = np.array([factor * curve.unit * radius / curve.scale], dtype=complex)
+        x = np.array([factor * curve.unit * radius], dtype=complex)
         spread = np.sinh(np.linspace(-5.0, 5.0, 41)) / np.sinh(5.0)
         grid = field_map.turning(x) + 6 * factor * curve.unit * spread
         marks = _crossings(curve, x, grid)
@@ -327,18 +327,6 @@ def _peaks(
     return np.array(places)[order], np.array(values)[order]
 
 
-def _fastest(cells: CellEquations) -> float:
-    """The largest static rate of change of the lowest coherences."""
-    g = cells.static.at(np.zeros(cells.means, dtype=complex))
-    found = 0.0
-    for (kind, _), first in zip(
-        cells.operators.operators, cells.strength_place, strict=True
-    ):
-        mine = np.abs(g[first : first + len(cells.layouts[kind].members)])
-        found += float(np.median(mine))
-    return found
-
-
 def _refine(curve: Curve) -> None:
     """The place of the fold: the smallest eta inside the curve."""
     from scipy.optimize import minimize_scalar
@@ -365,16 +353,30 @@ def _refine(curve: Curve) -> None:
             marks[k] = best
 
 
+def _as_far_as(curve: Curve, strength: float) -> list[Mark]:
+    """The marks of as many legs as are needed to reach a strength."""
+    for leg in range(_MOST):
+        if leg == len(curve.ends):
+            marks = curve.marks
+            if len(marks) < 2 or marks[-2].strength >= marks[-1].strength:
+                break
+            along = curve.place(marks[-1]) - curve.place(marks[-2])
+            tangent = marks[-1].tangent
+            _follow(curve, np.sign(tangent @ along) * tangent, _STRONGEST ** (leg + 1))
+            if len(marks) == curve.ends[-1]:
+                break
+            curve.ends.append(len(marks))
+        found = curve.marks[: curve.ends[leg]]
+        if found and found[-1].strength >= strength:
+            return found
+    return curve.marks
+
+
 def _crossing(curve: Curve, ratio: float) -> Mark | None:
     """The state with the largest mean at which eta is the given ratio."""
     from scipy.optimize import brentq
 
-    marks = curve.marks
-    if len(marks) > 1 and marks[-2].strength < marks[-1].strength < ratio:
-        along = curve.place(marks[-1]) - curve.place(marks[-2])
-        tangent = marks[-1].tangent
-        best = min(mark.strength for mark in marks)
-        _follow(curve, np.sign(tangent @ along) * tangent, 1.2 * ratio / best)
+    marks = _as_far_as(curve, ratio)
     for k in range(len(marks) - 2, -1, -1):
         low, high = marks[k], marks[k + 1]
         if (low.strength - ratio) * (high.strength - ratio) > 0:
@@ -392,7 +394,5 @@ def _crossing(curve: Curve, ratio: float) -> Mark | None:
             return float(np.log(seen[share].strength / ratio))
 
         brentq(miss, 0.0, 1.0, xtol=1e-3)
-        # a search goes on near by: what it found is kept
-        marks[k : k + 2] = [seen[share] for share in sorted(seen)]
         return min(seen.values(), key=lambda mark: abs(mark.strength - ratio))
     return None
