@@ -79,16 +79,17 @@ def _line_dataset(
     arrays: dict[str, xr.DataArray] = {}
     names = list(dict.fromkeys(name for point in points for name in point.measures))
     own_of: dict[str, np.ndarray] = {}
+    places = [_place(plan, line, point, scattered) for point in points]
     for name in names:
         found = [
-            (_place(plan, line, p, scattered), p.measures[name])
-            for p in points
-            if name in p.measures
+            (place, point.measures[name])
+            for place, point in zip(places, points, strict=True)
+            if name in point.measures
         ]
         first = _largest([item for _, item in found])
         taken = {*names, *outer_dims}
         rename = _renaming(name, first.dims, first.coords, own_of, taken)
-        dtype = np.result_type(*(item.values.dtype for _, item in found), np.float64)
+        dtype = np.result_type(*{item.values.dtype for _, item in found}, np.float64)
         blank = (
             complex(np.nan, np.nan)
             if np.issubdtype(dtype, np.complexfloating)
@@ -97,6 +98,12 @@ def _line_dataset(
         # Points with fewer levels fill a part of the array; the rest is a gap.
         values = np.full((*shape, *first.values.shape), blank, dtype=dtype)
         errors = np.full(values.shape, np.nan) if first.error is not None else None
+        if shape and first.values.ndim == 0 and errors is None:
+            # numbers, of which there may be very many
+            values[tuple(np.array([place for place, _ in found]).T)] = [
+                item.values for _, item in found
+            ]
+            found = []
         for place, item in found:
             if item.values.ndim == first.values.ndim:
                 inside: Any = tuple(slice(n) for n in item.values.shape)
@@ -112,8 +119,8 @@ def _line_dataset(
             arrays[f"{name}_error"] = xr.DataArray(errors, dims=dims, coords=coords)
     if any(point.failures for point in points):
         reasons = np.full(shape, "", dtype=object)
-        for point in points:
-            reasons[_place(plan, line, point, scattered)] = _reason(point)
+        for place, point in zip(places, points, strict=True):
+            reasons[place] = _reason(point)
         arrays[_FAILURE] = xr.DataArray(reasons, dims=outer_dims)
     dataset = xr.Dataset(arrays, coords=outer_coords)
     return _without_own_axis(plan, line, dataset)
@@ -366,11 +373,14 @@ _SMALL_IS_BAD = ("smallest", "effective_samples")
 
 def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
     """The worst numbers of a line, its facts, and its warnings, each once with a count."""
-    numbers: dict[str, float] = {}
+    columns: dict[str, list[float]] = {}
     for point in points:
         for name, value in point.trust.numbers.items():
-            worst = min if name.startswith(_SMALL_IS_BAD) else max
-            numbers[name] = float(worst(numbers.get(name, value), value))
+            columns.setdefault(name, []).append(value)
+    numbers = {
+        name: float((min if name.startswith(_SMALL_IS_BAD) else max)(values))
+        for name, values in columns.items()
+    }
     facts: dict[str, str] = {}
     for point in points:
         for name, fact in point.trust.facts.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -143,14 +144,28 @@ class LineRun:
 
     def ordered(self, known: PointResult, index: tuple[int, ...]) -> PointResult:
         """Measures in the order of the file, whichever came first."""
+        measures, failures = known.measures, known.failures
         names = ("", *self.points.names)
-        measures = {n: known.measures[n] for n in names if n in known.measures}
-        failures = {n: known.failures[n] for n in names if n in known.failures}
-        return replace(known, index=index, measures=measures, failures=failures)
+        if tuple(measures) != self.points.names[: len(measures)]:
+            measures = {n: measures[n] for n in names if n in measures}
+        if len(failures) > 1:
+            failures = {n: failures[n] for n in names if n in failures}
+        return PointResult(
+            index,
+            measures,
+            known.trust,
+            failures,
+            known.seconds,
+            known.draw,
+            known.grids,
+            known.direction,
+            known.state,
+        )
 
     def results(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
         """What is known of some points, averaged over the draws of disorder."""
-        return [self.result(index) for index in indices]
+        with _uncollected():
+            return [self.result(index) for index in indices]
 
     def averaged(self, draws: Mapping[Any, list[PointResult]]) -> list[PointResult]:
         """Points of which several draws are known, in order."""
@@ -362,6 +377,18 @@ class LineRun:
             memory=memory,
             text=text,
         )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Many objects are made of which none is garbage: looking for some takes longer than making them."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

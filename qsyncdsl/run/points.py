@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class Points:
             if isinstance(r, tree.Locate)
         }
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Everything that is wanted of a point."""
         return (*self.plan.measures, *self.locates)

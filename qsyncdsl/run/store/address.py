@@ -9,7 +9,7 @@ and labels do not enter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,22 +91,31 @@ class Addresses:
         )
         # Realizations are the same however many there are; what they are made of is in their keys.
         self.realizations = digest(FORMAT, program(), line.method, *model_text)
-        self._bases: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self._bases: dict[int, tuple[str, list[tuple[int, int]]]] = {}
 
     def point(self, index: tuple[int, ...], draw: int) -> bytes:
         """The address of one point and one draw of disorder, 16 bytes."""
         if index[0] not in self._bases:
             self._bases[index[0]] = self._base(index[0])
-        base, swept = self._bases[index[0]]
-        values: dict[str, Any] = {}
-        for axis, k in zip(self.line.axes, index[1:], strict=True):
-            values.update(zip(axis.names, axis.values[k], strict=True))
-        text = ",".join(f"{name}={values[name]!r}" for name in swept)
+        base, places = self._bases[index[0]]
+        texts = self._texts
+        text = ",".join([texts[axis][index[axis + 1]][k] for axis, k in places])
         data = f"{base};{text};{draw}".encode()
         return blake2b(data, digest_size=16).digest()
 
-    def _base(self, case: int) -> tuple[str, tuple[str, ...]]:
-        """What the points of a case share, and the swept names that have their say."""
+    @cached_property
+    def _texts(self) -> list[list[list[str]]]:
+        """`name=value` for all values of each axis."""
+        return [
+            [
+                [f"{n}={v!r}" for n, v in zip(axis.names, row, strict=True)]
+                for row in axis.values
+            ]
+            for axis in self.line.axes
+        ]
+
+    def _base(self, case: int) -> tuple[str, list[tuple[int, int]]]:
+        """What the points of a case share, and where the swept names are that have their say."""
         name = self.plan.cases[case]
         below, above = self.plan.layers(name), self.line.overrides
         marks = [
@@ -125,7 +134,13 @@ class Addresses:
         model = self.plan.model
         chosen = model.cases[name].initials if name else ()
         initials = [*model.initials, *chosen, *self.plan.initials]
-        return digest(fixed, declared, _text(initials)), swept
+        where = {
+            name: (k, place)
+            for k, axis in enumerate(self.line.axes)
+            for place, name in enumerate(axis.names)
+        }
+        places = [where[name] for name in swept]
+        return digest(fixed, declared, _text(initials)), places
 
     # ── measures ─────────────────────────────────────────────────────────────────────────
 

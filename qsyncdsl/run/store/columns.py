@@ -118,13 +118,13 @@ class _Once:
 
 
 class Columns:
-    """The points of one block that was read."""
+    """The points of one block that was read; what they share is made once for all of them."""
 
     def __init__(self, block: Block) -> None:
         self._header, self._arrays = block.header, block.arrays
         self.items = frozenset(key for key, _, _ in self._header["items"])
         self._said = self._header["said"]
-        self._heard: dict[int, Any] = {}
+        self._known: _Shared | None = None
 
     def addresses(self) -> Iterator[bytes]:
         """16 bytes for each point."""
@@ -138,36 +138,71 @@ class Columns:
 
     def result(self, row: int, names: Mapping[str, str]) -> PointResult:
         """What is known of a point; `names` are those of the wanted items."""
-        measures = {}
-        for key, dims, coords in self._header["items"]:
-            if key in names:
-                error = self._arrays.get(f"{key} error")
-                measures[names[key]] = Labelled(
-                    self._arrays[key][row],
-                    tuple(dims),
-                    {d: self._arrays[f"{key} at {d}"] for d in coords},
-                    None if error is None else error[row],
-                )
-        facts, warnings, failures = self._sayings(row)
-        numbers = self._arrays["numbers"][row].tolist()
-        trust = Trust(
-            dict(zip(self._header["numbers"], numbers, strict=True)), facts, warnings
-        )
-        faults = {
-            "" if key == WHOLE else names[key]: fault
-            for key, fault in failures.items()
-            if key == WHOLE or key in names
+        shared = self._known
+        if shared is None or shared.names is not names:
+            shared = self._known = self._shared(names)
+        measures = {
+            name: Labelled(
+                values[row], dims, coords, None if error is None else error[row]
+            )
+            for name, values, dims, coords, error in shared.measures
         }
-        grids = {n: self._arrays[f"grid {n}"] for n in self._header["grids"]}
-        seconds = float(self._arrays["seconds"][row])
-        return PointResult((), measures, trust, faults, seconds, 0, grids)
+        facts, warnings, failures = shared.said[row]
+        numbers = dict(zip(self._header["numbers"], shared.numbers[row], strict=True))
+        trust = Trust(numbers, shared.facts[facts], shared.warnings[warnings])
+        failed = shared.failures[failures]
+        return PointResult(
+            (), measures, trust, failed, shared.seconds[row], 0, shared.grids
+        )
 
-    def _sayings(self, row: int) -> tuple[dict[str, str], tuple[Any, ...], Any]:
-        facts, warnings, failures = (int(k) for k in self._arrays["said"][row])
-        for k, decode in (
-            (warnings, lambda x: tuple(map(heard, x))),
-            (failures, lambda x: {n: heard(d) for n, d in x.items()}),
-        ):
-            if k not in self._heard:
-                self._heard[k] = decode(self._said[k])
-        return dict(self._said[facts]), self._heard[warnings], self._heard[failures]
+    def _shared(self, names: Mapping[str, str]) -> _Shared:
+        """What all points of the block share."""
+        arrays, said = self._arrays, self._arrays["said"]
+        measures = [
+            (
+                names[key],
+                arrays[key],
+                tuple(dims),
+                {d: arrays[f"{key} at {d}"] for d in coords},
+                arrays.get(f"{key} error"),
+            )
+            for key, dims, coords in self._header["items"]
+            if key in names
+        ]
+        facts, warnings, failures = (
+            {int(k): self._said[int(k)] for k in np.unique(said[:, column])}
+            for column in range(3)
+        )
+        return _Shared(
+            names,
+            measures,
+            said.tolist(),
+            arrays["numbers"].tolist(),
+            arrays["seconds"].tolist(),
+            facts,
+            {k: tuple(map(heard, x)) for k, x in warnings.items()},
+            {
+                k: {
+                    "" if key == WHOLE else names[key]: heard(fault)
+                    for key, fault in x.items()
+                    if key == WHOLE or key in names
+                }
+                for k, x in failures.items()
+            },
+            {n: arrays[f"grid {n}"] for n in self._header["grids"]},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A block for some names of items: columns as lists, sayings by their place."""
+
+    names: Mapping[str, str]
+    measures: list[tuple[str, np.ndarray, Any, Any, np.ndarray | None]]
+    said: list[list[int]]
+    numbers: list[list[float]]
+    seconds: list[float]
+    facts: dict[int, Any]
+    warnings: dict[int, Any]
+    failures: dict[int, Any]
+    grids: dict[str, np.ndarray]

@@ -56,6 +56,8 @@ class Shelf:
         self._states: Appender | None = None
         self._state_places: dict[bytes, tuple[str, int]] | None = None
         self._synced = time.monotonic()
+        self._asked: Mapping[str, str] | None = None
+        self._names: dict[str, str] = {}
         for path in self.files():
             for block in blocks(path, self.damaged):
                 self._learn(Columns(block))
@@ -98,7 +100,10 @@ class Shelf:
 
     def known(self, address: bytes, items: Mapping[str, str]) -> PointResult | None:
         """What is known of a point; `items` are the addresses of measures by name."""
-        names = {key: name for name, key in items.items()}
+        if self._asked is not items:
+            self._asked = items
+            self._names = {key: name for name, key in items.items()}
+        names = self._names
         found = [
             columns.result(row, names) for columns, row in self._places.get(address, ())
         ]
