@@ -83,8 +83,11 @@ CASES = {
     "classical": (VDP.replace("LEVELS", ""), "classical(time = 5)", BOSON),
     "gaussian": (VDP.replace("LEVELS", ""), "gaussian(time = 5)", BOSON),
     "fokkerplanck": (FREE, "fokkerplanck", BOSON),
-    "fokkerplanck, drive": (VDP.replace("LEVELS", ""), "fokkerplanck", BOSON),
-    "fokkerplanck, coupled": (ENSEMBLE, "fokkerplanck", "collective_amplitude(a[sites])"),
+    "fokkerplanck, coupled": (
+        ENSEMBLE,
+        "fokkerplanck",
+        "collective_amplitude(a[sites])",
+    ),
     "meanfield": (ENSEMBLE, "meanfield", "collective_amplitude(a[sites])"),
     "meanfield in time": (ENSEMBLE, "meanfield(times = [0, 2])", "<a[1]'*a[1]>"),
     "cumulants": (ATOMS, "cumulants(order = 2)", "<s.Jz>"),
@@ -97,7 +100,13 @@ def solved(points, k, names):
     return points.many([Job((0, k), 0, names)])[0]
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("fokkerplanck, coupled", "meanfield in time", "cumulants", "gaussian")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in CASES],
+)
 def test_a_point_has_the_same_bits_whatever_was_solved_before(case):
     text, method, measure = CASES[case]
     model = model_of(
