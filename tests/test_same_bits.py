@@ -22,15 +22,23 @@ hamiltonian 0.3*a'*a + 0.1*a'*a'*a*a
 dissipator x : a'
 dissipator 0.6 : a^2
 """
-ENSEMBLE = """
-parameter x = 1, w ~ normal(0, 0.05)
-lattice sites = complete(4)
-mode a[sites] : boson(levels = 6)
-hamiltonian 0.2*a[j]'*a[j]'*a[j]*a[j] for j in sites
-coupling 0.4*(0.4 + 0.3*x)*(a[j]'*a[k] + h.c.)/4 for (j, k) in sites.edges
-coupling (0.4 + 0.3*x)/4 : a[j] - a[k] for (j, k) in sites.edges
+# Rotating states: at couplings of the same direction they are found along one curve.
+ORDERED = """
+parameter x = 1
+lattice sites = complete(100)
+mode a[sites] : boson(levels = 8)
+coupling 0.4*x*(a[j]'*a[k] + h.c.)/100 for (j, k) in sites.edges
+coupling 1.5/100 : a[j] - a[k] for (j, k) in sites.edges
 dissipator 1 : a[j]' for j in sites
 dissipator 0.3 : a[j]^2 for j in sites
+"""
+GLOBAL = """
+parameter x = 1
+lattice sites = complete(100)
+mode a[sites] : boson
+coupling x*(a[j]'*a[k] + h.c.)/100 for (j, k) in sites.edges
+dissipator 2 : a[j]' for j in sites
+dissipator 0.01 : a[j]^2 for j in sites
 """
 ATOMS = """
 parameter x = 1
@@ -84,12 +92,12 @@ CASES = {
     "gaussian": (VDP.replace("LEVELS", ""), "gaussian(time = 5)", BOSON),
     "fokkerplanck": (FREE, "fokkerplanck", BOSON),
     "fokkerplanck, coupled": (
-        ENSEMBLE,
+        GLOBAL,
         "fokkerplanck",
         "collective_amplitude(a[sites])",
     ),
-    "meanfield": (ENSEMBLE, "meanfield", "collective_amplitude(a[sites])"),
-    "meanfield in time": (ENSEMBLE, "meanfield(times = [0, 2])", "<a[1]'*a[1]>"),
+    "meanfield": (ORDERED, "meanfield", "collective_amplitude(a[sites])"),
+    "meanfield in time": (ORDERED, "meanfield(times = [0, 2])", "<a[1]'*a[1]>"),
     "cumulants": (ATOMS, "cumulants(order = 2)", "<s.Jz>"),
     "cumulants in time": (ATOMS, "cumulants(order = 2, times = [0, 2])", "<s.Jz>"),
     "permutation": (ATOMS, "steadystate", "<s.Jz>"),
