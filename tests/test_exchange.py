@@ -91,3 +91,21 @@ def test_explain_names_exchanges_and_what_they_leave(command):
     code, out, _ = command("explain", "vdp_pair_mutual_info")
     assert code == 0
     assert "exchange a1 <-> a2, complex conjugation: 220 of these" in out
+
+
+@pytest.mark.slow
+def test_slow_iterations_are_left_for_the_even_block():
+    """Strong coupling of detuned oscillators: some 900 iterations, or an LU of half the unknowns."""
+    text = """
+mode a1, a2 : boson(levels = 24)
+hamiltonian 5*(a2'*a2 - a1'*a1)
+dissipator 2 : a1', a2'
+dissipator 0.4 : a1^2, a2^2
+coupling 16 : a1 - a2
+experiment e { solve steadystate; solve steadystate(solver = iterative) as chain; measure n = <a1.n> }
+"""
+    result = run_text(text)["e"]
+    assert "LU" in result.trust["steadystate"]["solver"]
+    assert "GMRES" in result.trust["chain"]["solver"]
+    left, right = values(result, "n"), values(result, "n", "chain")
+    assert left == pytest.approx(right, abs=1e-7)

@@ -13,6 +13,7 @@ from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import Point
 from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.generator import At, Generator, available_memory
+from qsyncdsl.solve.uniqueness import component_count
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
 _SINGULAR = 1e11
@@ -20,6 +21,8 @@ _SINGULAR = 1e11
 _EMPTY = 1e4
 # Unknowns up to which a kernel is found by a dense decomposition.
 MOST_DENSE = 4000
+# Unknowns from which on the odd blocks are not factorized to look for a second state.
+_MANY = 5000
 
 
 def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
@@ -52,8 +55,15 @@ def _even_vector(at: At) -> tuple[np.ndarray, bool]:
     even = blocks.even
     populations = np.flatnonzero(even.first < len(at.generator.form.populations))
     y, singular = null_vector(even.reduced(at.matrix), populations)
+    x = even.basis @ y
+    # The operators tell a second state sooner than the LU of a large odd block.
+    if at.generator.unknowns > _MANY and not singular:
+        rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ x)
+        count = component_count(at, rho / np.trace(rho))
+        if count is not None:
+            return x, count > 1
     several = singular or any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
-    return even.basis @ y, several
+    return x, several
 
 
 def _kernel(matrix: sp.csc_array) -> bool:

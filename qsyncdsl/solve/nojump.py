@@ -38,10 +38,16 @@ _FEW_CHARGES = 3
 Transform = Callable[[np.ndarray], np.ndarray]
 
 
-def no_jump_steadystate(at: At) -> tuple[np.ndarray, str, float] | None:
-    """The stationary state, how it was found, and max|L rho|; None without convergence."""
+def no_jump_steadystate(
+    at: At, most: int = _MOST_ITERATIONS
+) -> tuple[np.ndarray, str, float] | None:
+    """The stationary state, how it was found, and max|L rho|; None without convergence.
+
+    Args:
+        most: Iterations after which it is given up.
+    """
     chain = jump_chain(at)
-    found = chain.stationary()
+    found = chain.stationary(most)
     if found is None:
         return None
     x, steps = found
@@ -54,6 +60,10 @@ def no_jump_steadystate(at: At) -> tuple[np.ndarray, str, float] | None:
     # What the chain holds may be larger than the state.
     del chain
     return _matrix(x, places, dimension), text, residual
+
+
+class _TooSlowError(Exception):
+    """More iterations than are wanted."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ class JumpChain:
             found[block.place] = -block.invert(gain).ravel()
         return found
 
-    def stationary(self) -> tuple[np.ndarray, int] | None:
+    def stationary(self, most: int = _MOST_ITERATIONS) -> tuple[np.ndarray, int] | None:
         """The elements of the stationary state and the number of iterations."""
         identity = np.zeros(self.size, dtype=complex)
         diagonal, flip = self.diagonal, self.flip
@@ -156,20 +166,29 @@ class JumpChain:
             return r - moved + start * r[diagonal].sum()
 
         steps: list[float] = []
+
+        def noted(norm: float) -> None:
+            steps.append(norm)
+            if len(steps) > most:
+                raise _TooSlowError
+
         operator = spla.LinearOperator((self.size, self.size), equation, dtype=float)
         few, many = _RESTARTS
         restart = min(self.size, max(few, min(many, int(_NUMBERS / self.size))))
-        answer, failed = spla.gmres(
-            operator,
-            start,
-            x0=start,
-            rtol=_TOLERANCE,
-            atol=0.0,
-            restart=restart,
-            maxiter=max(1, _MOST_ITERATIONS // restart),
-            callback=steps.append,
-            callback_type="pr_norm",
-        )
+        try:
+            answer, failed = spla.gmres(
+                operator,
+                start,
+                x0=start,
+                rtol=_TOLERANCE,
+                atol=0.0,
+                restart=restart,
+                maxiter=max(1, _MOST_ITERATIONS // restart),
+                callback=noted,
+                callback_type="pr_norm",
+            )
+        except _TooSlowError:
+            return None
         if failed and (not steps or steps[-1] > 1e-10):
             return None
         return _hermitian(answer, flip), len(steps)

@@ -33,6 +33,8 @@ _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
 _MOST_WORK, _MOST_WORK_IN_BLOCKS = 4e9, 9e8
 # The largest gain by exchanges of parts that is hoped for.
 _MOST_EXCHANGES = 64
+# Unknowns up to which one half of them is solved by LU where iterations are more than a few.
+_MOST_HALVED, _FEW_ITERATIONS = 30_000, 100
 _RESIDUAL = 1e-9
 # Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
 _WHOLE = 4
@@ -209,7 +211,13 @@ class SteadyStateSolver:
             found = uncoupled_steadystate(self.problem, at.f)
             if found is not None:
                 return self._unique(at, *found, None)
-        chain = no_jump_steadystate(at)
+        # Where an even block is small enough for an LU, slow iterations are left for it.
+        halved = self.solver == "automatic" and unknowns <= _MOST_HALVED and at.blocks
+        chain = (
+            no_jump_steadystate(at, _FEW_ITERATIONS)
+            if halved
+            else no_jump_steadystate(at)
+        )
         if chain is None:
             return None
         rho, solver, largest = chain
@@ -220,7 +228,8 @@ class SteadyStateSolver:
     ) -> SteadyResult | None:
         """An answer that was iterated for; None where there are others that an LU can name."""
         rho /= np.trace(rho)
-        count = component_count(at, rho)
+        accurate = residual is None or residual <= _RESIDUAL
+        count = component_count(at, rho) if accurate else None
         if count is not None and count > 1:
             if at.generator.unknowns <= MOST_DENSE:
                 return None

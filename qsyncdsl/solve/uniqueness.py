@@ -28,8 +28,8 @@ _BLOCK = 1200
 _SUPPORT = 1e-9
 # Matrix elements, and differences of eigenvalues, in units of the largest, that count as zero.
 _ELEMENT, _GAP = 1e-7, 1e-9
-# Negative eigenvalues beyond rounding.
-_NEGATIVE = 1e-6
+# Negative eigenvalues beyond what slow relaxations make of a small residual.
+_NEGATIVE = 1e-3
 
 
 def component_count(at: At, rho: np.ndarray) -> int | None:
