@@ -241,7 +241,17 @@ def _check_turns(system: EquationSystem) -> None:
                     (_at_random(system, value, k), _at_random(system, turned, k))
                     for k in range(_TRIES)
                 ]
-                if any(abs(a - b) < 1e-6 * (1 + abs(a)) for a, b in pairs):
+                # a map may send a whole turn to whole turns of an angle
+                whole = system.discrete and rule.variable in angles
+                gaps = [(b - a, 1e-6 * (1 + abs(a))) for a, b in pairs]
+                if any(
+                    abs(gap) < limit
+                    or (
+                        whole
+                        and abs(gap - 2 * np.pi * round(gap.real / (2 * np.pi))) < limit
+                    )
+                    for gap, limit in gaps
+                ):
                     continue
                 raise ModelError(
                     [
