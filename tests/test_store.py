@@ -4,10 +4,13 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -498,3 +501,59 @@ def test_a_store_in_use_is_not_cleaned(command, tmp_path):
         assert code == 1
         assert "E732" in err
     assert command("clean", "out")[0] == 0
+
+
+READING = """
+import ctypes, os, sys
+if os.geteuid() == 0:
+    # Without the capability of the administrator to pass over permissions (CAP_DAC_OVERRIDE).
+    head, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    libc = ctypes.CDLL(None)
+    assert libc.capget(head, sets) == 0
+    for k in range(3):
+        sets[k] &= ~0b110
+    assert libc.capset(head, sets) == 0
+from qsyncdsl.cli import main
+sys.argv = ["qsyncdsl", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="capabilities are those of Linux")
+def test_a_folder_that_may_only_be_read_is_said_first(command, tmp_path):
+    """As for anybody but the administrator, to whom permissions say nothing."""
+    run(command, tmp_path, SWEEP)
+    place = Path(tempfile.mkdtemp())
+    try:
+        place.chmod(0o755)
+        shutil.copytree(tmp_path / "out", place / "out")
+        shutil.copy(tmp_path / "m.qsync", place)
+        for path in place.rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+
+        def reading(*arguments):
+            return subprocess.run(
+                [sys.executable, "-c", READING, *arguments],
+                cwd=place,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+
+        found = reading("run", "m.qsync", "--out", "out", "-q")
+        assert found.returncode == 3, found.stderr
+        assert "E730" in found.stderr
+        assert "Permission denied" in found.stderr
+        assert "Traceback" not in found.stderr
+        # What is there can be looked at.
+        found = reading("status", "out")
+        assert found.returncode == 0, found.stderr
+        assert "22 of 22" in found.stdout
+        assert sorted(p.name for p in (place / "out").iterdir()) == sorted(
+            p.name for p in (tmp_path / "out").iterdir()
+        )
+    finally:
+        for path in (place, *place.rglob("*")):
+            path.chmod(0o755)
+        shutil.rmtree(place)

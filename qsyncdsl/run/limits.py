@@ -39,7 +39,7 @@ class Estimate:
         who = f" in {self.workers} processes" if self.workers > 1 else ""
         each = " each" if self.workers > 1 else ""
         return (
-            f"{self.points} points to do, about {duration(self.seconds)}{who}; "
+            f"{self.points} point{'s' * (self.points != 1)} to do, about {duration(self.seconds)}{who}; "
             f"{size(self.memory)} of memory{each}, {size(self.disk)} on disk"
         )
 

@@ -280,14 +280,17 @@ class LineRun:
         each = self.shelf.written / max(1, self.shelf.added)
         left = self.total - self.done
         seconds = left * (queue.seconds or 0.0)
+        disk = left * each
         if self.begun is not None and len(self.begun):
             seconds = (left - len(self.begun)) * self.begun.each + self.begun.seconds
+            done, count = self.begun.realizations
+            disk += (count - done) * self.begun.shelf.each
         return Estimate(
             left,
             seconds / workers,
             workers,
             queue.memory or peak_memory(),
-            left * each,
+            disk,
             self.total * self.shelf.numbers,
         )
 

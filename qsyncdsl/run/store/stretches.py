@@ -37,11 +37,13 @@ class Stretches:
 
     Attributes:
         damaged: Bytes of its files that cannot be read.
+        each: Bytes of a realization.
     """
 
     def __init__(self, folder: Path | None = None, about: bytes = b"") -> None:
         self.folder, self._about = folder, about
         self.damaged: list[Damage] = []
+        self.each = 0.0
         self._places: dict[bytes, dict[Span, tuple[Path, int]]] = defaultdict(dict)
         self._memory: dict[bytes, dict[Span, Stretch]] = defaultdict(dict)
         self._appenders: dict[bytes, Appender] = {}
@@ -86,7 +88,9 @@ class Stretches:
                 write_whole(self.folder / ABOUT, self._about)
         appender = self._appenders[key]
         header = {"key": key.hex(), "first": stretch.first, "size": stretch.size}
-        place = appender.append(packed(header, stretch.arrays))
+        data = packed(header, stretch.arrays)
+        self.each = len(data) / stretch.size
+        place = appender.append(data)
         self._places[key][span] = (appender.path, place)
 
     def read(self, key: bytes, span: Span) -> Stretch | None:
