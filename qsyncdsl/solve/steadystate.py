@@ -34,7 +34,7 @@ _MOST_WORK, _MOST_WORK_IN_BLOCKS = 4e9, 9e8
 # The largest gain by exchanges of parts that is hoped for.
 _MOST_EXCHANGES = 64
 # Unknowns up to which one half of them is solved by LU where iterations are more than a few.
-_MOST_HALVED, _FEW_ITERATIONS = 30_000, 100
+_MOST_HALVED, _FEW_ITERATIONS = 30_000, 160
 _RESIDUAL = 1e-9
 # Part of all elements that the unknowns must be for groups to be solved without charges, inverted.
 _WHOLE = 4
