@@ -154,7 +154,9 @@ def status(folder: Path, plans: Sequence[Plan]) -> Status:
     for plan in plans:
         for line in plan.lines:
             run = line_run(plan, line, Workshop(store=store))
-            used |= {run.shelf.folder, run.begun.shelf.folder if run.begun else None}
+            used.add(run.shelf.folder)
+            if run.begun is not None:
+                used.add(run.begun.shelf.folder)
             lines.append(
                 _line_status(run, list(plan.points(line)) if wanted(plan) else [])
             )
