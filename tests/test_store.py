@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from qsyncdsl.run import points as points_module
 from qsyncdsl.run.engines.processes import Processes
 from qsyncdsl.run.engines.queue import Inline, Queue
 from qsyncdsl.run.session import Session
+from qsyncdsl.run.stopping import Stopped, stopping
 from qsyncdsl.run.store import blocks as blocks_module
 from tests.conftest import ROOT
 from tests.workers import deadly
@@ -256,6 +258,22 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(command, tmp_path, solved
     assert command("resume", "out", "-q")[0] == 0
     assert bits(tmp_path / "out") == bits(tmp_path / "whole")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_stop_that_compiled_code_swallows_is_obeyed_before_anything_is_kept():
+    """An exception in a callback of a compiler is lost, and what it does afterwards is in doubt."""
+    kept = []
+
+    def swallowed(jobs):
+        with suppress(Stopped):
+            signal.raise_signal(signal.SIGTERM)
+        return ["in doubt"] * len(jobs)
+
+    queue = Queue(swallowed, [1, 2], kept.append, lambda job, fault: [])
+    with pytest.raises(Stopped, match="SIGTERM"), stopping():
+        Inline().run(queue)
+    assert not kept
+    Queue(list, [1], lambda answers: [], lambda job, fault: []).take(1.0, 1)
 
 
 def test_a_time_limit_stops_in_good_order(command, tmp_path):

@@ -23,6 +23,20 @@ class Stopped(BaseException):
         super().__init__(reason)
 
 
+# The stop that was asked for, while it is obeyed.
+_pending: list[Stopped] = []
+
+
+def obey() -> None:
+    """Raise `Stopped` again: callbacks of compiled code swallow it where the signal met them.
+
+    Raises:
+        Stopped: If a stop was asked for.
+    """
+    if _pending:
+        raise _pending[0]
+
+
 def seconds(text: str) -> float:
     """A time limit in seconds.
 
@@ -75,7 +89,8 @@ def stopping(limit: str = "") -> Iterator[None]:
         for other in reasons:
             # Once is enough: the rest is putting things in order.
             signal.signal(other, signal.SIG_IGN)
-        raise reasons[signal.Signals(number)]
+        _pending.append(reasons[signal.Signals(number)])
+        raise _pending[0]
 
     before = {number: signal.signal(number, stop) for number in reasons}
     try:
@@ -87,3 +102,4 @@ def stopping(limit: str = "") -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+        _pending.clear()

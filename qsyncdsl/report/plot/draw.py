@@ -51,6 +51,7 @@ def draw(
         OSError: If the folder cannot be written.
     """
     files: list[Path] = []
+    folder.mkdir(parents=True, exist_ok=True)
     for number, figure in figures(dataset, model, experiment):
         for form in formats:
             path = folder / f"{experiment.name}_{number}.{form}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.run.stopping import obey
 
 # Most jobs of a batch before one was timed, and ever.
 _FIRST, _MOST = 1, 5000
@@ -66,7 +67,11 @@ class Queue:
         """Jobs worth about `target` seconds; None where there are none just now.
 
         Near the end batches become small, so that all workers end together.
+
+        Raises:
+            Stopped: If a stop was asked for.
         """
+        obey()
         if self._alone:
             self.running += 1
             return Batch((self._alone.popleft(),), True)
@@ -84,7 +89,12 @@ class Queue:
     def done(
         self, batch: Batch, answers: Sequence[Any], seconds: float, memory: float = 0.0
     ) -> None:
-        """Hand in the answers of a batch."""
+        """Hand in the answers of a batch.
+
+        Raises:
+            Stopped: If a stop was asked for: the answers may have suffered from it.
+        """
+        obey()
         self.running -= 1
         self.memory = max(self.memory, memory)
         each = seconds / max(1, len(batch.jobs))
