@@ -408,8 +408,11 @@ def plot(
     from qsyncdsl import pipeline
 
     folder = out or (result if result.is_dir() else result.parent)
-    for path in pipeline.replot(result, folder):
+    files = pipeline.replot(result, folder)
+    for path in files:
         typer.echo(str(path))
+    if not files:
+        typer.echo("nothing to draw: no plot of the model has values yet", err=True)
 
 
 # ── endings ──────────────────────────────────────────────────────────────────────────────────
