@@ -5,6 +5,7 @@ No matrix of the whole space is ever made unless a measure needs the state of al
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -286,7 +287,7 @@ class _Operator:
         return np.array(self.found)
 
 
-class _Averaged:
+class _Averaged(ABC):
     """Sums over the states of each block."""
 
     def __init__(self, shape: Shape, inner: tuple[int, ...]) -> None:
@@ -317,9 +318,9 @@ class _Averaged:
         self.blocks.add(realization, 1, self.sums)
         self.sums = np.zeros_like(self.sums)
 
+    @abstractmethod
     def total(self, states: np.ndarray) -> np.ndarray:
         """The sum over some states."""
-        raise NotImplementedError
 
     def array(self) -> np.ndarray:
         """Sums of the blocks, or of the part of one that was done."""
