@@ -31,6 +31,54 @@ def test_a_long_sweep_gives_what_its_points_give_one_by_one():
         assert values(long, name)[::10] == pytest.approx(values(short, name), abs=1e-13)
 
 
+PAIR = """
+parameter Delta = 0.3, g = 1
+mode a1, a2 : boson(levels = 13)
+hamiltonian Delta/2*(a1'*a1 - a2'*a2)
+dissipator 1 : a1', a2'
+dissipator 0.4 : a1^2, a2^2
+coupling g : a1 - a2
+experiment e {{
+  {sweep}
+  solve steadystate
+  measure n = <a1'*a1>
+  measure c = <a1'*a2>
+}}
+"""
+
+
+def test_points_beside_one_another_share_the_factors_of_their_middle():
+    grid = np.linspace(0.1, 1.1, 6)
+    along = run_text(PAIR.format(sweep="sweep g = linspace(0.1, 1.1, 6)"))["e"]
+    assert "LU of a point nearby" in along.trust["steadystate"]["solver"]
+    assert along.trust["steadystate"]["residual"] < 1e-12
+    for k, g in enumerate(grid):
+        alone = run_text(PAIR.format(sweep=f"set g = {g}"))["e"]
+        assert alone.trust["steadystate"]["solver"].startswith("sparse LU")
+        for name in ("n", "c"):
+            assert values(along, name)[k] == pytest.approx(
+                values(alone, name), abs=1e-11
+            ), (g, name)
+
+
+def test_a_point_too_far_from_the_middle_of_its_stretch_is_solved_on_its_own():
+    result = run_text(PAIR.format(sweep="sweep g = [0.001, 50, 0.5]"))["e"]
+    for k, g in enumerate((0.001, 50, 0.5)):
+        alone = run_text(PAIR.format(sweep=f"set g = {g}"))["e"]
+        assert values(result, "n")[k] == pytest.approx(values(alone, "n"), abs=1e-11)
+
+
+def test_a_symmetry_of_the_middle_alone_is_not_used_beside_it():
+    """Without detuning the parts are exchanged with and without complex conjugation."""
+    pair = PAIR.replace("levels = 13", "levels = 17")
+    sweep = "sweep Delta = [-0.4, 0, 0.4]"
+    result = run_text(pair.format(sweep=sweep))["e"]
+    for k, delta in enumerate((-0.4, 0, 0.4)):
+        alone = run_text(pair.format(sweep=f"set Delta = {delta}"))["e"]
+        assert values(result, "c")[k] == pytest.approx(values(alone, "c"), abs=1e-11)
+    assert abs(values(result, "c")[0].imag) > 1e-3
+
+
 @pytest.mark.parametrize("levels", [14, 22])
 def test_a_point_has_the_same_bits_whatever_it_is_solved_with(levels):
     text = KERR.format(count=41).replace("levels = 14", f"levels = {levels}")

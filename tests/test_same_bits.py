@@ -15,6 +15,15 @@ hamiltonian 0.3*a'*a + 0.4*x*(a + a')
 dissipator 1 : a'
 dissipator 0.6 : a^2
 """
+# Large enough for points to share the factors of the one in their middle.
+PAIR = """
+parameter x = 1
+mode a1, a2 : boson(levels = 13)
+hamiltonian 0.3*x*(a1'*a1 - a2'*a2)
+dissipator 1 : a1', a2'
+dissipator 0.4 : a1^2, a2^2
+coupling 1 : a1 - a2
+"""
 FREE = """
 parameter x = 1
 mode a : boson(levels = 10)
@@ -64,6 +73,7 @@ initial y = 0.3
 BOSON = "<a'*a>"
 CASES = {
     "steadystate": (VDP.replace("LEVELS", "levels = 12"), "steadystate", BOSON),
+    "steadystate, stretches": (PAIR, "steadystate", "<a1'*a1>"),
     "steadystate, accuracy": (
         VDP.replace("LEVELS", "levels = auto"),
         "steadystate(accuracy = 1e-6)",

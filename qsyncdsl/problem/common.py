@@ -57,6 +57,8 @@ class Point:
         previous: What the method made of the end of the point before, where points follow one
             another; it takes the place of the initial state.
         tell: Called with the share that is done of a point that takes long.
+        middle: Values of the parameters in the middle of the stretch of a sweep that the point is part
+            of, where what was made there may serve the whole stretch.
     """
 
     values: tuple[Any, ...]
@@ -69,3 +71,4 @@ class Point:
     tell: Callable[[float], None] | None = field(
         default=None, repr=False, compare=False
     )
+    middle: tuple[Any, ...] | None = field(default=None, repr=False)

@@ -24,6 +24,9 @@ from qsyncdsl.run.session import Before, Session, Solved
 from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree
 
+# Points of a sweep that share the factors of the one in their middle.
+_STRETCH = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -91,15 +94,21 @@ class Points:
 
     Args:
         grids: On which distributions are drawn; on grids of their own where none is given.
+        stretches: Whether points beside one another may share what is made in their middle.
     """
 
     def __init__(
-        self, plan: Plan, line: Line, grids: Mapping[str, np.ndarray] | None = None
+        self,
+        plan: Plan,
+        line: Line,
+        grids: Mapping[str, np.ndarray] | None = None,
+        stretches: bool = True,
     ) -> None:
         self.plan = plan
         self.line = line
         self.session = Session(plan, line)
         self.grids = dict(grids or {})
+        self.stretches = stretches and not self.session.follows
         self.locates = {
             r.name.key: r
             for r in plan.experiment.requests
@@ -121,7 +130,9 @@ class Points:
             for job in jobs
             if job.kept is None and not set(job.names).isdisjoint(self.plan.measures)
         ]
-        solved = self.session.solve_many([self._wanted(job) for job in measured])
+        solved = self.session.solve_many(
+            [(*self._wanted(job), self._near(job)) for job in measured]
+        )
         answers = dict(zip(measured, solved, strict=True))
         each = (time.perf_counter() - start) / max(1, len(jobs))
         found = [self.after(job, None, given=answers.get(job))[0] for job in jobs]
@@ -131,6 +142,16 @@ class Points:
     def together(self) -> int:
         """How many jobs are best done together; 1 where each is solved on its own."""
         return 1 if self.session.follows else self.session.together
+
+    def _near(self, job: Job) -> list[tuple[Override, ...]] | None:
+        """The middle of the stretch that a point is part of, along the axis that is done first."""
+        axes = self.line.axes
+        if not (self.stretches and axes) or self.session.method.together == 1:
+            return None
+        middle = stretch_middle(job.index[-1], len(axes[-1].values), axes[-1].stride)
+        if middle is None:
+            return None
+        return self.plan.point_layers(self.line, (*job.index[:-1], middle))
 
     def _wanted(
         self, job: Job
@@ -202,7 +223,10 @@ class Points:
                     raise given
                 solved = given or self._restored(job, layers, located)
                 if solved is None:
-                    solved = self.session.solve(layers, case, draw, located, before)
+                    near = self._near(job)
+                    solved = self.session.solve(
+                        layers, case, draw, located, before, near
+                    )
                     state = self._state(solved)
                 elif given is not None:
                     state = self._state(solved)
@@ -268,6 +292,19 @@ class Points:
             k == 0 or parameter not in axis.names
             for axis, k in zip(self.line.axes, index[1:], strict=True)
         )
+
+
+def stretch_middle(k: int, count: int, stride: int = 1) -> int | None:
+    """The middle of the stretch of a sweep that a point is in; None where there is no other point in it.
+
+    >>> [stretch_middle(k, 20) for k in range(20)]
+    [5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15]
+    """
+    stretches = max(1, round(count / (_STRETCH * stride)))
+    length = count / stretches
+    which = int((k + 0.5) / length)
+    first, last = round(which * length), round((which + 1) * length)
+    return (first + last) // 2 if last - first > 1 else None
 
 
 class Located(Mapping[str, Any]):

@@ -131,8 +131,12 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
+        near: Sequence[Layer] | None = None,
     ) -> Solved:
         """Solve one point; from the end of the one `before`, where they follow one another.
+
+        Args:
+            near: The middle of the stretch of a sweep that the point is part of.
 
         Levels that are open, or an accuracy, are refined; a stopping rule says how many realizations
         there are.
@@ -151,7 +155,7 @@ class Session:
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         wanted = self.wish(environment)
         if wanted is None:
-            return self.solve_with({}, layers, case, draw, located, before)
+            return self.solve_with({}, layers, case, draw, located, before, near)
         if before is not None:
             message = "points that follow one another keep their levels"
             help_ = "give the levels, and no accuracy, on this line"
@@ -159,7 +163,9 @@ class Session:
         return refined(  # type: ignore[no-any-return]
             wanted,
             environment,
-            lambda levels: self.solve_with(levels, layers, case, draw, located),
+            lambda levels: self.solve_with(
+                levels, layers, case, draw, located, near=near
+            ),
         )
 
     def wish(self, environment: Environment) -> Wish | None:
@@ -177,14 +183,17 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
+        near: Sequence[Layer] | None = None,
     ) -> Solved:
         """Solve one point with the levels given, others as declared.
 
         Raises:
             ModelError, SolveError: With the reason.
         """
-        below = [*layers, cutoffs.layer(levels)]
-        request = self.request(below, case, draw, located, before)
+        given = cutoffs.layer(levels)
+        below = [*layers, given]
+        beside = None if near is None else [*near, given]
+        request = self.request(below, case, draw, located, before, near=beside)
         try:
             return request.finish(request.prepared.solver.solve(request.point))
         except SolveError as fault:
@@ -214,9 +223,7 @@ class Session:
         points = len(self.plan.cases) * prod(axes) * self.plan.draws
         return self.method.together if points >= _LONG else 1
 
-    def solve_many(
-        self, wanted: Iterable[tuple[Iterable[Layer], str | None, int, Any]]
-    ) -> list[Solved | Exception]:
+    def solve_many(self, wanted: Iterable[tuple[Any, ...]]) -> list[Solved | Exception]:
         """Solve several points, each given as for `solve`; a fault stands for a point without answer."""
         wanted = [(list(layers), *more) for layers, *more in wanted]
         found: list[Any] = [_tried(self._asked, *one) for one in wanted]
@@ -244,13 +251,14 @@ class Session:
         case: str | None,
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
+        near: Sequence[Layer] | None = None,
     ) -> _Request | Solved:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         if not self.method.realizations and self.wish(environment) is None:
-            return self.request(layers, case, draw, located)
-        return self.solve(layers, case, draw, located)
+            return self.request(layers, case, draw, located, near=near)
+        return self.solve(layers, case, draw, located, near=near)
 
     def request(
         self,
@@ -260,6 +268,7 @@ class Session:
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
         chosen: Mapping[str, Any] | None = None,
+        near: Sequence[Layer] | None = None,
     ) -> _Request:
         """A point with its solver, and what is made of the answer."""
         model = self.plan.model
@@ -287,7 +296,10 @@ class Session:
             )
 
         needed = self._needed(prepared, stage, measured)
-        point = Point(values, start, times, options, seed, needed, previous, self.tell)
+        middle = self._middle(prepared, near, draw)
+        point = Point(
+            values, start, times, options, seed, needed, previous, self.tell, middle
+        )
 
         def finish(result: Any) -> Solved:
             return Solved(
@@ -302,6 +314,23 @@ class Session:
             )
 
         return _Request(prepared, point, finish)
+
+    def _middle(
+        self, prepared: _Prepared, near: Sequence[Layer] | None, draw: int
+    ) -> tuple[Any, ...] | None:
+        """The parameters of a point nearby, where the same system is solved there."""
+        if near is None or self.method.together == 1:
+            return None
+        environment = Environment(self.plan.model, near, self.plan.options.seed, draw)
+        try:
+            if not prepared.structure.fits(environment):
+                return None
+            return tuple(
+                _value(environment, name, index)
+                for name, index in prepared.lowered.parameters
+            )
+        except ModelError:
+            return None
 
     def _start(
         self,

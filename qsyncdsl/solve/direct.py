@@ -99,7 +99,7 @@ def null_vector(
     One population is pinned to 1 and its equation dropped (the sum of the equations of the
     populations is zero), so that no dense trace row fills the factors.
     """
-    pin = int(populations[_likely(matrix, populations)])
+    pin = int(populations[likely_population(matrix, populations)])
     for _ in range(3):
         x, singular = _pinned(matrix, pin)
         best = (
@@ -118,7 +118,7 @@ def null_vector(
     return x / trace, singular
 
 
-def _likely(matrix: sp.csc_array, populations: np.ndarray) -> int:
+def likely_population(matrix: sp.csc_array, populations: np.ndarray) -> int:
     """Which population is probably large: that of the rates between populations alone.
 
     The chain is restarted everywhere at a small rate, so that it has one answer.

@@ -18,10 +18,11 @@ from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
-from qsyncdsl.solve.direct import MOST_DENSE, direct
+from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
+from qsyncdsl.solve.nearby import Nearby
 from qsyncdsl.solve.nojump import no_jump_steadystate
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 from qsyncdsl.solve.uniqueness import component_count, several
@@ -60,6 +61,7 @@ class SteadyStateSolver:
         self.backend = backend
         self._generators: dict[tuple[frozenset[int], frozenset[int]], Generator] = {}
         self._groups: dict[tuple[int, ...], SteadyStateSolver] = {}
+        self._nearby = Nearby()
 
     def at(self, point: Point) -> At:
         """The generator at a point.
@@ -110,6 +112,10 @@ class SteadyStateSolver:
         groups = uncoupled(self.problem, at.f)
         if len(groups) > 1 and self.solver == "automatic":
             return self._product(at, groups, point)
+        if point.middle is not None and self.solver == "automatic":
+            answer = self._along(at, point)
+            if answer is not None:
+                return answer
         if self._iterative(at):
             answer = self._iterated(at, point)
             if answer is not None:
@@ -198,6 +204,28 @@ class SteadyStateSolver:
             raise SolveError(several(count, point.initial is not None))
         return True
 
+    def _along(self, at: At, point: Point) -> SteadyResult | None:
+        """The answer by the LU in the middle of a stretch; None where that is no help."""
+        if self._iterative(at) and not self._halved(at):
+            return None
+        try:
+            refuse_fill(at.generator)
+            middle = self.at(replace(point, values=point.middle or ()))
+        except SolveError:
+            return None
+        found = self._nearby.solve(at, middle)
+        if found is None or component_count(at, found[0]) != 1:
+            return None
+        rho, left, steps = found
+        solver = f"GMRES preconditioned by the LU of a point nearby, {steps} iterations"
+        facts = {"solver": solver, "uniqueness": "unique"}
+        return self._finish(at, rho, facts, (), left / _scale(at))
+
+    def _halved(self, at: At) -> bool:
+        """Whether exchanges of parts leave few enough unknowns for an LU."""
+        few = self.solver == "automatic" and at.generator.unknowns <= _MOST_HALVED
+        return few and at.blocks is not None
+
     def _iterated(self, at: At, point: Point) -> SteadyResult | None:
         """The answer of an iterative solver; None where none converges, or where an LU can say more.
 
@@ -212,10 +240,9 @@ class SteadyStateSolver:
             if found is not None:
                 return self._unique(at, *found, None)
         # Where an even block is small enough for an LU, slow iterations are left for it.
-        halved = self.solver == "automatic" and unknowns <= _MOST_HALVED and at.blocks
         chain = (
             no_jump_steadystate(at, _FEW_ITERATIONS)
-            if halved
+            if self._halved(at)
             else no_jump_steadystate(at)
         )
         if chain is None:

@@ -1,0 +1,145 @@
+r"""Stationary states along a stretch of a sweep, by GMRES preconditioned with the LU in its middle.
+
+With $\mathcal{L}_m$ the Liouvillian in the middle of the stretch, one population pinned to 1 and its
+equation dropped,
+
+$$ \mathcal{L}_m^{-1}\mathcal{L}\,x = \mathcal{L}_m^{-1} b : $$
+
+some ten iterations where the parameters change by a part of themselves. The middle belongs to the point,
+not to what was solved before, so that a point gives the same bits however a sweep is split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spla
+
+from qsyncdsl.solve.direct import factorize, likely_population
+from qsyncdsl.solve.exchange import Block
+from qsyncdsl.solve.generator import At
+
+# Unknowns from which on iterations are cheaper than another LU.
+_FEW = 700
+# Iterations worth an LU, and after how many of them the rest is foretold.
+_MOST, _PATIENCE = 60, 12
+_TOLERANCE = 1e-14
+# Largest |L x| in units of max|L| max|x| that is an answer, and largest element beside the pinned one.
+_RESIDUAL, _LARGEST = 1e-12, 1e6
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """The LU at one point, with one unknown pinned.
+
+    Attributes:
+        block: The even unknowns under exchanges of parts; None where all are kept.
+        pin, kept: The pinned unknown, and all others.
+        inverse: Solves for these.
+    """
+
+    block: Block | None
+    pin: int
+    kept: np.ndarray
+    inverse: Any
+
+
+class _TooSlow(Exception):
+    """More iterations than an LU is worth."""
+
+
+class Nearby:
+    """Keeps the factors of one point."""
+
+    def __init__(self) -> None:
+        self._key: tuple[int, bytes] | None = None
+        self._factors: _Factors | None = None
+
+    def solve(self, at: At, middle: At) -> tuple[np.ndarray, float, int] | None:
+        """The density matrix, max|L rho| for unit trace, and the number of iterations.
+
+        None where the stretch is too long for this, or where its unknowns are few.
+        """
+        if at.generator is not middle.generator or at.generator.unknowns < _FEW:
+            return None
+        factors = self._at(middle)
+        if factors is None:
+            return None
+        matrix = at.matrix
+        own = matrix if factors.block is None else factors.block.reduced(matrix)
+        found = _iterated(own, factors)
+        if found is None:
+            return None
+        y, steps = found
+        x = y if factors.block is None else factors.block.basis @ y
+        trace = float(x[at.generator.form.populations].sum())
+        left = float(np.abs(matrix @ x).max())
+        # A symmetry of the middle alone would show here.
+        scale = float(np.abs(matrix.data).max() * np.abs(x).max())
+        if not trace or not left <= _RESIDUAL * scale or np.abs(y).max() > _LARGEST:
+            return None
+        rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ (x / trace))
+        return rho, left / abs(trace), steps
+
+    def _at(self, middle: At) -> _Factors | None:
+        """The factors in the middle of a stretch; None where there are none."""
+        key = id(middle.generator), middle.g.tobytes()
+        if key != self._key:
+            # The old ones go before the new ones come.
+            self._factors = None
+            self._key, self._factors = key, _factors(middle)
+        return self._factors
+
+
+def _factors(middle: At) -> _Factors | None:
+    matrix, block = middle.matrix, None
+    populations = middle.generator.form.populations
+    if middle.blocks:
+        block = middle.blocks.even
+        matrix = block.reduced(matrix)
+        populations = np.flatnonzero(block.first < len(populations))
+    if matrix.shape[0] < _FEW:
+        return None
+    pin = int(populations[likely_population(matrix, populations)])
+    kept = np.delete(np.arange(matrix.shape[0]), pin)
+    inverse = factorize(sp.csc_matrix(matrix[:, kept][kept, :]))
+    return None if inverse is None else _Factors(block, pin, kept, inverse)
+
+
+def _iterated(matrix: sp.csc_array, factors: _Factors) -> tuple[np.ndarray, int] | None:
+    """The null vector whose pinned element is 1, and the number of iterations."""
+    kept = factors.kept
+    reduced = sp.csr_array(matrix[:, kept][kept, :])
+    right = factors.inverse.solve(-matrix[:, [factors.pin]].toarray()[kept, 0])
+    if not np.isfinite(right).all():
+        return None
+    steps: list[float] = []
+
+    def noted(norm: float) -> None:
+        steps.append(max(norm, 1e-300))
+        count = len(steps)
+        if count >= _PATIENCE:
+            each = -np.log10(steps[-1]) / count
+            if each * _MOST < -np.log10(_TOLERANCE):
+                raise _TooSlow
+
+    operator = spla.LinearOperator(
+        reduced.shape, lambda x: factors.inverse.solve(reduced @ x), dtype=float
+    )
+    try:
+        x, _ = spla.gmres(
+            operator,
+            right,
+            rtol=_TOLERANCE,
+            atol=0.0,
+            restart=_MOST,
+            maxiter=1,
+            callback=noted,
+            callback_type="pr_norm",
+        )
+    except _TooSlow:
+        return None
+    return np.insert(x, factors.pin, 1.0), len(steps)
