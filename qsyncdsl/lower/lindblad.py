@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -250,7 +251,7 @@ class Gatherer:
             for monomial, value in operator.terms.items():
                 for factor, number in _split(value):
                     key = (factor, frozenset(modes_of(monomial)))
-                    found.setdefault(key, []).append((monomial, complex(number)))
+                    found.setdefault(key, []).append((monomial, _complex(number)))
         return found
 
     def sums(self, operators: Iterable[tuple[Polynomial, Span]]) -> Sums:
@@ -260,7 +261,7 @@ class Gatherer:
             for monomial, value in operator.terms.items():
                 support = frozenset(modes_of(monomial))
                 for factor, number in _split(value):
-                    matrix = complex(number) * self._matrix(monomial, span)
+                    matrix = _complex(number) * self._matrix(monomial, span)
                     key = (factor, support)
                     found[key] = found[key] + matrix if key in found else matrix
         return found
@@ -301,7 +302,8 @@ def modes_of(monomial: Monomial) -> tuple[int, ...]:
     )
 
 
-def _split(value: Any) -> list[tuple[Any, Any]]:
+@lru_cache(maxsize=4096)
+def _split(value: Any) -> tuple[tuple[Any, Any], ...]:
     """A coefficient as a sum of (symbolic factor, number)."""
     found = []
     for term in sympy.Add.make_args(sympy.expand(value)):
@@ -309,4 +311,10 @@ def _split(value: Any) -> list[tuple[Any, Any]]:
         if not term.free_symbols:
             number, factor = term, sympy.Integer(1)
         found.append((factor, number))
-    return found
+    return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _complex(number: Any) -> complex:
+    """A number of SymPy; it takes a while to evaluate."""
+    return complex(number)

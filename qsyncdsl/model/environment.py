@@ -47,6 +47,7 @@ class Environment:
         self._active: list[Key] = []
         self._graphs: dict[str, Graph] = {}
         self._reads: set[Key] | None = None
+        self._level_counts: dict[str, int | None] = {}
 
     # ── parameters ───────────────────────────────────────────────────────────────────────────
 
@@ -249,6 +250,12 @@ class Environment:
         Raises:
             ModelError: E314 unless it is an integer of at least 2.
         """
+        if self._reads is None and mode.name in self._level_counts:
+            return self._level_counts[mode.name]
+        self._level_counts[mode.name] = count = self._count(mode)
+        return count
+
+    def _count(self, mode: Mode) -> int | None:
         own = self.overrides.get("levels_" + mode.name.replace(".", "_"))
         override = own or self.overrides.get("levels")
         if override is not None:

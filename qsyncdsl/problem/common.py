@@ -59,6 +59,7 @@ class Point:
         tell: Called with the share that is done of a point that takes long.
         middle: Values of the parameters in the middle of the stretch of a sweep that the point is part
             of, where what was made there may serve the whole stretch.
+        sole: Whether the answer is known to be the only one: it is with other cutoffs.
     """
 
     values: tuple[Any, ...]
@@ -72,3 +73,4 @@ class Point:
         default=None, repr=False, compare=False
     )
     middle: tuple[Any, ...] | None = field(default=None, repr=False)
+    sole: bool = False

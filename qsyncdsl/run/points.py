@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -95,6 +95,7 @@ class Points:
     Args:
         grids: On which distributions are drawn; on grids of their own where none is given.
         stretches: Whether points beside one another may share what is made in their middle.
+        sole: Whether answers are known to be the only ones.
     """
 
     def __init__(
@@ -103,10 +104,11 @@ class Points:
         line: Line,
         grids: Mapping[str, np.ndarray] | None = None,
         stretches: bool = True,
+        sole: bool = False,
     ) -> None:
         self.plan = plan
         self.line = line
-        self.session = Session(plan, line)
+        self.session = Session(plan, line, sole)
         self.grids = dict(grids or {})
         self.stretches = stretches and not self.session.follows
         self.locates = {
@@ -131,7 +133,7 @@ class Points:
             if job.kept is None and not set(job.names).isdisjoint(self.plan.measures)
         ]
         solved = self.session.solve_many(
-            [(*self._wanted(job), self._near(job)) for job in measured]
+            [(*self._wanted(job), partial(self._near, job)) for job in measured]
         )
         answers = dict(zip(measured, solved, strict=True))
         each = (time.perf_counter() - start) / max(1, len(jobs))
@@ -146,7 +148,7 @@ class Points:
     def _near(self, job: Job) -> list[tuple[Override, ...]] | None:
         """The middle of the stretch that a point is part of, along the axis that is done first."""
         axes = self.line.axes
-        if not (self.stretches and axes) or self.session.method.together == 1:
+        if not (self.stretches and axes):
             return None
         middle = stretch_middle(job.index[-1], len(axes[-1].values), axes[-1].stride)
         if middle is None:
@@ -223,7 +225,7 @@ class Points:
                     raise given
                 solved = given or self._restored(job, layers, located)
                 if solved is None:
-                    near = self._near(job)
+                    near = partial(self._near, job)
                     solved = self.session.solve(
                         layers, case, draw, located, before, near
                     )

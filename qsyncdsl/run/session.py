@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
@@ -38,6 +38,9 @@ _SHOWN = 8
 _STARTS = 4
 # Points from which on a sweep is solved many at once.
 _LONG = 32
+
+# The layers of a point nearby, if there is one.
+Near = Callable[[], Sequence[Layer] | None]
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,14 @@ class Session:
     """Solves points of one line of a plan.
 
     Everything that only depends on sizes, cutoffs and structure is made once.
+
+    Args:
+        sole: Whether answers are known to be the only ones.
     """
 
-    def __init__(self, plan: Plan, line: Line) -> None:
+    def __init__(self, plan: Plan, line: Line, sole: bool = False) -> None:
         self.plan = plan
+        self.sole = sole
         self.line = line
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
@@ -131,12 +138,12 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
-        near: Sequence[Layer] | None = None,
+        near: Near | None = None,
     ) -> Solved:
         """Solve one point; from the end of the one `before`, where they follow one another.
 
         Args:
-            near: The middle of the stretch of a sweep that the point is part of.
+            near: Gives the middle of the stretch of a sweep that the point is part of.
 
         Levels that are open, or an accuracy, are refined; a stopping rule says how many realizations
         there are.
@@ -183,16 +190,15 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
-        near: Sequence[Layer] | None = None,
+        near: Near | None = None,
     ) -> Solved:
         """Solve one point with the levels given, others as declared.
 
         Raises:
             ModelError, SolveError: With the reason.
         """
-        given = cutoffs.layer(levels)
-        below = [*layers, given]
-        beside = None if near is None else [*near, given]
+        below = [*layers, cutoffs.layer(levels)]
+        beside = near and partial(_with_levels, near, levels)
         request = self.request(below, case, draw, located, before, near=beside)
         try:
             return request.finish(request.prepared.solver.solve(request.point))
@@ -251,13 +257,15 @@ class Session:
         case: str | None,
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
-        near: Sequence[Layer] | None = None,
+        near: Near | None = None,
     ) -> _Request | Solved:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         if not self.method.realizations and self.wish(environment) is None:
-            return self.request(layers, case, draw, located, near=near)
+            return self.request(
+                layers, case, draw, located, near=near, environment=environment
+            )
         return self.solve(layers, case, draw, located, near=near)
 
     def request(
@@ -268,11 +276,13 @@ class Session:
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
         chosen: Mapping[str, Any] | None = None,
-        near: Sequence[Layer] | None = None,
+        near: Near | None = None,
+        environment: Environment | None = None,
     ) -> _Request:
         """A point with its solver, and what is made of the answer."""
         model = self.plan.model
-        environment = Environment(model, layers, self.plan.options.seed, draw)
+        if environment is None:
+            environment = Environment(model, layers, self.plan.options.seed, draw)
         options = self.options(environment, operators=False) | dict(chosen or {})
         prepared = self._prepare(environment)
         values = tuple(
@@ -298,8 +308,9 @@ class Session:
         needed = self._needed(prepared, stage, measured)
         middle = self._middle(prepared, near, draw)
         point = Point(
-            values, start, times, options, seed, needed, previous, self.tell, middle
-        )
+            values, start, times, options, seed, needed, previous, self.tell, middle,
+            self.sole,
+        )  # fmt: skip
 
         def finish(result: Any) -> Solved:
             return Solved(
@@ -316,12 +327,16 @@ class Session:
         return _Request(prepared, point, finish)
 
     def _middle(
-        self, prepared: _Prepared, near: Sequence[Layer] | None, draw: int
+        self, prepared: _Prepared, near: Near | None, draw: int
     ) -> tuple[Any, ...] | None:
         """The parameters of a point nearby, where the same system is solved there."""
-        if near is None or self.method.together == 1:
+        if near is None or not getattr(prepared.solver, "stretches", False):
             return None
-        environment = Environment(self.plan.model, near, self.plan.options.seed, draw)
+        layers = near()
+        if layers is None:
+            return None
+        seed = self.plan.options.seed
+        environment = Environment(self.plan.model, layers, seed, draw)
         try:
             if not prepared.structure.fits(environment):
                 return None
@@ -509,6 +524,12 @@ def _looked_at(request: tree.Request) -> tree.Expr | None:
         goal = request.goal
         return goal.value if isinstance(goal, tree.Extremum) else goal
     return None
+
+
+def _with_levels(near: Near, levels: Mapping[str, int]) -> list[Layer] | None:
+    """A point nearby with the levels of this one."""
+    layers = near()
+    return None if layers is None else [*layers, cutoffs.layer(levels)]
 
 
 def _tried(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -69,7 +69,8 @@ def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     if not levels:
         return point
     changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
-    work = Points(plan, changed, _grids(point.measures), stretches=False)
+    sole = point.trust.facts.get("uniqueness") == "unique"
+    work = Points(plan, changed, _grids(point.measures), stretches=False, sole=sole)
     # On a branch that is followed, the same point with other levels may be on another.
     if work.session.method.populations is None or work.session.follows:
         return point

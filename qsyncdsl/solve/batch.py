@@ -10,7 +10,7 @@ from qsyncdsl.solve.generator import At, Generator, real_strengths
 # Dimension of the Hilbert space up to which the states of many points are kept at once; unknowns and operations
 # of an elimination up to which the numbers of all lanes stay near the processor.
 _MOST_DIMENSION = 400
-_MOST_UNKNOWNS = 6000
+MOST_TOGETHER = 6000
 _MOST_WORK = 3e8
 _RESIDUAL = 1e-12
 _PIVOT = 1e-11
@@ -29,7 +29,7 @@ def batched(ats: list[At]) -> list[tuple[np.ndarray, float] | None]:
     """
     generator = ats[0].generator
     found: list[tuple[np.ndarray, float] | None] = [None] * len(ats)
-    if not 2 <= generator.unknowns <= _MOST_UNKNOWNS:
+    if not 2 <= generator.unknowns <= MOST_TOGETHER:
         return found
     if generator.problem.dimension > _MOST_DIMENSION:
         return found

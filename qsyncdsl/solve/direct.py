@@ -22,7 +22,7 @@ _EMPTY = 1e4
 # Unknowns up to which a kernel is found by a dense decomposition.
 MOST_DENSE = 4000
 # Unknowns from which on the odd blocks are not factorized to look for a second state.
-_MANY = 5000
+_MANY = 2500
 
 
 def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
@@ -35,7 +35,7 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     refuse_fill(generator)
     matrix = at.matrix
     x, singular = (
-        _even_vector(at)
+        _even_vector(at, point.sole)
         if at.blocks
         else null_vector(matrix, generator.form.populations)
     )
@@ -48,14 +48,20 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     return rho, warnings, left / abs(float(x[generator.form.populations].sum()) or 1.0)
 
 
-def _even_vector(at: At) -> tuple[np.ndarray, bool]:
-    """The stationary vector from the even block alone; the odd ones are looked at for a second one."""
+def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool]:
+    """The stationary vector from the even block alone; the odd ones are looked at for a second one.
+
+    Args:
+        sole: Whether there is known to be none.
+    """
     blocks = at.blocks
     assert blocks is not None
     even = blocks.even
     populations = np.flatnonzero(even.first < len(at.generator.form.populations))
     y, singular = null_vector(even.reduced(at.matrix), populations)
     x = even.basis @ y
+    if sole:
+        return x, singular
     # The operators tell a second state sooner than the LU of a large odd block.
     if at.generator.unknowns > _MANY and not singular:
         rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ x)

@@ -16,7 +16,7 @@ from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
-from qsyncdsl.solve.batch import batched
+from qsyncdsl.solve.batch import MOST_TOGETHER, batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange
@@ -62,6 +62,11 @@ class SteadyStateSolver:
         self._generators: dict[tuple[frozenset[int], frozenset[int]], Generator] = {}
         self._groups: dict[tuple[int, ...], SteadyStateSolver] = {}
         self._nearby = Nearby()
+
+    @property
+    def stretches(self) -> bool:
+        """Whether points of a sweep may share the factors of one of them: small ones are solved at once."""
+        return len(self.problem.parts) > 1 or self.problem.dimension**2 > MOST_TOGETHER
 
     def at(self, point: Point) -> At:
         """The generator at a point.
@@ -123,7 +128,8 @@ class SteadyStateSolver:
         rho, warnings, left = direct(at, point)
         unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
         solver = f"sparse LU, {unknowns} unknowns"
-        if not warnings and self._other_parity(at, rho, point):
+        asked = not warnings and not point.sole
+        if asked and self._other_parity(at, rho, point):
             warnings = (_SYMMETRIC,)
         unique = warnings[0].message if warnings else "unique"
         facts = {"solver": solver, "uniqueness": unique}
@@ -238,7 +244,7 @@ class SteadyStateSolver:
         if _WHOLE * unknowns >= self.problem.dimension**2:
             found = uncoupled_steadystate(self.problem, at.f)
             if found is not None:
-                return self._unique(at, *found, None)
+                return self._unique(at, *found, None, point.sole)
         # Where an even block is small enough for an LU, slow iterations are left for it.
         chain = (
             no_jump_steadystate(at, _FEW_ITERATIONS)
@@ -248,15 +254,20 @@ class SteadyStateSolver:
         if chain is None:
             return None
         rho, solver, largest = chain
-        return self._unique(at, rho, solver, largest / _scale(at))
+        return self._unique(at, rho, solver, largest / _scale(at), point.sole)
 
     def _unique(
-        self, at: At, rho: np.ndarray, solver: str, residual: float | None
+        self,
+        at: At,
+        rho: np.ndarray,
+        solver: str,
+        residual: float | None,
+        sole: bool = False,
     ) -> SteadyResult | None:
         """An answer that was iterated for; None where there are others that an LU can name."""
         rho /= np.trace(rho)
         accurate = residual is None or residual <= _RESIDUAL
-        count = component_count(at, rho) if accurate else None
+        count = 1 if sole else component_count(at, rho) if accurate else None
         if count is not None and count > 1:
             if at.generator.unknowns <= MOST_DENSE:
                 return None

@@ -7,6 +7,7 @@ that another point of a sweep costs one sparse matrix-vector product and no asse
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -243,6 +244,25 @@ def sector_entries(
     return target[inside], source[inside], value[inside]
 
 
+def arriving_entries(
+    side: Side, where: Sector, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those of `sector_entries` that reach some elements only."""
+    target, m, n = targets, where.rows[targets], where.columns[targets]
+    value = np.full(len(targets), side.weight, dtype=complex)
+    if side.left is not None:
+        which, left, data = _expand(side.left, m)
+        target, m, n, value = target[which], left, n[which], value[which] * data
+    if side.right is not None:
+        which, left, data = _expand(side.right.tocsc(), n)
+        target, m, n, value = target[which], m[which], left, value[which] * data
+    source = where.place[m, n]
+    inside = source >= 0
+    if inside.all():
+        return target, source, value
+    return target[inside], source[inside], value[inside]
+
+
 def sector_matrix(side: Side, where: Sector) -> sp.csr_array:
     """A summand as a matrix on a sector, without its strength."""
     target, source, value = sector_entries(side, where)
@@ -292,9 +312,13 @@ def _gathered(
     """
     size, count = shape
     keys = columns.astype(np.int64) * size + rows
-    pattern, position = np.unique(keys, return_inverse=True)
-    values = sp.csr_array((data, (position, which)), shape=(len(pattern), count))
-    found, places = np.divmod(pattern, size)
+    order = np.argsort(keys)
+    keys = keys[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    ends = np.append(first, len(keys))
+    values = sp.csr_array((data[order], which[order], ends), shape=(len(first), count))
+    values.sum_duplicates()
+    found, places = np.divmod(keys[first], size)
     starts = np.searchsorted(found, np.arange(size + 1))
     return AffineMatrix(places.astype(np.int32), starts.astype(np.int32), values, size)
 
@@ -392,46 +416,36 @@ def real_generator(
     every = np.arange(size)
     found = [(every, every, np.zeros(size, dtype=int), np.zeros(size))]
     count = len(all_sides)
-    none = np.zeros(0, dtype=int)
-    entries = [(none, none, none), *(sector_entries(s, where) for s in all_sides)]
-    target, source, value = (np.concatenate(x) for x in zip(*entries, strict=True))
-    which = np.repeat(np.arange(-1, count), [len(e[0]) for e in entries])
-    turning = np.array([_is_complex(side, phases) for side in all_sides], dtype=bool)
-    wanted = form.sign[target] > 0
-    for chosen, factor, shift in (
-        (wanted, 1.0, 0),
-        (wanted & turning[which], -1j, count),
-    ):
-        at = np.flatnonzero(chosen)
-        if len(at):
-            own = which[at] + shift
-            found += _real_entries(
-                own, target[at], source[at], factor * value[at], form
-            )
+    wanted = np.flatnonzero(form.sign > 0)
+    for k, side in enumerate(all_sides):
+        target, source, value = arriving_entries(side, where, wanted)
+        found += _real_entries(k, target, source, value, form)
+        if _is_complex(side, phases):
+            found += _real_entries(k + count, target, source, -1j * value, form)
     rows, columns, which, data = (np.concatenate(x) for x in zip(*found, strict=True))
     return _gathered(rows, columns, which, data, (size, 2 * count))
 
 
 def _real_entries(
-    which: np.ndarray,
+    which: int,
     target: np.ndarray,
     source: np.ndarray,
     value: np.ndarray,
     form: RealForm,
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Re v and Im v between real and imaginary parts of elements."""
-    found = []
     sign = form.sign[source]
-    for rows, columns, data in (
-        (form.re, form.re, value.real),
-        (form.im, form.im, sign * value.real),
-        (form.re, form.im, -sign * value.imag),
-        (form.im, form.re, value.imag),
+    for part, pairs in (
+        (value.real, ((form.re, form.re, None), (form.im, form.im, sign))),
+        (value.imag, ((form.re, form.im, -sign), (form.im, form.re, None))),
     ):
-        i, j = rows[target], columns[source]
-        kept = np.flatnonzero((data != 0) & (i >= 0) & (j >= 0))
-        found.append((i[kept], j[kept], which[kept], data[kept]))
-    return found
+        if not part.any():
+            continue
+        for rows, columns, turned in pairs:
+            i, j = rows[target], columns[source]
+            kept = np.flatnonzero((part != 0) & (i >= 0) & (j >= 0))
+            data = part if turned is None else turned * part
+            yield i[kept], j[kept], np.full(len(kept), which), data[kept]
 
 
 def _is_complex(side: Side, phases: frozenset[int] | None) -> bool:

@@ -15,6 +15,8 @@ and of G the part that keeps them is enough.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
@@ -49,17 +51,40 @@ def component_count(at: At, rho: np.ndarray) -> int | None:
     count = basis.shape[1]
     if not operators:
         return count
-    found = _eigenbasis(_generic(operators, operators[0]), blocks)
-    if found is None:
-        again = _generic(operators, _generic(operators, operators[0]))
-        found = _eigenbasis(again, blocks)
+    found = _nondegenerate(operators, blocks)
     if found is None:
         return 2 if negative else None
-    links = sp.csr_array((count, count))
-    for x in operators:
-        links = links + abs(_cut(found.conj().T @ (x @ found), x))
-    number = int(connected_components(links, directed=False)[0])
+    number = _components(operators, found)
     return max(2, number) if negative else number
+
+
+def _nondegenerate(
+    operators: list[sp.csr_array], blocks: list[np.ndarray]
+) -> sp.csr_array | None:
+    """The eigenbasis of a Hermitian combination without degeneracy; None where there is none."""
+    middle: sp.csr_array | None = None
+    # Longer words where short ones are degenerate.
+    for _ in range(3):
+        generic = _generic(operators, middle)
+        found = _eigenbasis(generic, blocks)
+        if found is not None:
+            return found
+        middle = operators[0] if middle is None else generic
+    return None
+
+
+def _components(operators: list[sp.csr_array], found: sp.csr_array) -> int:
+    """How many sets of eigenvectors no operator connects."""
+    count = found.shape[1]
+    links, number = sp.csr_array((count, count)), count
+    adjoint = sp.csr_array(found.conj().T)
+    # Jumps lead from block to block; H does not.
+    for x in reversed(operators):
+        links = links + abs(_cut(adjoint @ (x @ found), x))
+        number = int(connected_components(links, directed=False)[0])
+        if number == 1:
+            break
+    return number
 
 
 def _seen(x: sp.csr_array, basis: sp.csr_array) -> sp.csr_array:
@@ -94,9 +119,11 @@ def _support(
     """The populated eigenvectors as columns, block by block, and whether a population is negative."""
     pairs = [np.linalg.eigh(rho[np.ix_(b, b)]) for b in blocks]
     largest = max(np.abs(values).max() for values, _ in pairs)
-    kept = [
-        vectors[:, np.abs(values) > _SUPPORT * largest] for values, vectors in pairs
-    ]
+    kept = []
+    for values, vectors in pairs:
+        own = np.abs(values) > _SUPPORT * largest
+        # Any basis of a block that is populated throughout will do: that of numbers is sparse.
+        kept.append(np.eye(len(own)) if own.all() else vectors[:, own])
     negative = min(values[0] for values, _ in pairs) < -_NEGATIVE * largest
     return *_assembled(blocks, kept, len(rho)), negative
 
@@ -112,37 +139,60 @@ def _assembled(
     )
     j = np.concatenate([np.tile(c, len(r)) for r, c in zip(rows, columns, strict=True)])
     data = np.concatenate([v.ravel() for v in vectors])
-    matrix = sp.csr_array((data, (i, j)), shape=(size, int(ends[-1])))
+    set_ = np.flatnonzero(data)
+    coords = i[set_], j[set_]
+    matrix = sp.csr_array((data[set_], coords), shape=(size, int(ends[-1])))
     return matrix, [c for c in columns if len(c)]
 
 
-def _generic(operators: list[sp.csr_array], inner: sp.csr_array) -> sp.csr_array:
-    """A Hermitian combination of the operators and their products with one another."""
+def _generic(operators: list[sp.csr_array], inner: sp.csr_array | None) -> sp.csr_array:
+    """A Hermitian combination of the operators and their products, about an inner one if it is given."""
     size = operators[0].shape[0]
     total = sp.csr_array((size, size), dtype=complex)
     weights = iter(np.cos(1.0 + 1.7 * np.arange(4 * len(operators) + 1) ** 1.3))
-    middle = inner + inner.conj().T
+    middle = None if inner is None else inner + inner.conj().T
     for x in operators:
         adjoint = sp.csr_array(x.conj().T)
-        words = [x, adjoint @ x, x @ adjoint, adjoint @ middle @ x]
+        words = [x, adjoint @ x, x @ adjoint]
+        if middle is not None:
+            words.append(adjoint @ middle @ x)
         for word in words:
-            norm = abs(word).max() if word.nnz else 0.0
+            norm = np.abs(word.data).max(initial=0.0)
             if norm:
-                part = word * ((1 + 0.3j) * next(weights) / norm)
-                total = total + part + part.conj().T
-    return sp.csr_array(total)
+                total = total + word * ((1 + 0.3j) * next(weights) / norm)
+    return sp.csr_array(total + total.conj().T)
 
 
 def _eigenbasis(generic: sp.csr_array, blocks: list[np.ndarray]) -> sp.csr_array | None:
     """The eigenvectors of each block; None where eigenvalues are equal."""
     vectors = []
-    for block in blocks:
-        values, found = np.linalg.eigh(generic[block, :][:, block].toarray())
+    for dense in _diagonal_blocks(generic, blocks):
+        values, found = np.linalg.eigh(dense)
         size = max(float(np.abs(values).max(initial=0.0)), 1e-300)
         if np.diff(values).min(initial=np.inf) < _GAP * size:
             return None
         vectors.append(found)
     return _assembled(blocks, vectors, generic.shape[0])[0]
+
+
+def _diagonal_blocks(
+    matrix: sp.csr_array, blocks: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The parts of a matrix that do not leave a block, dense."""
+    sizes = [len(block) for block in blocks]
+    block_of, inside = np.empty((2, sum(sizes)), dtype=np.int64)
+    order = np.concatenate(blocks)
+    block_of[order] = np.repeat(np.arange(len(blocks)), sizes)
+    inside[order] = np.concatenate([np.arange(n) for n in sizes])
+    entries = matrix.tocoo()
+    rows, columns = entries.coords
+    kept = np.flatnonzero(block_of[rows] == block_of[columns])
+    kept = kept[np.argsort(block_of[rows[kept]], kind="stable")]
+    counts = np.bincount(block_of[rows[kept]], minlength=len(blocks))
+    for size, own in zip(sizes, np.split(kept, np.cumsum(counts)[:-1]), strict=True):
+        dense = np.zeros((size, size), dtype=complex)
+        dense[inside[rows[own]], inside[columns[own]]] = entries.data[own]
+        yield dense
 
 
 def several(count: int, initial: bool = False) -> Diagnostic:
