@@ -415,6 +415,7 @@ def describe(
 
 def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
     """The equations of one method."""
+    from qsyncdsl.lower.moment_text import with_equations
     from qsyncdsl.report import explain
     from qsyncdsl.run.plan import make_plan
     from qsyncdsl.run.session import Session
@@ -425,7 +426,7 @@ def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
     if not plan.lines:
         return "".join(f"{label}: {reason}\n" for label, reason in plan.skipped.items())
     lowered = Session(plan, plan.lines[0]).prepare(plan.layers(plan.cases[0]))
-    problem = lowered.problem
+    problem = with_equations(lowered.problem)
     if form == "code":
         return str(getattr(problem, "source", "") or problem.coefficients.source)
     if not hasattr(problem, "equations"):

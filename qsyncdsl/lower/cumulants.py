@@ -15,7 +15,6 @@ from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.lindblad import Lowered
-from qsyncdsl.lower.moment_text import moment_latex, moment_texts
 from qsyncdsl.problem import CumulantProblem, Terms
 
 # Moments that are followed at most.
@@ -32,7 +31,7 @@ def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered
     equations = moment_system(
         system, order, options.get("factorize", ()), options.get("first_order", ())
     )
-    algebra, ring = equations.algebra, equations.ring
+    algebra = equations.algebra
     moments = list(_moments(equations))
     if len(moments) > _MOST:
         message = f"{len(moments)} moments are too many"
@@ -60,8 +59,7 @@ def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered
         order=algebra.order,
         drift=terms,
         coefficients=coefficients,
-        equations=moment_texts(algebra, moments, drifts, ring),
-        latex=moment_latex(algebra, moments, drifts, ring),
+        drifts=tuple(drifts),
         system=equations,
         factors=factors,
         title=title,

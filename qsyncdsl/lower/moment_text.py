@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import sympy
 
 from qsyncdsl.algebra.coefficients import Factors
 from qsyncdsl.algebra.moments import SIGMA_Z, Moment, Moments, MomentSum
+from qsyncdsl.problem import CumulantProblem
 
 _LATEX_WORDS = (
     ("⟨", r"\langle "), ("⟩", r"\rangle "), ("σ⁺", r"\sigma^+"), ("σ⁻", r"\sigma^-"),
@@ -19,33 +23,37 @@ _LATEX_WORDS = (
 _MOST = 80
 
 
-def moment_texts(
-    algebra: Moments,
-    moments: list[Moment],
-    drifts: list[MomentSum],
-    ring: Factors,
-) -> tuple[tuple[str, str], ...]:
+def with_equations(problem: Any) -> Any:
+    """A problem of moments with its equations written; others have theirs already."""
+    if not isinstance(problem, CumulantProblem):
+        return problem
+    return replace(problem, equations=_texts(problem), latex=_lines(problem))
+
+
+def _texts(problem: CumulantProblem) -> tuple[tuple[str, str], ...]:
     """d<m>/dt of the first moments, in Unicode."""
+    algebra, ring = problem.system.algebra, problem.system.ring
     return tuple(
         (f"d{_mean(algebra, moment)}/dt", _sum(algebra, drift, ring, str))
-        for moment, drift in list(zip(moments, drifts, strict=True))[:_MOST]
+        for moment, drift in _first(problem)
     )
 
 
-def moment_latex(
-    algebra: Moments,
-    moments: list[Moment],
-    drifts: list[MomentSum],
-    ring: Factors,
-) -> str:
+def _lines(problem: CumulantProblem) -> str:
     """The same in LaTeX, with the size of the closure."""
+    algebra, ring = problem.system.algebra, problem.system.ring
     lines = [
         rf"  \frac{{d}}{{dt}}{_latex(_mean(algebra, moment))} &= "
         rf"{_latex(_sum(algebra, drift, ring, sympy.latex))}, \\"
-        for moment, drift in list(zip(moments, drifts, strict=True))[:_MOST]
+        for moment, drift in _first(problem)
     ]
-    size = f"% {len(moments)} moments of up to {algebra.order} operators"
+    size = f"% {problem.count} moments of up to {problem.order} operators"
     return "\n".join([size, r"\begin{align}", *lines, r"\end{align}"]) + "\n"
+
+
+def _first(problem: CumulantProblem) -> Iterator[tuple[Moment, MomentSum]]:
+    """The moments that are written, with their rates."""
+    return islice(zip(problem.moments, problem.drifts, strict=True), _MOST)
 
 
 def _mean(algebra: Moments, moment: Moment) -> str:

@@ -17,19 +17,22 @@ class CumulantProblem:
         moments: Factors (mode, word) of each moment; of a pair of adjoint ones only the first.
         order: Largest number of operators in a moment.
         drift: The right sides, shape (M,).
+        drifts: The same as sums of products of moments with symbols, from which they are written.
         system: Where the equations come from (a `MomentSystem`); regression derives those of two
             times from it.
         factors: The functions f_k that are the factors of its coefficients.
+        equations, latex: For the reader; written where they are asked for.
     """
 
     moments: tuple[Any, ...]
     order: int
     drift: Terms
     coefficients: Coefficients
-    equations: tuple[tuple[str, str], ...]
-    latex: str
+    drifts: tuple[Any, ...] = field(repr=False)
     system: Any = field(repr=False)
     factors: tuple[int, ...]
+    equations: tuple[tuple[str, str], ...] = ()
+    latex: str = ""
     title: str = ""
     varying: tuple[Varying, ...] = ()
     noisy: bool = False

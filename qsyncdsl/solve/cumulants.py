@@ -31,10 +31,13 @@ _RESIDUAL = 1e-12
 # of a step and the number of steps, since whether a relaxation is stiff or only slow is not known before.
 # Explicit ones begin at the start, implicit ones where the attempt before has led.
 _COMPILED = 100
-_ATTEMPTS = (
-    ("explicit", 1e-4, 200), ("implicit", 0.1, 400), ("explicit", 1e-6, 1000),
-    ("implicit", 0.1, 1000), ("implicit", 0.01, 2000), ("explicit", 1e-6, 60_000),
-)  # fmt: skip
+_EXPLICIT, _IMPLICIT = 0, 1
+_ATTEMPTS = np.array([
+    (_EXPLICIT, 1e-4, 200), (_IMPLICIT, 0.1, 400), (_EXPLICIT, 1e-6, 1000),
+    (_IMPLICIT, 0.1, 1000), (_IMPLICIT, 0.01, 2000), (_EXPLICIT, 1e-6, 60_000),
+])  # fmt: skip
+# How far beyond its bounds a mean of levels may get while a relaxation is followed loosely.
+_BEYOND = 2.0
 
 
 class CumulantSolver:
@@ -47,6 +50,7 @@ class CumulantSolver:
             slope(problem.drift, problem.count, conjugated)
             for conjugated in (False, True)
         )
+        self.shape = _shape(problem)
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
@@ -57,7 +61,7 @@ class CumulantSolver:
         """
         options = point.options
         self._refuse_broken(point)
-        flow = _Flow(self.problem, self.slopes, point)
+        flow = _Flow(self.problem, self.slopes, self.shape, point)
         first = initial_moments(self.problem.moments, point.initial)
         if "times" in options or options.get("time"):
             series = "times" in options
@@ -148,9 +152,13 @@ class _Flow:
     """The equations with the numbers of one point."""
 
     def __init__(
-        self, problem: CumulantProblem, slopes: tuple[Slope, ...], point: Point
+        self,
+        problem: CumulantProblem,
+        slopes: tuple[Slope, ...],
+        shape: tuple[np.ndarray, np.ndarray],
+        point: Point,
     ) -> None:
-        self.problem, self.slopes = problem, slopes
+        self.problem, self.slopes, self.shape = problem, slopes, shape
         self.values = numbers(problem, point)  # type: ignore[arg-type]
 
     def _sum(self, time: float = 0.0) -> Sum:
@@ -213,25 +221,11 @@ class _Flow:
         """The stable root that the flow leads to; None where it is not found in some thousand steps."""
         if len(first) > _COMPILED:
             return None
-        equations = (drift.arrays, slope.arrays, other.arrays)
-        start = y = first.view(float)
-        try:
-            for name, relative, most in _ATTEMPTS:
-                arguments = (equations, relative, _RESIDUAL, most)
-                if name == "explicit":
-                    y, stands = relaxation(name)(start, *arguments, tableau())
-                else:
-                    y, stands = relaxation(name)(y, *arguments)
-                if stands:
-                    break
-        except np.linalg.LinAlgError:
-            return None
-        if not stands:
-            return None
-        root = y.view(complex)
-        matrix = _real(slope.at(root), other.at(root))
-        fastest = float(np.abs(matrix).sum(axis=1).max())
-        return root, self._residual(root, drift, fastest)
+        equations = (drift.arrays, slope.arrays, other.arrays, *self.shape)
+        y, stands, residual = relaxation()(
+            first.view(float), equations, _ATTEMPTS, _RESIDUAL, tableau()
+        )
+        return (y.view(complex), residual) if stands else None
 
     def _residual(self, root: np.ndarray, drift: Sum, fastest: float) -> float:
         """The rates that are left, in units of the fastest ones."""
@@ -260,6 +254,18 @@ class _Flow:
                 return None
             before = length
         return None
+
+
+def _shape(problem: CumulantProblem) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the real form that are not zero for all times, and the bounds of all of them."""
+    algebra = problem.system.algebra
+    rows, caps = [], []
+    for k, moment in enumerate(problem.moments):
+        hermitian = algebra.adjoint(moment) == moment
+        rows += [2 * k] if hermitian else [2 * k, 2 * k + 1]
+        finite = all(word[0] != "a" for _, word in moment)
+        caps += 2 * [_BEYOND if finite else np.inf]
+    return np.array(rows, dtype=np.int64), np.array(caps)
 
 
 def _flat(z: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Sum:
 
     def at(self, z: np.ndarray) -> np.ndarray:
         """The value at fields z, shape (F,)."""
-        out = np.zeros(int(np.prod(self.shape)), dtype=complex)
+        out = np.zeros(prod(self.shape), dtype=complex)
         _add_terms()(*self.arrays, z, out)
         return out.reshape(self.shape)
 
@@ -113,14 +114,26 @@ def integrator(right: str) -> str:
     return integrator_source(pieces(right))
 
 
-@lru_cache(maxsize=2)
-def relaxation(name: str) -> Any:
-    """`explicit` or `implicit` of `relaxation`, compiled."""
-    functions = (source.slopes, source.root_near, source.holds, getattr(source, name))
-    names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST")
+@lru_cache(maxsize=1)
+def relaxation() -> Any:
+    """`relaxed` of `relaxation`, compiled."""
+    functions = (
+        source.slopes,
+        source.factored,
+        source.solved,
+        source.largest,
+        source.norm,
+        source.possible,
+        source.root_near,
+        source.holds,
+        source.explicit,
+        source.implicit,
+        source.relaxed,
+    )
+    names = ("NEAR", "AGREED", "ROUNDING", "SAMPLES", "SMALLEST")
     limits = "\n".join(f"{n} = {getattr(source, n)}" for n in names)
     added = [limits, *(inspect.getsource(function) for function in functions)]
-    return compiled(integrator_source([*pieces("means_right"), *added]), name)
+    return compiled(integrator_source([*pieces("means_right"), *added]), "relaxed")
 
 
 def pieces(right: str) -> list[str]:
