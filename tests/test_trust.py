@@ -177,6 +177,10 @@ def test_numbers_without_doubts_leave_no_mark(command, tmp_path):
             {"warnings": [{"code": "W525", "message": "a population is negative"}]},
             "a population is negative",
         ),
+        (
+            {"warnings": [{"code": "W526", "message": "second moments of no state"}]},
+            "second moments of no state",
+        ),
     ],
 )
 def test_each_kind_of_error_is_a_reason(trust, part):

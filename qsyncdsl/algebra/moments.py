@@ -287,6 +287,11 @@ class Moments:
         """The position in the system of a mode, or of the ensemble of an atom."""
         return self._outer[mode]
 
+    def atoms(self, position: int) -> tuple[int, ...]:
+        """The atoms of an ensemble of the system, or the one mode that another mode is."""
+        _, plain, atoms = self._layout
+        return atoms[position] if position in atoms else (plain[position],)
+
     def _jumps(self, channel: Channel, support: frozenset[int]) -> Iterator[Polynomial]:
         """The parts of a jump that act on the support, one for each atom where atoms have their own."""
         if channel.per_atom is None:

@@ -22,6 +22,7 @@ from qsyncdsl.solve.polynomials import (
 )
 from qsyncdsl.solve.regression import Regression
 from qsyncdsl.solve.relaxation import ROUNDING
+from qsyncdsl.solve.second_moments import SecondMoments
 from qsyncdsl.solve.two_times import TwoTimes
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12
@@ -38,6 +39,9 @@ _ATTEMPTS = np.array([
 ])  # fmt: skip
 # How far beyond its bounds a mean of levels may get while a relaxation is followed loosely.
 _BEYOND = 2.0
+# Times at which moments are looked at, and negative variances from which on that is said.
+_EXAMINED = 64
+_NEGATIVE = 1e-6
 
 
 class CumulantSolver:
@@ -51,6 +55,13 @@ class CumulantSolver:
             for conjugated in (False, True)
         )
         self.shape = _shape(problem)
+        self.second_moments = SecondMoments(problem.system, problem.moments)
+        self._populations = [
+            (k, moment[0][1])
+            for k, moment in enumerate(problem.moments)
+            if len(moment) == 1
+            and (moment[0][1] == SIGMA_Z or moment[0][1][1] == moment[0][1][2])
+        ]
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
@@ -75,15 +86,14 @@ class CumulantSolver:
                     (times >= float(low) - 1e-9) & (times <= float(high) + 1e-9)
                 ]
             values = flow.run(first, times)
-            trust = self._trust(values[-1], {"tolerance": _RELATIVE}, "DOP853")
+            trust = self._trust(values, {"tolerance": _RELATIVE}, "DOP853")
             return MomentResult(self.problem, times, values, trust, series)
         if flow.values.moving:
             message = "coefficients depend on time: there is no stationary state"
             raise SolveError(Diagnostic("E521", message, help="ask for time = T"))
         values, residual = flow.stationary(first)
-        trust = self._trust(
-            values, {"residual": residual}, "Rosenbrock or DOP853, Newton"
-        )
+        scheme = "Rosenbrock or DOP853, Newton"
+        trust = self._trust(values[None, :], {"residual": residual}, scheme)
         factors = flow.values.c[list(self.problem.factors)]
         regression = Regression(self.two_times, factors, values)
         return MomentResult(
@@ -108,33 +118,36 @@ class CumulantSolver:
                 )
 
     def _trust(self, values: np.ndarray, found: dict[str, float], scheme: str) -> Trust:
-        """Moments that no state can have."""
+        """Moments that no state can have; values of shape (T, M)."""
+        values = values[:: -(-len(values) // _EXAMINED)]
+        outside = self._outside(values)
+        negative = max(map(self.second_moments.negative, values))
         warnings = []
-        worst = 0.0
-        for moment, value in zip(self.problem.moments, values, strict=True):
-            if len(moment) != 1:
-                continue
-            ((_, word),) = moment
-            if word == SIGMA_Z:
-                worst = max(worst, abs(value.real) - 1.0)
-            elif word[1] == word[2]:
-                worst = max(worst, -value.real)
-        if worst > 1e-9:
-            message = f"a population is outside its range by {worst:.2g}: the closure fails here"
-            warnings.append(
-                Diagnostic(
-                    "W525",
-                    message,
-                    help="raise the order, or compare with a density matrix",
-                )
+        help_ = "raise the order, or compare with a density matrix"
+        if outside > 1e-9:
+            message = f"a population is outside its range by {outside:.2g}: the closure fails here"
+            warnings.append(Diagnostic("W525", message, help=help_))
+        if negative > _NEGATIVE:
+            message = (
+                "second moments that no state has: a combination of operators has the negative "
+                f"variance {-negative:.2g}, in units of the largest one"
             )
+            warnings.append(Diagnostic("W526", message, help=help_))
         facts = {
             "scheme": scheme,
             "closure": f"{self.problem.count} moments of up to {self.problem.order} operators",
         }
-        return Trust(
-            {**found, "outside_range": max(worst, 0.0)}, facts, tuple(warnings)
-        )
+        numbers = {**found, "outside_range": outside, "negative_variance": negative}
+        return Trust(numbers, facts, tuple(warnings))
+
+    def _outside(self, values: np.ndarray) -> float:
+        """How far a population is outside its range."""
+        worst = 0.0
+        for k, word in self._populations:
+            own = values[:, k].real
+            beyond = np.abs(own) - 1.0 if word == SIGMA_Z else -own
+            worst = max(worst, float(beyond.max()))
+        return worst
 
 
 def initial_moments(moments: tuple[Any, ...], factors: Any) -> np.ndarray:

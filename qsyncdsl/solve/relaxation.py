@@ -9,7 +9,7 @@ step may lead a closure where its moments grow without bound.
 L. F. Shampine, M. W. Reichelt, SIAM J. Sci. Comput. 18, 1 (1997), Sec. 3.
 """
 
-# ruff: noqa: F821
+# ruff: noqa: C901, F821, PLR0915, SIM110
 # mypy: ignore-errors
 
 import numpy as np
@@ -293,7 +293,9 @@ def relaxed(first, equations, attempts, precision, tableau):
     n = len(equations[3])
     for kind, relative, most in attempts:
         if kind == 0.0:
-            y, stands = explicit(first, equations, relative, precision, int(most), tableau)
+            y, stands = explicit(
+                first, equations, relative, precision, int(most), tableau
+            )
         else:
             y, stands = implicit(y, equations, relative, precision, int(most))
         if stands:
