@@ -197,6 +197,28 @@ def test_ordered_oscillators_choose_their_levels_in_time():
     assert found == pytest.approx(3.5360217743, abs=1e-3)
 
 
+def test_an_ordered_state_is_found_again_with_more_levels():
+    """From its own fields, not along the whole curve of ordered states."""
+    text = """
+lattice osc = complete(100)
+mode a[osc] : boson{levels}
+coupling   4/100 : a[j] - a[k] for (j, k) in osc.edges
+dissipator 1 : a[j]' for j in osc
+dissipator 0.3 : a[j]^2 for j in osc
+experiment e {{ solve meanfield(branch = rotating); measure r = collective_amplitude(a[osc]) }}
+"""
+    found = run_text(text.format(levels=""))["e"]
+    known = run_text(text.format(levels="(levels = 40)"))["e"]
+    trust = found.trust["meanfield"]
+    assert trust["scheme"] == "Newton from the point before"
+    assert known.trust["meanfield"]["scheme"] == "Newton, rotating frame"
+    assert values(found, "r", "meanfield") > 0.5
+    assert values(found, "r", "meanfield") == pytest.approx(
+        values(known, "r", "meanfield"), abs=1e-6
+    )
+    assert trust["truncation_error of r"] < 1e-6
+
+
 @pytest.mark.slow
 def test_a_critical_coupling_is_found_with_open_levels():
     """The ordered branch of many coupled oscillators ends at 1.675836(10)."""

@@ -59,6 +59,7 @@ class Point:
         tell: Called with the share that is done of a point that takes long.
         middle: Values of the parameters in the middle of the stretch of a sweep that the point is part
             of, where what was made there may serve the whole stretch.
+        guess: What was found at the same point with other cutoffs, where that helps.
         sole: Whether the answer is known to be the only one: it is with other cutoffs.
     """
 
@@ -74,3 +75,4 @@ class Point:
     )
     middle: tuple[Any, ...] | None = field(default=None, repr=False)
     sole: bool = False
+    guess: Mapping[str, np.ndarray] | None = field(default=None, repr=False)

@@ -16,6 +16,8 @@ ACCURACY = 1e-6
 # Populations above the levels kept, in units of the accuracy.
 _TAIL = 1e-2
 _MOST = 20_000
+# Deviations of a number that are kept at first.
+_DEVIATIONS = 5.0
 
 
 def bosons(model: Model) -> tuple[Mode, ...]:
@@ -101,7 +103,11 @@ def grown(populations: np.ndarray, accuracy: float) -> int:
 
 
 def estimate(model: Model, environment: Environment) -> dict[str, int]:
-    r"""Levels for a Poissonian number about the classical $|\alpha|^2$, four deviations wide."""
+    r"""Levels for a number about the classical $|\alpha|^2$, as wide as that of a van der Pol oscillator.
+
+    A gain of one and a loss of two photons at a time make the variance 3/2 of the mean: of the rates
+    g and g/2, $\langle\Delta n^2\rangle = (g + 4g/2)/(2\lambda)$ with $g = \lambda n$.
+    """
     from qsyncdsl.algebra.amplitudes import amplitudes
     from qsyncdsl.algebra.build import examine
 
@@ -118,7 +124,7 @@ def estimate(model: Model, environment: Environment) -> dict[str, int]:
         for label, size in zip(labels, reached, strict=True):
             if same(label, mode):
                 n = float(min(size, 200.0)) ** 2
-                wanted = at_least(n + 4 * np.sqrt(n) + 4)
+                wanted = at_least(n + _DEVIATIONS * np.sqrt(1.5 * n) + 4)
                 found[option(mode)] = max(found[option(mode)], wanted)
     return found
 

@@ -29,7 +29,8 @@ _VERIFICATIONS = 10
 _COMPARED, _POINTS = 4, 41
 
 Levels = dict[str, int]
-Solve = Callable[[Levels], Any]
+# Solves with some levels; given what was found with others before, if anything was.
+Solve = Callable[[Levels, Any], Any]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class _Search:
         self.model = environment.model
         self._solve = solve
         self._solved: dict[tuple[tuple[str, int], ...], Any] = {}
+        self._last: Any = None
         self.reached: tuple[Levels, dict[str, float]] | None = None
 
     def settled(self, levels: Levels) -> Levels:
@@ -181,7 +183,7 @@ class _Search:
         key = tuple(sorted(levels.items()))
         if key not in self._solved:
             try:
-                self._solved[key] = self._solve(levels)
+                self._solved[key] = self._last = self._solve(levels, self._last)
             except SolveError as fault:
                 if fault.diagnostic.code != "E501":
                     raise

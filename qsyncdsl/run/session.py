@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
 from typing import Any
@@ -74,6 +74,7 @@ class Solved:
     ending: Callable[[], Mapping[str, np.ndarray] | None]
     state: Callable[[], Mapping[str, np.ndarray] | None]
     populations: Callable[[], Mapping[str, np.ndarray]] = dict
+    guess: Callable[[], Mapping[str, np.ndarray] | None] = lambda: None
     errors: Mapping[str, float] = field(default_factory=dict)
     levels: Mapping[str, int] = field(default_factory=dict)
 
@@ -170,8 +171,8 @@ class Session:
         return refined(  # type: ignore[no-any-return]
             wanted,
             environment,
-            lambda levels: self.solve_with(
-                levels, layers, case, draw, located, near=near
+            lambda levels, last: self.solve_with(
+                levels, layers, case, draw, located, near=near, last=last
             ),
         )
 
@@ -191,8 +192,12 @@ class Session:
         located: Mapping[str, Any] | None = None,
         before: Before | None = None,
         near: Near | None = None,
+        last: Solved | None = None,
     ) -> Solved:
         """Solve one point with the levels given, others as declared.
+
+        Args:
+            last: The same point with other levels.
 
         Raises:
             ModelError, SolveError: With the reason.
@@ -200,8 +205,10 @@ class Session:
         below = [*layers, cutoffs.layer(levels)]
         beside = near and partial(_with_levels, near, levels)
         request = self.request(below, case, draw, located, before, near=beside)
+        guess = None if last is None else last.guess()
+        point = request.point if guess is None else replace(request.point, guess=guess)
         try:
-            return request.finish(request.prepared.solver.solve(request.point))
+            return request.finish(request.prepared.solver.solve(point))
         except SolveError as fault:
             raise self.named(fault, below, draw) from None
 
@@ -322,6 +329,7 @@ class Session:
                 lambda: self.method.ending(result) if self.method.ending else None,
                 lambda: self._state(result),
                 lambda: self._populations(result),
+                lambda: self.method.guess(result),
             )
 
         return _Request(prepared, point, finish)

@@ -15,7 +15,7 @@ from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.fields import sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
-from qsyncdsl.solve.rotating import Curves, followed, ordered
+from qsyncdsl.solve.rotating import EDGE, Curves, followed, ordered
 from qsyncdsl.solve.selfconsistent import (
     Stationary,
     relaxed,
@@ -31,8 +31,10 @@ _ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 28, 200
 # Classes of cells whose states are looked at for the report.
 _EXAMINED = 64
 # Coherences between states whose charges differ by less than this are kept at first; more of them while
-# the last ones are larger than that, relative to the largest element.
-_BAND, _EDGE = 40, 1e-8
+# the last ones are larger than `EDGE`, relative to the largest element.
+_BAND = 40
+# Relative difference of two fields that are the same state with other cutoffs.
+_SAME = 0.2
 # Growth rates above this, in units of the largest frequency or rate, are an instability.
 _UNSTABLE = 1e-6
 
@@ -173,25 +175,39 @@ class MeanFieldSolver:
         """The ordered state of largest amplitude, or the branch of the point before while it is stable."""
         before = point.previous
         if before is not None and "fields" in before:
-            fields, nu = before["fields"], float(before["frequency"])
-            found = self._banded(
-                point, lambda cells, curves: followed(cells, fields, nu)
-            )
+            found = self._followed(point, before)
             if found is not None and not self._unstable(found, point):
                 return found
             still = unordered(CellEquations(self.operators, point, {}))
             if not self._unstable(still, point):
                 return still
+        near = None if point.guess is None else self._followed(point, point.guess)
+        if near is not None and point.guess is not None:
+            size = np.abs(turning_fields(near)[0]).max()
+            other = np.abs(point.guess["fields"]).max()
+            if abs(size - other) < _SAME * other:
+                return near
         found = self._banded(point, ordered)
         return found or unordered(CellEquations(self.operators, point, {}))
+
+    def _followed(
+        self, point: Point, before: Mapping[str, np.ndarray]
+    ) -> Stationary | None:
+        """The ordered state near given fields that turn."""
+        fields, nu = before["fields"], float(before["frequency"])
+        return self._banded(
+            point, lambda cells, curves, fewer: followed(cells, fields, nu)
+        )
 
     def _banded(
         self,
         point: Point,
-        search: Callable[[CellEquations, Curves], tuple[Stationary | None, float]],
+        search: Callable[
+            [CellEquations, Curves, Curves | None], tuple[Stationary | None, float]
+        ],
     ) -> Stationary | None:
         """What a search finds with as many coherences as its answer has."""
-        band = self.band
+        band, fewer = self.band, None
         while True:
             operators = self.operators
             if band is not None:
@@ -199,10 +215,12 @@ class MeanFieldSolver:
                     self.narrow[band] = CellOperators(self.problem, band)
                 operators = self.narrow[band]
             cells = CellEquations(operators, point, {})
-            found, edge = search(cells, self.curves.setdefault(band, {}))
-            if edge < _EDGE:
+            curves = self.curves.setdefault(band, {})
+            found, edge = search(cells, curves, fewer)
+            if edge < EDGE:
                 return found
             assert band is not None
+            fewer = curves
             wider = band * 3 // 2
             band = wider if wider < self.widest else None
 

@@ -70,6 +70,8 @@ class Curve:
         unit: Of frequencies.
         edge: That of the field map, at the smallest strength.
         ends: Marks at the end of each leg.
+        most: Largest edge with which the curve is worth following.
+        guess: A mark of the same curve with fewer coherences.
     """
 
     field_map: TurningMap
@@ -77,12 +79,16 @@ class Curve:
     marks: list[Mark] = field(default_factory=list)
     edge: float = 0.0
     ends: list[int] = field(default_factory=list)
+    most: float = np.inf
+    guess: Mark | None = None
 
     def place(self, mark: Mark) -> np.ndarray:
         """(ln r, ln x, nu/unit)."""
         return np.array([np.log(mark.mean), np.log(mark.x), mark.nu / self.unit])
 
 
+# Coherences where they are cut off, in units of the largest unknown, from which on more are taken.
+EDGE = 1e-8
 # Curves by everything but the size of the couplings.
 Curves = dict[Any, Curve]
 # Arc length of the first step, of the longest and of the shortest one; steps to each side at most.
@@ -95,8 +101,13 @@ _STRONGEST = 4.0
 _BELOW = 1.3
 
 
-def ordered(cells: CellEquations, curves: Curves) -> tuple[Stationary | None, float]:
+def ordered(
+    cells: CellEquations, curves: Curves, fewer: Curves | None = None
+) -> tuple[Stationary | None, float]:
     """The state of broken U(1) symmetry with the largest amplitude, if there is one; and its edge.
+
+    Args:
+        fewer: The curves with fewer coherences, where they were too few.
 
     Raises:
         SolveError: E523 where there is not exactly one complex mean field.
@@ -117,7 +128,7 @@ def ordered(cells: CellEquations, curves: Curves) -> tuple[Stationary | None, fl
     size = float(np.linalg.norm(direction))
     if size == 0:
         return None, 0.0
-    found, edge = on_curve(field_map, curves, size)
+    found, edge = on_curve(field_map, curves, size, EDGE, fewer)
     if found is None:
         return None, edge
     _, nu, image, error = found
@@ -127,26 +138,38 @@ def ordered(cells: CellEquations, curves: Curves) -> tuple[Stationary | None, fl
 
 
 def on_curve(
-    field_map: TurningMap, curves: Curves, size: float
+    field_map: TurningMap,
+    curves: Curves,
+    size: float,
+    most: float = np.inf,
+    fewer: Curves | None = None,
 ) -> tuple[tuple[np.ndarray, float, Image, float] | None, float]:
     """The ordered state with the largest amplitude, as `newton` gives it, if there is one; and its edge.
 
     Args:
         size: Of the coupling of the one complex field.
+        most: Largest edge of an answer; where it is larger none is looked for.
+        fewer: The curves with fewer coherences, where they were too few.
     """
     alike, key = field_map.normalized(size)
     curve = curves.get(key)
     if curve is None:
         if len(curves) > 8:
             curves.clear()
-        curve = curves[key] = Curve(alike, alike.fastest())
+        before = (fewer or {}).get(key)
+        guess = min(before.marks, key=_strength, default=None) if before else None
+        curve = curves[key] = Curve(alike, alike.fastest(), most=most, guess=guess)
         _trace(curve)
-    mark = _crossing(curve, size)
+    mark = None if curve.edge >= curve.most else _crossing(curve, size)
     if mark is None:
         return None, curve.edge
     x = np.array([mark.x / size], dtype=complex)
     found = newton(field_map, x, mark.nu, True)
     return found, curve.edge if found is None else field_map.edge(found[2].y)
+
+
+def _strength(mark: Mark) -> float:
+    return mark.strength
 
 
 def followed(
@@ -204,19 +227,33 @@ def _rows(curve: Curve, image: Image, mean: float, x: float) -> np.ndarray:
 
 def _trace(curve: Curve) -> None:
     """Follow the curve from its start to both sides, and refine its fold."""
-    start = _start(curve)
+    start = _near(curve) or _start(curve)
     if start is None:
         return
-    curve.marks = [start]
+    curve.marks, curve.ends = [start], [1]
+    curve.edge = _edge(curve, start)
+    if curve.edge >= curve.most:
+        return
     rising = np.sign(start.tangent[0]) * start.tangent
     _follow(curve, -rising, _BELOW)
     curve.marks.reverse()
     _follow(curve, rising, _STRONGEST)
     _refine(curve)
     curve.ends = [len(curve.marks)]
-    fold = min(curve.marks, key=lambda mark: mark.strength)
-    image = curve.field_map.image(np.array([fold.x], dtype=complex), fold.nu, False)
-    curve.edge = curve.field_map.edge(image.y)
+    curve.edge = _edge(curve, min(curve.marks, key=_strength))
+
+
+def _edge(curve: Curve, mark: Mark) -> float:
+    """How large the coherences are where they are cut off."""
+    image = curve.field_map.image(np.array([mark.x], dtype=complex), mark.nu, False)
+    return curve.field_map.edge(image.y)
+
+
+def _near(curve: Curve) -> Mark | None:
+    """The point of the curve beside one of the curve with fewer coherences."""
+    if curve.guess is None:
+        return None
+    return _corrected(curve, curve.place(curve.guess), np.array([0.0, 1.0, 0.0]))
 
 
 def _follow(curve: Curve, direction: np.ndarray, strongest: float) -> None:

@@ -45,6 +45,7 @@ class Method:
         replicas: Parts of the result to find errors of measures from.
         ending: From a result to what the next point starts from, where points follow one another;
             None where the start is of no account.
+        guess: From a result to what helps to find the same state with more levels, if anything does.
         keeping: How `keep states` keeps its results; None where they are solved again.
         variables: Whether it solves typed equations of motion.
         grows: Whether bosons without a number of levels get as many as they need.
@@ -70,6 +71,7 @@ class Method:
     )
     replicas: Callable[[Any, Stage], Replicas | None] = lambda result, stage: None
     ending: Callable[[Any], Mapping[str, np.ndarray]] | None = None
+    guess: Callable[[Any], Mapping[str, np.ndarray] | None] = lambda result: None
     keeping: Keeping | None = None
     variables: bool = False
     grows: bool = False

@@ -28,6 +28,16 @@ def _ending(result: Any) -> Mapping[str, np.ndarray]:
     return ending(result)
 
 
+def _guess(result: ProductResult) -> Mapping[str, np.ndarray] | None:
+    """The fields of an ordered state that turns."""
+    if result.fields is None:
+        return None
+    fields, nu = result.fields
+    if not np.abs(fields).max(initial=0.0) > 0:
+        return None
+    return {"fields": fields, "frequency": np.array(nu)}
+
+
 def _product_start(
     evaluator: OperatorEvaluator,
     initials: Any,
@@ -65,5 +75,6 @@ meanfield = Method(
     build=build_fields,
     start=_product_start,
     ending=_ending,
+    guess=_guess,
     populations=_populations,
 )
