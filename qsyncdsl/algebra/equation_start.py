@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.algebra.equations import EquationSystem
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import bound_frame
 from qsyncdsl.model import types
@@ -19,25 +18,25 @@ from qsyncdsl.syntax import tree
 def initial_values(
     evaluator: OperatorEvaluator,
     initials: Iterable[types.Initial],
-    system: EquationSystem,
 ) -> np.ndarray:
     """Values of all variables at the start, shape (F,), complex; 0 where none is given.
 
     Raises:
         ModelError: E341 for a value that is not finite, or not real where it must be.
     """
+    environment = evaluator.environment
     offsets, total = {}, 0
-    for family in system.variables:
-        offsets[family.name] = total
-        total += family.size
+    for declared in environment.model.variables.values():
+        offsets[declared.name] = total
+        total += sum(1 for _ in environment.sites(declared.index))
     found = np.zeros(total, dtype=complex)
     for statement in initials:
         for variable, site, frame in _places(evaluator, statement):
-            value = evaluator.environment.numbers.evaluate(
+            value = environment.numbers.evaluate(
                 statement.value, statement.scope, frame
             )
             number = _number(value, variable, statement.value)
-            order = list(evaluator.environment.sites(variable.index))
+            order = list(environment.sites(variable.index))
             found[offsets[variable.name] + order.index(site)] = number
     return found
 

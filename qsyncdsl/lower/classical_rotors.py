@@ -33,8 +33,7 @@ from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source, printed
 from qsyncdsl.lower.forces import without_forces
-from qsyncdsl.lower.lindblad import Lowered
-from qsyncdsl.problem import RotorProblem
+from qsyncdsl.problem import Lowered, RotorProblem
 from qsyncdsl.source import Span
 
 

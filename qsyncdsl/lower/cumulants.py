@@ -14,8 +14,7 @@ from qsyncdsl.algebra.moments import SIGMA_Z, Moment, MomentSum, NoMoments
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
-from qsyncdsl.lower.lindblad import Lowered
-from qsyncdsl.problem import CumulantProblem, Terms
+from qsyncdsl.problem import CumulantProblem, Lowered, Terms
 
 # Moments that are followed at most.
 _MOST = 30_000

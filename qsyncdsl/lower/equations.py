@@ -14,8 +14,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.equation_source import EquationSource
 from qsyncdsl.lower.hybrid import with_modes
-from qsyncdsl.lower.lindblad import Lowered
-from qsyncdsl.problem import EquationProblem, FieldFamily, NoiseSource
+from qsyncdsl.problem import EquationProblem, FieldFamily, Lowered, NoiseSource
 
 
 def equations(

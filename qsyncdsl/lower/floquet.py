@@ -7,7 +7,8 @@ from typing import Any
 
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.lower.lindblad import Lowered, lindblad
+from qsyncdsl.lower.lindblad import lindblad
+from qsyncdsl.problem import Lowered
 
 # Bytes that density matrices of one calculation may take, and how many of them there are.
 _MEMORY = 2e9

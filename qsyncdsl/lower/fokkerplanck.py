@@ -20,9 +20,8 @@ from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.field_text import dropped_texts, equation_latex, equation_texts
 from qsyncdsl.lower.kernel_names import KernelNames
 from qsyncdsl.lower.langevin import field_families
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.lower.phase_space import FieldEquations, Group, field_equations
-from qsyncdsl.problem import DensityProblem, DensityTerm
+from qsyncdsl.problem import DensityProblem, DensityTerm, Lowered
 
 # A diffusion or squeezing: how often it counts, and the polynomial.
 _Weighted = tuple[float, FieldPolynomial]

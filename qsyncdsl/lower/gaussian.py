@@ -28,10 +28,9 @@ from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.field_text import gaussian_latex, gaussian_texts
 from qsyncdsl.lower.kernel_names import KernelNames
 from qsyncdsl.lower.langevin import field_families
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.lower.phase_space import Group, field_equations
 from qsyncdsl.lower.terms import TermList, drift_terms
-from qsyncdsl.problem import GaussianProblem
+from qsyncdsl.problem import GaussianProblem, Lowered
 
 # A diffusion matrix: pairs of modes of a group to polynomials.
 Diffusion = dict[Group, dict[tuple[int, int], FieldPolynomial]]

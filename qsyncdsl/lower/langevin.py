@@ -18,11 +18,10 @@ from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.drift_source import DriftSource
 from qsyncdsl.lower.field_text import dropped_texts, equation_latex, equation_texts
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.lower.noise_source import NoiseSource
 from qsyncdsl.lower.phase_space import FieldEquations, field_equations
 from qsyncdsl.model.lattices import Graph
-from qsyncdsl.problem import FieldFamily, FieldProblem
+from qsyncdsl.problem import FieldFamily, FieldProblem, Lowered
 
 
 def langevin(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Lowered:

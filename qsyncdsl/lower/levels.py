@@ -6,8 +6,8 @@ from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial, Space
 from qsyncdsl.algebra.system import System
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.forces import refuse_force
-from qsyncdsl.lower.lindblad import Gatherer, Lowered, part, refuse
-from qsyncdsl.problem import EigenProblem, LevelGroup
+from qsyncdsl.lower.lindblad import Gatherer, part, refuse
+from qsyncdsl.problem import EigenProblem, LevelGroup, Lowered
 
 
 def levels(system: System, title: str = "") -> Lowered:

@@ -7,7 +7,6 @@ $M_k$, the symbolic ones into the $f_k$, so that a sweep rebuilds no operator.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -17,25 +16,24 @@ import sympy
 
 from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
-from qsyncdsl.algebra.system import Jump, ParameterKey, System
+from qsyncdsl.algebra.system import Jump, System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.forces import without_forces
 from qsyncdsl.lower.kraus import Weighted, distance, smallest_set, weight_of
-from qsyncdsl.problem import Channel, Combination, Force, Kick, LindbladProblem
+from qsyncdsl.problem import (
+    Channel,
+    Combination,
+    Force,
+    Kick,
+    LindbladProblem,
+    Lowered,
+)
 from qsyncdsl.result import Part
 from qsyncdsl.source import Span
 
 # Relative change of a channel with twice the nodes of an integral that is told.
 _QUADRATURE = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """A problem of one method, and which parameters its coefficients depend on, in order."""
-
-    problem: Any
-    parameters: tuple[ParameterKey, ...]
 
 
 def lindblad(system: System, title: str = "") -> Lowered:

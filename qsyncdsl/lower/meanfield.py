@@ -27,10 +27,9 @@ from qsyncdsl.lower.cells import Cells, Place, cells_of
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
 from qsyncdsl.lower.langevin import field_families
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.lower.meanfield_text import meanfield_latex, meanfield_texts
 from qsyncdsl.lower.phase_space import Group
-from qsyncdsl.problem import EVERYONE, CellTerm, MeanFieldProblem
+from qsyncdsl.problem import EVERYONE, CellTerm, Lowered, MeanFieldProblem
 from qsyncdsl.source import Span
 
 # Pairs of sites that are written out where couplings differ from pair to pair.

@@ -13,8 +13,8 @@ from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.forces import refuse_force
-from qsyncdsl.lower.lindblad import Lowered, lindblad
-from qsyncdsl.problem import PermutationProblem, PermutationTerm
+from qsyncdsl.lower.lindblad import lindblad
+from qsyncdsl.problem import Lowered, PermutationProblem, PermutationTerm
 from qsyncdsl.result import Part
 from qsyncdsl.source import Span
 

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.lower.lindblad import Lowered, lindblad
-from qsyncdsl.problem import GeneratorTerm, LindbladProblem, TrajectoryProblem
+from qsyncdsl.lower.lindblad import lindblad
+from qsyncdsl.problem import GeneratorTerm, LindbladProblem, Lowered, TrajectoryProblem
 
 # Bytes of matrices and states at most.
 _ROOM = 4 << 30

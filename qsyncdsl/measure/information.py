@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure import gaussian
@@ -160,11 +159,12 @@ def von_neumann(rho: np.ndarray) -> float:
 
 def block_eigenvalues(matrix: np.ndarray) -> np.ndarray:
     """Eigenvalues of a Hermitian matrix, by the connected blocks of its pattern."""
+    from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
 
     if len(matrix) <= 32:
         return np.linalg.eigvalsh(matrix)
-    pattern = sp.csr_array(np.abs(matrix) > 1e-300)
+    pattern = csr_array(np.abs(matrix) > 1e-300)
     count, which = connected_components(pattern, directed=False)
     if count == 1:
         return np.linalg.eigvalsh(matrix)

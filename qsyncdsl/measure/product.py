@@ -11,9 +11,7 @@ from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
-import scipy.sparse as sp
 
-from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
@@ -91,6 +89,10 @@ class ProductScene:
         column = int(self.given.cells[kind].class_of[number])
         key = (kind, column, monomial)
         if key not in self.shared:
+            import scipy.sparse as sp
+
+            from qsyncdsl.algebra.matrices import monomial_matrix
+
             cells = self.given.kinds[kind]
             dims = [part.dimension for part in cells.parts]
             own = Space(tuple(self.space.modes[o] for o in cells.offsets))

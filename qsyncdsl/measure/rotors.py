@@ -8,7 +8,6 @@ from typing import Any, NoReturn, TypeGuard
 import numpy as np
 
 from qsyncdsl.algebra.operators import Polynomial, Space
-from qsyncdsl.algebra.rotor_symbols import NoSymbol, symbol_values
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
 from qsyncdsl.measure.values import Lifted
@@ -72,6 +71,8 @@ class RotorScene:
         return scenes(result, self.space, self.hbar)[0]
 
     def _symbol(self, operator: Polynomial, points: np.ndarray) -> np.ndarray:
+        from qsyncdsl.algebra.rotor_symbols import NoSymbol, symbol_values
+
         count = len(points) // 2
         try:
             found = symbol_values(operator, points[:count], points[count:], self.hbar)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.result import QuantumState
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Scene:
     def monomial(self, monomial: Monomial) -> sp.csr_array:
         """Matrix of a monomial, kept."""
         if monomial not in self.matrices:
+            from qsyncdsl.algebra.matrices import monomial_matrix
+
             self.matrices[monomial] = monomial_matrix(
                 self.space, monomial, self.state.dims
             )
@@ -44,6 +47,8 @@ class Scene:
 
     def matrix(self, operator: Polynomial) -> sp.csr_array:
         """Matrix of an operator, shape (D, D)."""
+        import scipy.sparse as sp
+
         size = len(self.state.data)
         total = sp.csr_array((size, size), dtype=complex)
         for monomial, value in operator.terms.items():

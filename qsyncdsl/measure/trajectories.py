@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
-import scipy.sparse as sp
 
-from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Request
 from qsyncdsl.result import Blocks, Part, TrajectoryResult
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,10 @@ class TrajectoryScene:
 
     def matrix(self, operator: Polynomial) -> sp.csr_array:
         """Matrix of an operator, shape (D, D)."""
+        import scipy.sparse as sp
+
+        from qsyncdsl.algebra.matrices import monomial_matrix
+
         dims = self.state.dims
         size = int(np.prod(dims))
         total = sp.csr_array((size, size), dtype=complex)

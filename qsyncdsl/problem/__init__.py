@@ -4,7 +4,7 @@ A problem is compiled once per structure of a model (its parts, sizes and cutoff
 every point of a sweep: what changes from point to point are the numbers `f_k(p)`.
 """
 
-from qsyncdsl.problem.common import Coefficients, Point, Varying
+from qsyncdsl.problem.common import Coefficients, Lowered, Point, Varying
 from qsyncdsl.problem.equations import EquationProblem, NoiseSource
 from qsyncdsl.problem.fields import (
     DensityProblem,
@@ -52,6 +52,7 @@ __all__ = [
     "Kick",
     "LevelGroup",
     "LindbladProblem",
+    "Lowered",
     "MeanFieldProblem",
     "NoiseChannel",
     "NoiseSource",

@@ -42,6 +42,14 @@ class Varying:
 
 
 @dataclass(frozen=True, slots=True)
+class Lowered:
+    """A problem of one method, and which parameters its coefficients depend on, in order."""
+
+    problem: Any
+    parameters: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One point of parameter space at which a problem is solved.
 

@@ -212,13 +212,13 @@ class Realizing:
         """The address of what the realizations of a point are, whatever their number."""
         point, counts = request.point, self.session.method.realizations
         options = {k: v for k, v in point.options.items() if k not in counts}
-        system = request.prepared.system
+        structure = request.prepared.derived.structure
         parts = (
             point.values,
             point.initial,
             point.seed,
             options,
-            getattr(system, "structure", {}),
+            (structure.values, structure.levels),
             point.previous,
             run.key(),
         )

@@ -16,16 +16,16 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Model
 from qsyncdsl.model.values import Interval
-from qsyncdsl.problem import Point
+from qsyncdsl.problem import Lowered, Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
+from qsyncdsl.run.derived import Derived, keep, known
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
@@ -45,15 +45,18 @@ Near = Callable[[], Sequence[Layer] | None]
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A system, its solver, and the matrices that measures have asked for."""
+    """A problem, its solver, and the matrices that measures have asked for."""
 
-    system: Any
-    lowered: Lowered
+    derived: Derived
     solver: Any
     space: Space
-    structure: Structure
     matrices: dict[Any, Any] = field(default_factory=dict)
     starts: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def lowered(self) -> Lowered:
+        """The problem."""
+        return self.derived.lowered
 
 
 @dataclass(frozen=True)
@@ -307,7 +310,7 @@ class Session:
         stage = Stage(prepared.space, prepared.matrices, float(hbar), options)
 
         def measured(scenes: tuple[Any, ...]) -> MeasureEvaluator:
-            positions = prepared.system.positions
+            positions = prepared.derived.positions
             return MeasureEvaluator(
                 environment, scenes, positions, self.plan.measures, located
             )
@@ -366,11 +369,11 @@ class Session:
         key = case, repr(options)
         if key in prepared.starts:
             return prepared.starts[key]
-        positions = prepared.system.positions
+        positions = prepared.derived.positions
         evaluator = OperatorEvaluator(environment, prepared.space, positions)
         with environment.recording() as reads:
             start = self.method.start(
-                evaluator, self._initials(case), prepared.system, options
+                evaluator, self._initials(case), prepared.lowered.problem, options
             )
         if not reads and len(prepared.starts) < _STARTS:
             prepared.starts[key] = start
@@ -507,21 +510,40 @@ class Session:
 
     def _prepare(self, environment: Environment) -> _Prepared:
         for prepared in self._prepared:
-            if prepared.structure.fits(environment):
+            if prepared.derived.structure.fits(environment):
                 return prepared
         model = self.plan.model
         options = self.options(environment)
         _refuse_variables(model, self.line, self.method)
         self._refuse_kicks()
-        system = self.method.build(model, environment)
-        lowered = self.method.lower(system, model.title, options)
-        solver = self.method.solver(lowered.problem, options)
+        derived = self._derive(environment, options)
+        solver = self.method.solver(derived.lowered.problem, options)
         space, _ = space_of(model, environment, NUMERIC)
-        structure = Structure.of(system, model)
-        prepared = _Prepared(system, lowered, solver, space, structure)
+        prepared = _Prepared(derived, solver, space)
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
+
+    def _derive(self, environment: Environment, options: Mapping[str, Any]) -> Derived:
+        """The problem at a point: one that is kept, or derived now and kept."""
+        model = self.plan.model
+        address = self._address(options)
+        found = known(address, environment)
+        if found is None:
+            system = self.method.build(model, environment)
+            lowered = self.method.lower(system, model.title, options)
+            structure = Structure.of(system, model)
+            found = Derived(lowered, system.positions, structure)
+            keep(address, found)
+        return found
+
+    def _address(self, options: Mapping[str, Any]) -> str:
+        """Where a problem is kept; that of the text of the line and of its options here."""
+        from qsyncdsl.run.store.address import Addresses, digest
+
+        base = Addresses(self.plan, self.line).realizations
+        chosen = sorted((name, repr(value)) for name, value in options.items())
+        return digest("problem", base, self.plan.model.title, chosen)
 
 
 def _looked_at(request: tree.Request) -> tree.Expr | None:

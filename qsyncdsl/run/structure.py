@@ -9,9 +9,9 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Structure:
-    """What the structure of a system depends on.
+    """What the structure of a system depends on, by name.
 
     Attributes:
         values: Parameters with the values that they had.
@@ -19,26 +19,25 @@ class Structure:
         real: Parameters that were taken to be real.
     """
 
-    values: tuple[tuple[Any, tuple[int, ...], Any], ...]
-    levels: tuple[tuple[Any, int | None], ...]
-    real: tuple[tuple[Any, tuple[int, ...]], ...]
+    values: tuple[tuple[str, tuple[int, ...], Any], ...]
+    levels: tuple[tuple[str, int | None], ...]
+    real: tuple[tuple[str, tuple[int, ...]], ...]
 
     @classmethod
     def of(cls, system: Any, model: Model) -> Structure:
         """That of a system."""
-        parameters = model.parameters
         values = tuple(
-            (parameters[name], index, value)
+            (name, index, value)
             for (name, index), value in system.structure.items()
             if not name.startswith("levels of ")
         )
         levels = {
-            name: (model.modes[name], system.space.modes[position].size)
+            name: (name, system.space.modes[position].size)
             for (name, _), position in system.positions.items()
             if name in model.modes and model.modes[name].kind == "boson"
         }
         real = tuple(
-            (parameters[name], index)
+            (name, index)
             for (name, index), symbol in system.symbols.items()
             if symbol.is_real and all(isinstance(k, int) for k in index)
         )
@@ -46,12 +45,13 @@ class Structure:
 
     def fits(self, environment: Environment) -> bool:
         """Whether the system has the same structure at another point."""
-        value = environment.value
+        value, model = environment.value, environment.model
+        parameters, modes = model.parameters, model.modes
         return (
-            all(value(p, index) == known for p, index, known in self.values)
-            and all(environment.levels(mode) == n for mode, n in self.levels)
+            all(value(parameters[n], index) == known for n, index, known in self.values)
+            and all(environment.levels(modes[name]) == n for name, n in self.levels)
             and not any(
-                isinstance(x := value(p, index), complex) and x.imag
-                for p, index in self.real
+                isinstance(x := value(parameters[n], index), complex) and x.imag
+                for n, index in self.real
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ from qsyncdsl.algebra.build import build
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.states import initial_state
-from qsyncdsl.algebra.system import System
-from qsyncdsl.lower.lindblad import Lowered
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
+from qsyncdsl.problem import Lowered
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Method:
         scenes: What is measured: one scene, or one for each time.
         times: The grid of times that the options ask for, or None.
         build: From a model to the system that `lower` takes.
-        start: The initial state; None where none is given and none is needed.
+        start: The initial state, given the initial statements, the problem and the options; None where
+            none is given and none is needed.
         replicas: Parts of the result to find errors of measures from.
         ending: From a result to what the next point starts from, where points follow one another;
             None where the start is of no account.
@@ -65,7 +66,7 @@ class Method:
     times: Callable[[Mapping[str, Any]], np.ndarray | None] = lambda options: None
     build: Callable[[Model, Environment], Any] = build
     start: Callable[[OperatorEvaluator, Any, Any, Mapping[str, Any]], Any] = (
-        lambda evaluator, initials, system, options: initial_state(
+        lambda evaluator, initials, problem, options: initial_state(
             evaluator, initials, grid(options) is not None
         )
     )
@@ -130,6 +131,17 @@ def grid(options: Mapping[str, Any]) -> np.ndarray | None:
     return None
 
 
-def plain(lower: Callable[[System, str], Lowered]) -> Any:
+def lowering(target: str) -> Callable[..., Lowered]:
+    """The function `"module:name"`, imported when it is called: a problem that is kept needs no SymPy."""
+    module, _, name = target.partition(":")
+
+    def lower(*arguments: Any) -> Lowered:
+        found: Lowered = getattr(import_module(module), name)(*arguments)
+        return found
+
+    return lower
+
+
+def plain(lower: Callable[..., Lowered]) -> Callable[..., Lowered]:
     """A lowering without choices."""
     return lambda system, title, options: lower(system, title)

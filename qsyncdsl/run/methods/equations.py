@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.algebra.equation_start import initial_values
-from qsyncdsl.algebra.equations import EquationSystem, build_equations
-from qsyncdsl.algebra.fields import build_fields
+from qsyncdsl.algebra.fields import FieldSystem, build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_fields as fields_of
 from qsyncdsl.model.environment import Environment
@@ -20,6 +19,8 @@ from qsyncdsl.problem import EquationProblem
 def build_either(model: Model, environment: Environment) -> Any:
     """The fields of the modes, or the typed equations where there are variables."""
     if model.variables:
+        from qsyncdsl.algebra.equations import build_equations
+
         return build_equations(model, environment)
     return build_fields(model, environment)
 
@@ -28,7 +29,7 @@ def by_system(fields: Callable[..., Any], typed: Callable[..., Any]) -> Any:
     """One of two lowerings, by the system."""
 
     def lower(system: Any, title: str, options: Mapping[str, Any]) -> Any:
-        chosen = typed if isinstance(system, EquationSystem) else fields
+        chosen = fields if isinstance(system, FieldSystem) else typed
         return chosen(system, title, options)
 
     return lower
@@ -50,17 +51,17 @@ def by_start(fields: Callable[..., Any]) -> Any:
     def start(
         evaluator: OperatorEvaluator,
         initials: Any,
-        system: Any,
+        problem: Any,
         options: Mapping[str, Any],
     ) -> Any:
-        if isinstance(system, EquationSystem):
-            values = initial_values(evaluator, initials, system)
-            modes = len(system.space.modes)
+        if isinstance(problem, EquationProblem):
+            values = initial_values(evaluator, initials)
+            modes = len(evaluator.space.modes)
             if not modes:
                 return values
             means = fields_of(evaluator, initials, modes)
             return np.hstack([means, np.stack([values, 0 * values])])
-        return fields(evaluator, initials, system, options)
+        return fields(evaluator, initials, problem, options)
 
     return start
 

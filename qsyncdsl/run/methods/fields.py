@@ -11,18 +11,12 @@ import numpy as np
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_fields
-from qsyncdsl.lower.equations import deterministic as lower_deterministic
-from qsyncdsl.lower.equations import equations as lower_equations
-from qsyncdsl.lower.fokkerplanck import fokkerplanck as lower_fokkerplanck
-from qsyncdsl.lower.gaussian import gaussian as lower_gaussian
-from qsyncdsl.lower.langevin import classical as lower_classical
-from qsyncdsl.lower.langevin import langevin as lower_langevin
 from qsyncdsl.measure.density import DensityScene
 from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.result import FieldResult
 from qsyncdsl.run.methods import keeping
-from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+from qsyncdsl.run.methods.entry import Method, Replicas, Stage, lowering
 from qsyncdsl.run.methods.equations import (
     build_either,
     by_problem,
@@ -66,10 +60,10 @@ def _density_scene(result: Any, stage: Stage) -> tuple[DensityScene, ...]:
 def _field_start(
     evaluator: OperatorEvaluator,
     initials: Any,
-    system: Any,
+    problem: Any,
     options: Mapping[str, Any],
 ) -> np.ndarray:
-    return initial_fields(evaluator, initials, system.count)
+    return initial_fields(evaluator, initials, problem.count)
 
 
 def _field_scenes(result: FieldResult, stage: Stage) -> tuple[FieldScene, ...]:
@@ -144,7 +138,10 @@ def _last_samples(result: FieldResult) -> dict[str, np.ndarray]:
 
 
 langevin = Method(
-    by_system(lower_langevin, lower_equations),
+    by_system(
+        lowering("qsyncdsl.lower.langevin:langevin"),
+        lowering("qsyncdsl.lower.equations:equations"),
+    ),
     by_problem(_langevin_solver, equation_solver),
     _field_scenes,
     build=build_either,
@@ -156,7 +153,12 @@ langevin = Method(
     realizations=("realizations", "max_realizations"),
 )
 classical = Method(
-    lower_with_rotors(by_system(lower_classical, lower_deterministic)),
+    lower_with_rotors(
+        by_system(
+            lowering("qsyncdsl.lower.langevin:classical"),
+            lowering("qsyncdsl.lower.equations:deterministic"),
+        )
+    ),
     solve_with_rotors(by_problem(_classical_solver, equation_solver)),
     scenes_with_rotors(_field_scenes),
     build=build_with_rotors(build_either),
@@ -167,11 +169,11 @@ classical = Method(
     keeping=keeping.fields,
 )
 fokkerplanck = Method(
-    lower_fokkerplanck,
+    lowering("qsyncdsl.lower.fokkerplanck:fokkerplanck"),
     _density_solver,
     _density_scene,
     build=build_fields,
-    start=lambda evaluator, initials, system, options: None,
+    start=lambda evaluator, initials, problem, options: None,
 )
 
 
@@ -182,7 +184,7 @@ def _gaussian_solver(problem: Any, options: Mapping[str, Any]) -> Any:
 
 
 gaussian = Method(
-    lower_gaussian,
+    lowering("qsyncdsl.lower.gaussian:gaussian"),
     _gaussian_solver,
     lambda result, stage: gaussian_scenes(
         result, stage.space, stage.hbar, stage.options

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from qsyncdsl.algebra.states import initial_laws
-from qsyncdsl.lower.cumulants import cumulants as lower_cumulants
 from qsyncdsl.measure.moments import scenes as moment_scenes
-from qsyncdsl.run.methods.entry import Method
+from qsyncdsl.run.methods.entry import Method, lowering
 
 
 def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -18,12 +17,12 @@ def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
 
 
 cumulants = Method(
-    lower_cumulants,
+    lowering("qsyncdsl.lower.cumulants:cumulants"),
     _cumulant_solver,
     lambda result, stage: moment_scenes(
         result, stage.space, stage.hbar, stage.options, stage.matrices
     ),
-    start=lambda evaluator, initials, system, options: initial_laws(
+    start=lambda evaluator, initials, problem, options: initial_laws(
         evaluator, initials, int(options.get("order", 2))
     ),
 )

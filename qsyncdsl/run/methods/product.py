@@ -10,10 +10,9 @@ import numpy as np
 from qsyncdsl.algebra.fields import build_fields
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_factors
-from qsyncdsl.lower.meanfield import meanfield as lower_meanfield
 from qsyncdsl.measure.product import scenes as product_scenes
 from qsyncdsl.result import ProductResult, QuantumState, level_populations
-from qsyncdsl.run.methods.entry import Method, grid
+from qsyncdsl.run.methods.entry import Method, grid, lowering
 
 
 def _meanfield_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -41,7 +40,7 @@ def _guess(result: ProductResult) -> Mapping[str, np.ndarray] | None:
 def _product_start(
     evaluator: OperatorEvaluator,
     initials: Any,
-    system: Any,
+    problem: Any,
     options: Mapping[str, Any],
 ) -> tuple[np.ndarray, ...] | None:
     """The factors; none where the branch does not depend on the start."""
@@ -67,7 +66,7 @@ def _populations(result: ProductResult) -> dict[str, np.ndarray]:
 
 
 meanfield = Method(
-    lower_meanfield,
+    lowering("qsyncdsl.lower.meanfield:meanfield"),
     _meanfield_solver,
     lambda result, stage: product_scenes(
         result, stage.space, stage.hbar, stage.options

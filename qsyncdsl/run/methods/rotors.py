@@ -12,13 +12,14 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.system import System
 from qsyncdsl.algebra.windows import packet_means
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.lower.classical_rotors import classical_rotors
 from qsyncdsl.measure.rotors import scenes as rotor_scenes
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
 from qsyncdsl.problem import RotorProblem
 from qsyncdsl.result import RotorResult
-from qsyncdsl.run.methods.entry import Stage
+from qsyncdsl.run.methods.entry import Stage, lowering
+
+_lower = lowering("qsyncdsl.lower.classical_rotors:classical_rotors")
 
 
 def build_with_rotors(
@@ -43,7 +44,7 @@ def lower_with_rotors(others: Callable[..., Any]) -> Callable[..., Any]:
     """The lowering of rotors for systems of operators."""
 
     def chosen(system: Any, title: str, options: Mapping[str, Any]) -> Any:
-        which = classical_rotors if isinstance(system, System) else others
+        which = _lower if isinstance(system, System) else others
         return which(system, title, options)
 
     return chosen
@@ -74,14 +75,14 @@ def scenes_with_rotors(others: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def start_with_rotors(others: Callable[..., Any]) -> Callable[..., Any]:
-    """Angles and momenta of packets for systems of operators."""
+    """Angles and momenta of packets for rotors."""
 
     def chosen(
-        evaluator: OperatorEvaluator, initials: Any, system: Any, options: Any
+        evaluator: OperatorEvaluator, initials: Any, problem: Any, options: Any
     ) -> Any:
-        if isinstance(system, System):
+        if isinstance(problem, RotorProblem):
             return packet_means(evaluator, initials)
-        return others(evaluator, initials, system, options)
+        return others(evaluator, initials, problem, options)
 
     return chosen
 

@@ -9,11 +9,6 @@ import numpy as np
 
 from qsyncdsl.algebra.states import initial_state
 from qsyncdsl.algebra.windows import placed_state
-from qsyncdsl.lower.floquet import floquet as lower_floquet
-from qsyncdsl.lower.forces import pulled
-from qsyncdsl.lower.levels import levels
-from qsyncdsl.lower.lindblad import lindblad
-from qsyncdsl.lower.permutation import steadystate as lower_steadystate
 from qsyncdsl.measure.floquet import placed_scenes
 from qsyncdsl.measure.floquet import scenes as floquet_scenes
 from qsyncdsl.measure.scene import Scene
@@ -27,7 +22,7 @@ from qsyncdsl.result import (
     level_populations,
 )
 from qsyncdsl.run.methods import keeping
-from qsyncdsl.run.methods.entry import Method, Stage, grid, plain
+from qsyncdsl.run.methods.entry import Method, Stage, grid, lowering, plain
 
 
 def _steadystate_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -121,45 +116,50 @@ def _ending(result: EvolutionResult | FloquetResult) -> dict[str, np.ndarray]:
 
 
 steadystate = Method(
-    lower_steadystate,
+    lowering("qsyncdsl.lower.permutation:steadystate"),
     _steadystate_solver,
     _one_state,
     populations=_populations,
-    start=lambda evaluator, initials, system, options: (
+    start=lambda evaluator, initials, problem, options: (
         None
-        if any(jump.per_atom is not None for jump in system.jumps)
+        if isinstance(problem, PermutationProblem)
         else initial_state(evaluator, initials, False)
     ),
     together=32,
     keeping=keeping.steady,
 )
 evolve = Method(
-    plain(lindblad),
+    plain(lowering("qsyncdsl.lower.lindblad:lindblad")),
     _evolution_solver,
     _evolved_states,
     grid,
     populations=_populations,
     ending=_ending,
-    start=lambda evaluator, initials, system, options: (
+    start=lambda evaluator, initials, problem, options: (
         initial_state(evaluator, initials, grid(options) is not None)
-        if pulled(system) is None
+        if not problem.forces
         else placed_state(evaluator, initials, True, True)
     ),
     keeping=keeping.evolved,
     kicks=True,
 )
 floquet = Method(
-    lower_floquet,
+    lowering("qsyncdsl.lower.floquet:floquet"),
     _floquet_solver,
     lambda result, stage: floquet_scenes(
         result, stage.space, stage.hbar, stage.options
     ),
-    start=lambda evaluator, initials, system, options: (
-        placed_state(evaluator, initials, True, pulled(system) is not None)
+    start=lambda evaluator, initials, problem, options: (
+        placed_state(evaluator, initials, True, bool(problem.forces))
         if "periods" in options or "time" in options
         else None
     ),
     kicks=True,
     populations=_populations,
 )
-eigen = Method(plain(levels), _eigen_solver, _one_state, populations=_populations)
+eigen = Method(
+    plain(lowering("qsyncdsl.lower.levels:levels")),
+    _eigen_solver,
+    _one_state,
+    populations=_populations,
+)

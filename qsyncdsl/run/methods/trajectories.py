@@ -8,11 +8,9 @@ from typing import Any
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.states import initial_factors
 from qsyncdsl.algebra.windows import placed_factors
-from qsyncdsl.lower.forces import pulled
-from qsyncdsl.lower.trajectories import trajectories as lower_trajectories
 from qsyncdsl.measure.trajectories import Probe, TrajectoryScene
 from qsyncdsl.result import TrajectoryResult
-from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+from qsyncdsl.run.methods.entry import Method, Replicas, Stage, lowering
 
 
 def _solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -24,11 +22,11 @@ def _solver(problem: Any, options: Mapping[str, Any]) -> Any:
 def _start(
     evaluator: OperatorEvaluator,
     initials: Any,
-    system: Any,
+    problem: Any,
     options: Mapping[str, Any],
 ) -> Any:
     """The state of every mode; a product of them is never mixed as a whole."""
-    if pulled(system) is not None:
+    if problem.lindblad.forces:
         return placed_factors(evaluator, initials)
     factors = initial_factors(evaluator, initials)
     modes = evaluator.space.modes
@@ -60,7 +58,7 @@ def _replicas(result: TrajectoryResult, stage: Stage) -> Replicas | None:
 
 
 trajectories = Method(
-    lower_trajectories,
+    lowering("qsyncdsl.lower.trajectories:trajectories"),
     _solver,
     _scenes,
     start=_start,
