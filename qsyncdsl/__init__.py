@@ -12,7 +12,7 @@ _DOORS = {
     "run": ("qsyncdsl.pipeline", "run"),
     "check": ("qsyncdsl.pipeline", "check"),
     "explain": ("qsyncdsl.pipeline", "describe"),
-    "open_results": ("qsyncdsl.run.dataset", "open_results"),
+    "open_results": ("qsyncdsl.run.files", "open_results"),
 }
 
 

@@ -534,13 +534,17 @@ def write(
     Raises:
         OSError: If the folder cannot be written.
     """
-    from qsyncdsl.report.plot import draw
-    from qsyncdsl.run.dataset import save
+    from qsyncdsl.run.files import save
 
     name = result.plan.experiment.name
     path = folder / f"{name}.nc"
-    save(result.dataset, path)
-    pictures = draw(result.dataset, result.plan.model, result.plan.experiment, folder)
+    save(result.table, path)
+    experiment = result.plan.experiment
+    if not any(isinstance(r, tree.Plot) for r in experiment.requests):
+        return (path,)
+    from qsyncdsl.report.plot import draw
+
+    pictures = draw(result.dataset, result.plan.model, experiment, folder)
     return (path, *pictures)
 
 
@@ -655,7 +659,7 @@ def replot(path: Path, folder: Path) -> tuple[Path, ...]:
         ModelError: E706 for a file that `run` did not write; E731 for a folder.
     """
     from qsyncdsl.report.plot import draw
-    from qsyncdsl.run.dataset import open_results
+    from qsyncdsl.run.files import open_results
 
     if path.is_dir():
         files: list[Path] = []

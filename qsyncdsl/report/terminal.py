@@ -41,7 +41,7 @@ def show(result: Any, files: Sequence[Path], full: bool = False) -> None:
         out.print(Text(f"  {label}: skipped, {reason}", style="yellow"))
     for note in plan.notes:
         out.print(Text(f"  note: {note}", style="yellow"))
-    if result.dataset.data_vars:
+    if result.table.data:
         out.print(measures_table(result, full))
     for line in plan.lines:
         for text, style in trust_lines(
@@ -59,55 +59,53 @@ def measures_table(result: Any, full: bool = False) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
     for column in ("measure", "method", "value"):
         table.add_column(column, overflow="fold")
-    dataset = result.dataset
-    for name in dataset.data_vars:
-        if str(name).endswith("_error") and str(name)[:-6] in dataset:
+    found = result.table
+    for name, column in found.data.items():
+        if name.endswith("_error") and name.removesuffix("_error") in found.data:
             continue
-        for label in dataset["method"].values:
-            error = dataset.get(f"{name}_error")
-            chosen = None if error is None else error.sel({"method": label})
-            texts = _value_texts(dataset[name].sel({"method": label}), chosen, full)
-            doubted = name in result.trust[str(label)]["doubts"]
+        error = found.data.get(f"{name}_error")
+        for place, label in enumerate(found.labels()):
+            chosen = None if error is None else error.at("method", place)
+            own = column.at("method", place)
+            text = _value_text(own, chosen, found.coords, full)
+            doubted = name in result.trust[label]["doubts"]
             mark, style = ("! ", "bold red") if doubted else ("", "")
-            shown = [Text(mark + text, style=style) for text in texts]
-            table.add_row(str(name), str(label), *shown)
+            table.add_row(name, label, Text(mark + text, style=style))
     return table
 
 
-def _value_texts(array: Any, error: Any, full: bool) -> tuple[str]:
+def _value_text(array: Any, error: Any, coords: Any, full: bool) -> str:
     """A number with its error; or the smallest and largest with their places."""
     values = array.values
     errors = np.full(values.shape, np.nan)
     if error is not None:
-        errors = error.broadcast_like(array).transpose(*array.dims).values
+        errors = error.like(array.dims, values.shape)
     numbers, spread = values.ravel(), errors.ravel()
     if values.ndim == 0 or (full and values.size <= 12):
         shown = map(number_text, numbers, spread)
-        return (", ".join(shown),)
+        return ", ".join(shown)
     real = np.abs(numbers) if np.iscomplexobj(values) else numbers
     if np.isnan(real).all():
-        return ("none",)
+        return "none"
     low, high = int(np.nanargmin(real)), int(np.nanargmax(real))
     word = "|.| " if np.iscomplexobj(values) else ""
     return (
-        f"{word}{number_text(real[low], spread[low])} {_place(array, low)} .. "
-        f"{number_text(real[high], spread[high])} {_place(array, high)}",
+        f"{word}{number_text(real[low], spread[low])} {_place(array, coords, low)} .. "
+        f"{number_text(real[high], spread[high])} {_place(array, coords, high)}"
     )
 
 
-def _place(array: Any, flat: int) -> str:
-    """`at Delta = 3`."""
-    where = np.unravel_index(flat, array.shape)
+def _place(array: Any, coords: Any, flat: int) -> str:
+    """`(Delta = 3)`."""
+    where = np.unravel_index(flat, array.values.shape)
     parts = []
     for dim, k in zip(array.dims, where, strict=True):
         if dim == "point":
-            swept = [
-                n for n, c in array.coords.items() if c.dims == (dim,) and n != dim
-            ]
-            numbers = [n for n in swept if array[n].dtype.kind in "if"]
-            parts += [f"{n} = {array[n].values[k]:.4g}" for n in numbers]
+            swept = [n for n, c in coords.items() if c.dims == (dim,) and n != dim]
+            numbers = [n for n in swept if coords[n].values.dtype.kind in "if"]
+            parts += [f"{n} = {coords[n].values[k]:.4g}" for n in numbers]
             continue
-        value = array[dim].values[k] if dim in array.coords else k + 1
+        value = coords[dim].values[k] if dim in coords else k + 1
         parts.append(
             f"{dim} = {value}" if isinstance(value, str) else f"{dim} = {value:.4g}"
         )

@@ -1,27 +1,27 @@
-"""The labelled result of an experiment: one xarray dataset, written atomically."""
+"""The labelled result of an experiment: the points of all lines in one table."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.run.follow import follows
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
 from qsyncdsl.run.points import PointResult
-from qsyncdsl.run.staircases import with_staircases
+from qsyncdsl.run.table import Column, Table
 from qsyncdsl.syntax.walk import mentions
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # The coordinate that says why a point is a gap.
 _FAILURE = "failure"
@@ -30,53 +30,76 @@ POINT = "point"
 _VERSIONS = ("qsyncdsl", "numpy", "scipy", "sympy", "qutip", "xarray")
 
 
-def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> xr.Dataset:
+def assemble(plan: Plan, results: Mapping[str, Sequence[PointResult]]) -> Table:
     """Put the points of all lines together; dims are method, case, the sweeps, then the measure's own.
 
     Lines with a coarser grid leave gaps (NaN), and so do points that failed.
     """
     scattered = _scattered(plan, results)
     lines = [
-        _line_dataset(plan, line, results[line.label], scattered) for line in plan.lines
+        _line_table(plan, line, results[line.label], scattered) for line in plan.lines
     ]
-    if any(_DIRECTION in found.dims for found in lines):
-        lines = [_both_ways(found) for found in lines]
-    if lines:
-        dataset = xr.concat(
-            lines,
-            dim="method",
-            join="outer",
-            data_vars="all",
-            coords="minimal",
-            compat="override",
-            combine_attrs="override",
-        )
-        dataset = dataset.assign_coords(method=[line.label for line in plan.lines])
-        if _FAILURE in dataset:
-            reasons = dataset[_FAILURE].fillna("").astype(str)
-            dataset = dataset.assign_coords({_FAILURE: reasons})
+    labels = [line.label for line in plan.lines]
+    if len(lines) == 1 and not plan.staircases:
+        table = alone(lines[0], labels[0])
+    elif lines:
+        table = together(lines, labels, plan)
     else:
-        dataset = xr.Dataset()
+        table = Table()
+    _describe(plan, table)
+    return Table(table.data, table.coords, _attributes(plan, results))
+
+
+def alone(line: Table, label: str) -> Table:
+    """A single line: what `together` would give."""
+    table = line.of_method(label)
+    if _FAILURE in table.data:
+        reasons = table.data.pop(_FAILURE)
+        texts = reasons.values.astype(str)
+        table.coords[_FAILURE] = Column(reasons.dims, texts, reasons.attrs)
+    return table
+
+
+def together(lines: Sequence[Table], labels: Sequence[str], plan: Plan) -> Table:
+    """Several lines on the union of their grids."""
+    import xarray as xr
+
+    found = [line.to_xarray() for line in lines]
+    if any(_DIRECTION in dataset.dims for dataset in found):
+        found = [_both_ways(dataset) for dataset in found]
+    dataset = xr.concat(
+        found,
+        dim="method",
+        join="outer",
+        data_vars="all",
+        coords="minimal",
+        compat="override",
+        combine_attrs="override",
+    )
+    dataset = dataset.assign_coords(method=list(labels))
+    if _FAILURE in dataset:
+        reasons = dataset[_FAILURE].fillna("").astype(str)
+        dataset = dataset.assign_coords({_FAILURE: reasons})
     if plan.staircases:
+        from qsyncdsl.run.staircases import with_staircases
+
         values = Environment(plan.model, plan.layers(plan.cases[0])).numbers
         scope = plan.model.scope
         dataset = with_staircases(
             dataset, dict(plan.staircases), lambda node: values.evaluate(node, scope)
         )
-    _describe(plan, dataset)
-    dataset.attrs = _attributes(plan, results)
-    return dataset
+    return Table.of(dataset)
 
 
-def _line_dataset(
+def _line_table(
     plan: Plan,
     line: Line,
     points: Sequence[PointResult],
     scattered: Scattered | None,
-) -> xr.Dataset:
-    """The dataset of one line."""
-    outer_dims, outer_coords, shape = _outer(plan, line, scattered)
-    arrays: dict[str, xr.DataArray] = {}
+) -> Table:
+    """The columns of one line."""
+    outer_dims, coords, shape = _outer(plan, line, scattered)
+    data: dict[str, Column] = {}
     names = list(dict.fromkeys(name for point in points for name in point.measures))
     own_of: dict[str, np.ndarray] = {}
     places = [_place(plan, line, point, scattered) for point in points]
@@ -111,19 +134,19 @@ def _line_dataset(
                 if errors is not None and item.error is not None:
                     errors[place + inside] = item.error
         dims = (*outer_dims, *(rename.get(d, d) for d in first.dims))
-        coords = {
-            rename.get(d, d): first.coords[d] for d in first.dims if d in first.coords
-        }
-        arrays[name] = xr.DataArray(values, dims=dims, coords=coords)
+        for dim in first.dims:
+            own = rename.get(dim, dim)
+            if dim in first.coords and own not in coords:
+                coords[own] = Column((own,), np.asarray(first.coords[dim]))
+        data[name] = Column(dims, values)
         if errors is not None:
-            arrays[f"{name}_error"] = xr.DataArray(errors, dims=dims, coords=coords)
+            data[f"{name}_error"] = Column(dims, errors)
     if any(point.failures for point in points):
         reasons = np.full(shape, "", dtype=object)
         for place, point in zip(places, points, strict=True):
             reasons[place] = _reason(point)
-        arrays[_FAILURE] = xr.DataArray(reasons, dims=outer_dims)
-    dataset = xr.Dataset(arrays, coords=outer_coords)
-    return _without_own_axis(plan, line, dataset)
+        data[_FAILURE] = Column(outer_dims, reasons)
+    return Table(_without_own_axis(plan, line, data), coords)
 
 
 def _both_ways(dataset: xr.Dataset) -> xr.Dataset:
@@ -148,38 +171,36 @@ def _largest(items: Sequence[Labelled]) -> Labelled:
     return max(items, key=lambda item: item.values.size)
 
 
-def _without_own_axis(plan: Plan, line: Line, dataset: xr.Dataset) -> xr.Dataset:
+def _without_own_axis(
+    plan: Plan, line: Line, data: dict[str, Column]
+) -> dict[str, Column]:
     """A located value has no dimension along the parameter that was searched."""
     from qsyncdsl.syntax import tree
 
     for request in plan.experiment.requests:
-        if not isinstance(request, tree.Locate) or request.name.key not in dataset:
+        if not isinstance(request, tree.Locate) or request.name.key not in data:
             continue
         for axis in line.axes:
-            if (
-                request.parameter.key in axis.names
-                and axis.dim in dataset[request.name.key].dims
-            ):
-                dataset[request.name.key] = dataset[request.name.key].isel(
-                    {axis.dim: 0}, drop=True
-                )
-    return dataset
+            if request.parameter.key in axis.names:
+                name = request.name.key
+                data[name] = data[name].at(axis.dim, 0)
+    return data
 
 
 def _outer(
     plan: Plan, line: Line, scattered: Scattered | None
-) -> tuple[tuple[str, ...], dict[str, Any], tuple[int, ...]]:
+) -> tuple[tuple[str, ...], dict[str, Column], tuple[int, ...]]:
     """Dimensions, coordinates and shape of cases and axes."""
     dims: list[str] = []
-    coords: dict[str, Any] = {}
+    coords: dict[str, Column] = {}
     shape: list[int] = []
     if _has_cases(plan):
         dims.append("case")
-        coords["case"] = [str(case) for case in plan.cases]
+        coords["case"] = Column(("case",), np.array([str(c) for c in plan.cases]))
         shape.append(len(plan.cases))
     if _two_ways(line):
         dims.append(_DIRECTION)
-        coords[_DIRECTION] = list(line.directions)
+        coords[_DIRECTION] = Column((_DIRECTION,), np.array(line.directions))
         shape.append(len(line.directions))
     if scattered is not None:
         dims.append(POINT)
@@ -221,13 +242,14 @@ class Scattered:
     free: tuple[str, ...]
     places: Mapping[tuple[Any, ...], int]
 
-    def coordinates(self) -> dict[str, Any]:
+    def coordinates(self) -> dict[str, Column]:
         """The swept parameters along `point`."""
         columns = zip(*self.places, strict=True)
-        found: dict[str, Any] = {POINT: np.arange(1, len(self.places) + 1)}
+        numbered = np.arange(1, len(self.places) + 1)
+        found = {POINT: Column((POINT,), numbered)}
         for name, column in zip(self.names, columns, strict=True):
             marks = {"adaptive": 1} if name in self.free else {}
-            found[name] = (POINT, np.array(column), marks)
+            found[name] = Column((POINT,), np.array(column), dict(marks))
         return found
 
 
@@ -260,12 +282,13 @@ def _two_ways(line: Line) -> bool:
     return bool(line.directions) and follows(line)
 
 
-def _axis_coordinates(axis: Axis) -> dict[str, Any]:
+def _axis_coordinates(axis: Axis) -> dict[str, Column]:
     columns = list(zip(*axis.values, strict=True))
     if len(axis.names) == 1:
-        return {axis.dim: np.array(columns[0])}
-    return {axis.dim: np.arange(1, len(axis.values) + 1)} | {
-        name: (axis.dim, np.array(column))
+        return {axis.dim: Column((axis.dim,), np.array(columns[0]))}
+    numbered = np.arange(1, len(axis.values) + 1)
+    return {axis.dim: Column((axis.dim,), numbered)} | {
+        name: Column((axis.dim,), np.array(column))
         for name, column in zip(axis.names, columns, strict=True)
     }
 
@@ -305,15 +328,15 @@ def split_unit(text: str) -> dict[str, str]:
     return {"long_name": text} if text else {}
 
 
-def _describe(plan: Plan, dataset: xr.Dataset) -> None:
+def _describe(plan: Plan, table: Table) -> None:
     for name, parameter in plan.model.parameters.items():
-        if name in dataset.coords:
-            dataset[name].attrs.update(split_unit(parameter.description))
+        if name in table.coords:
+            table.coords[name].attrs.update(split_unit(parameter.description))
     for name, request in {**plan.measures, **plan.staircases}.items():
-        if name in dataset and request.description:
-            dataset[name].attrs.update(split_unit(request.description.value))
-    if "time" in dataset.coords:
-        dataset["time"].attrs.setdefault("long_name", "time")
+        if name in table.data and request.description:
+            table.data[name].attrs.update(split_unit(request.description.value))
+    if "time" in table.coords:
+        table.coords["time"].attrs.setdefault("long_name", "time")
 
 
 def _attributes(
@@ -413,32 +436,3 @@ def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """A parameter's value for JSON."""
     return {"re": value.real, "im": value.imag} if isinstance(value, complex) else value
-
-
-# ── files ────────────────────────────────────────────────────────────────────────────────────
-
-
-def save(dataset: xr.Dataset, path: Path) -> None:
-    """Write netCDF beside its place and move it there, so that no half file is ever seen.
-
-    Raises:
-        OSError: If the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=".part", prefix=path.stem, dir=path.parent)
-    os.close(handle)
-    try:
-        dataset.to_netcdf(name, engine="h5netcdf")
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def open_results(path: str | Path) -> xr.Dataset:
-    """Open the result of an experiment, complex numbers included.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
-    return xr.load_dataset(path, engine="h5netcdf")

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import xarray as xr
+
+from qsyncdsl.run.table import Table
 
 # Errors that are passed over: relative, and absolute for numbers near zero.
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
@@ -50,13 +51,13 @@ def doubts(
 
 
 def line_doubts(
-    dataset: xr.Dataset, label: str, trust: Mapping[str, Any]
+    table: Table, label: str, trust: Mapping[str, Any]
 ) -> dict[str, tuple[str, ...]]:
-    """The doubts of one line of a dataset."""
+    """The doubts of one line of a table."""
     scales, errors = {}, {}
-    for name in map(str, dataset.data_vars):
-        own = np.abs(dataset[name].sel({"method": label}).values)
-        if name.endswith("_error") and name.removesuffix("_error") in dataset:
+    for name, column in table.data.items():
+        own = np.abs(column.at("method", table.line(label)).values)
+        if name.endswith("_error") and name.removesuffix("_error") in table.data:
             errors[name.removesuffix("_error")] = _most(own)
         elif np.isfinite(own).any():
             scales[name] = _most(own)

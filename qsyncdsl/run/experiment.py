@@ -6,9 +6,8 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import xarray as xr
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.result import Trust
@@ -23,8 +22,12 @@ from qsyncdsl.run.store.address import Addresses, digest
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
+from qsyncdsl.run.table import Table
 from qsyncdsl.run.truncation import examined, with_truncation
 from qsyncdsl.syntax import tree
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # Called with a label, the number done, the number to do, and facts by name.
 Progress = Callable[..., None]
@@ -35,7 +38,7 @@ class ExperimentResult:
     """The outcome of an experiment.
 
     Attributes:
-        dataset: Measures and located values over method, case and sweeps.
+        table: Measures and located values over method, case and sweeps.
         verdicts: The expectations.
         trust: For each line the worst numbers, facts, warnings and failures, and under `doubts`
             the reasons not to trust a measure, by name.
@@ -43,10 +46,15 @@ class ExperimentResult:
     """
 
     plan: Plan
-    dataset: xr.Dataset
+    table: Table
     verdicts: tuple[Verdict, ...]
     trust: dict[str, dict[str, Any]]
     seconds: dict[str, float]
+
+    @cached_property
+    def dataset(self) -> xr.Dataset:
+        """The table as an xarray dataset."""
+        return self.table.to_xarray()
 
     @property
     def doubtful(self) -> bool:
@@ -96,8 +104,8 @@ def run_experiment(
         skipped={**plan.skipped, **refused},
     )
     verdicts = _verdicts(plan, workshop, kept) if expectations else ()
-    dataset, trust = _gathered(plan, results)
-    return ExperimentResult(plan, dataset, verdicts, trust, seconds)
+    table, trust = _gathered(plan, results)
+    return ExperimentResult(plan, table, verdicts, trust, seconds)
 
 
 def _remembering(run: LineRun) -> Callable[[PointResult], PointResult]:
@@ -135,28 +143,28 @@ def known_so_far(plan: Plan, store: Store) -> ExperimentResult:
         points = list(plan.points(line)) if wanted(plan) else []
         run = line_run(plan, line, Workshop(store=store))
         results[line.label] = run.known(points)
-    dataset, trust = _gathered(plan, results)
-    return ExperimentResult(plan, dataset, (), trust, dict.fromkeys(results, 0.0))
+    table, trust = _gathered(plan, results)
+    return ExperimentResult(plan, table, (), trust, dict.fromkeys(results, 0.0))
 
 
 def _gathered(
     plan: Plan, results: dict[str, list[PointResult]]
-) -> tuple[xr.Dataset, dict[str, dict[str, Any]]]:
-    """The dataset, and what is known of each line; doubts stand in both."""
-    dataset = assemble(plan, results)
+) -> tuple[Table, dict[str, dict[str, Any]]]:
+    """The table, and what is known of each line; doubts stand in both."""
+    table = assemble(plan, results)
     trust = {label: line_trust(points) for label, points in results.items()}
     for line in plan.lines:
         label = line.label
-        trust[label]["doubts"] = line_doubts(dataset, label, trust[label])
-    for name in map(str, dataset.data_vars):
+        trust[label]["doubts"] = line_doubts(table, label, trust[label])
+    for name, column in table.data.items():
         found = {
             label: own["doubts"][name]
             for label, own in trust.items()
             if name in own["doubts"]
         }
         if found:
-            dataset[name].attrs["doubts"] = json.dumps(found)
-    return dataset, trust
+            column.attrs["doubts"] = json.dumps(found)
+    return table, trust
 
 
 def _verdicts(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from qsyncdsl.measure.staircases import plateaus
 from qsyncdsl.model import signature
 from qsyncdsl.registry import measures
 from qsyncdsl.syntax import tree
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _COLUMNS = ("value", "first", "last")
 
@@ -58,4 +60,6 @@ def _found(y: xr.DataArray, x: str, name: str, tolerance: float) -> xr.DataArray
     coords[f"{name}_item"] = np.arange(1, values.shape[1] + 1)
     coords[f"{name}_column"] = list(_COLUMNS)
     shaped = values.reshape(*moved.shape[:-1], *values.shape[1:])
+    import xarray as xr
+
     return xr.DataArray(shaped, dims=dims, coords=coords)

@@ -32,6 +32,7 @@ from qsyncdsl.solve import (
     wander_diagonal,
     wander_series,
 )
+from qsyncdsl.solve.machine_code import Compiled
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -56,7 +57,8 @@ def kernel_source(
     `noise` is 0 for Gaussian random numbers, 1 or 2 for weak schemes of that order.
     With `QSYNCDSL_DEBUG` set, every index is checked.
     """
-    pieces = [problem.source, inspect.getsource(stepping.run)]
+    loop = [inspect.getsource(f) for f in (stepping.copy, stepping.run)]
+    pieces = [problem.source, *loop]
     if problem.noisy:
         pieces = [*_random(noise), *pieces]
     if problem.shared:
@@ -236,6 +238,13 @@ def compiled(source: str, name: str = "run") -> Any:
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
     return getattr(module, name)
+
+
+@lru_cache(maxsize=32)
+def loaded(source: str, name: str = "run") -> Compiled:
+    """A function of a module that takes arrays and numbers and returns numbers: numba is spared if it can be."""
+    digest = hashlib.sha256(source.encode()).hexdigest()
+    return Compiled(lambda: compiled(source, name), digest, name)
 
 
 def _written(name: str, source: str) -> Path | None:

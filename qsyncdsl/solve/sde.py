@@ -12,7 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.fields import Numbers, numbers, sampling
-from qsyncdsl.solve.kernels import compiled, kernel_source
+from qsyncdsl.solve.kernels import kernel_source, loaded
 from qsyncdsl.solve.lanes import streams
 
 # The step is chosen so that (fastest rate) x dt is this; a run that leaves twice the value behind
@@ -229,7 +229,8 @@ class _Kernel:
         self.lanes = lanes
         self.order = order
         self.noisy = problem.noisy
-        self._call = compiled(kernel_source(problem, lanes, order if weak else 0))
+        source = kernel_source(problem, lanes, order if weak else 0)
+        self._call, self._drift = loaded(source, "run"), loaded(source, "drift")
         shape = (problem.count, lanes)
         room = 8 * lanes * 10 * problem.count
         if room > _ROOM:
@@ -350,16 +351,11 @@ class _Kernel:
             best = max(best, float(np.linalg.norm(v, axis=0).max()))
         return best
 
-    def function(self, name: str) -> Any:
-        """A compiled function of the generated module."""
-        return self._call.py_func.__globals__[name]
-
     def drift(self, x: np.ndarray) -> np.ndarray:
         """The drift at fields of shape (F, lanes)."""
-        function = self.function("drift")
         values = self.values
         dr, di = np.empty(x.shape), np.empty(x.shape)
-        function(
+        self._drift(
             np.ascontiguousarray(values.c.real), np.ascontiguousarray(values.c.imag),
             np.ascontiguousarray(values.w.real), np.ascontiguousarray(values.w.imag),
             self.tables, np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag), dr, di,

@@ -8,6 +8,14 @@ The source of `run` is read and put behind that of the model: `drift`, `advance`
 # mypy: ignore-errors
 
 
+def copy(fromr, fromi, tor, toi):
+    """Fields of one array into another; a slice would need the runtime of numba for its messages."""
+    for row in range(fromr.shape[0]):
+        for lane in range(LANES):
+            tor[row, lane] = fromr[row, lane]
+            toi[row, lane] = fromi[row, lane]
+
+
 def run(
     xr, xi, state, c0r, c0i, wr, wi, tables, baths, dt, count, stride, halves, order, moving,
     outr, outi, room,
@@ -23,8 +31,7 @@ def run(
     Returns the number of saved fields, of clipped diffusions, and of the last finite step.
     """
     ar, ai, br, bi, d0r, d0i, d1r, d1i = room
-    ar[:] = xr
-    ai[:] = xi
+    copy(xr, xi, ar, ai)
     saved = 0
     clipped = 0
     reached = count
@@ -71,6 +78,5 @@ def run(
             if total != 0.0:
                 reached = step
                 break
-    xr[:] = ar
-    xi[:] = ai
+    copy(ar, ai, xr, xi)
     return saved, clipped, reached
