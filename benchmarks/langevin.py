@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from qsyncdsl import pipeline
 from qsyncdsl.algebra.fields import build_fields
@@ -26,6 +27,7 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.resources import bundled_models
 from qsyncdsl.solve.fields import numbers
+from qsyncdsl.solve.kernels import compiled, kernel_source
 from qsyncdsl.solve.lanes import streams
 from qsyncdsl.solve.sde import _Kernel
 
@@ -77,16 +79,29 @@ def seconds(work: Callable[[], Any]) -> float:
 def drift_of_ours(kernel: _Kernel) -> Callable[[], None]:
     """STEPS evaluations of the generated drift."""
     values = kernel.values
-    drift = kernel.function("drift")
+    # In one compiled loop, as a step does it.
+    drift = compiled(kernel_source(kernel.problem, LANES), "drift")
     fixed = [np.ascontiguousarray(x) for x in (values.c.real, values.c.imag)]
     fixed += [np.ascontiguousarray(x) for x in (values.w.real, values.w.imag)]
     fields = [np.full((2 * SIDE**2, LANES), 0.5) for _ in range(4)]
 
-    def work() -> None:
-        for _ in range(STEPS):
-            drift(*fixed, kernel.tables, *fields)
+    @njit  # type: ignore[untyped-decorator]
+    def repeat(
+        count: int,
+        c: Any,
+        d: Any,
+        w: Any,
+        v: Any,
+        tables: Any,
+        x: Any,
+        y: Any,
+        dx: Any,
+        dy: Any,
+    ) -> None:
+        for _ in range(count):
+            drift(c, d, w, v, tables, x, y, dx, dy)
 
-    return work
+    return lambda: repeat(STEPS, *fixed, kernel.tables, *fields)
 
 
 def drift_in_c(folder: Path) -> Callable[[], None]:

@@ -14,9 +14,9 @@ experiment e { solve steadystate; measure n = <a.n> }
 """
 
 
-def imported(tmp_path, *arguments):
+def imported(tmp_path, *arguments, text=SMALL):
     """Top-level packages in a fresh process after a command."""
-    (tmp_path / "m.qsync").write_text(SMALL)
+    (tmp_path / "m.qsync").write_text(text)
     script = (
         "import sys\n"
         f"sys.argv = ['qsyncdsl', *{arguments!r}]\n"
@@ -43,9 +43,24 @@ def test_what_solves_nothing_imports_no_numerics(tmp_path, command):
 
 def test_a_small_steady_state_needs_no_plots_kernels_or_second_backend(tmp_path):
     found = imported(tmp_path, "run", "m.qsync", "-q")
-    assert found & {"matplotlib", "qutip", "numba", "IPython"} == set()
+    assert found & {"matplotlib", "qutip", "numba", "xarray", "IPython"} == set()
+
+
+LANGEVIN = """mode a : boson
+hamiltonian 0.1*(a + a')
+dissipator 1 : a
+experiment e { solve langevin(time = 1, realizations = 2); measure n = <a.n> }
+"""
+
+
+def test_a_second_run_needs_no_symbols_no_compiler_and_no_dataset(tmp_path):
+    lean = {"sympy", "numba", "scipy", "xarray", "pandas", "dask", "pydantic"}
+    imported(tmp_path, "run", "m.qsync", "-q", text=LANGEVIN)
+    found = imported(tmp_path, "run", "m.qsync", "-q", "--seed", "1", text=LANGEVIN)
+    assert found & (lean | {"matplotlib", "qutip"}) == set()
+    assert {"llvmlite", "h5netcdf"} <= found
 
 
 def test_a_plan_needs_no_symbols_and_no_dataset(tmp_path):
     found = imported(tmp_path, "run", "m.qsync", "--plan")
-    assert found & {"matplotlib", "qutip", "numba", "h5netcdf"} == set()
+    assert found & {"matplotlib", "qutip", "numba", "h5netcdf", "xarray"} == set()
