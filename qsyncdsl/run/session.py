@@ -349,7 +349,7 @@ class Session:
         seed = self.plan.options.seed
         environment = Environment(self.plan.model, layers, seed, draw)
         try:
-            if not prepared.structure.fits(environment):
+            if not prepared.derived.structure.fits(environment):
                 return None
             return tuple(
                 _value(environment, name, index)

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.diagnostics import InternalError
 from qsyncdsl.resources import cache_folder
 
 # Symbols of numba's runtime that are only reached through arrays it has made itself.
@@ -245,7 +245,7 @@ def _loaded(code: Code, kinds: Any) -> Callable[..., Any] | None:
         if not binding.address_of_symbol(name):
             if name not in _NEVER:
                 return None
-            binding.add_symbol(name, ctypes.cast(_unreachable, ctypes.c_void_p).value)
+            binding.add_symbol(name, ctypes.cast(_UNREACHABLE, ctypes.c_void_p).value)
     engine = _engine()
     engine.add_object_file(binding.ObjectFileRef.from_data(code.object))
     engine.finalize_object()
@@ -263,14 +263,12 @@ def _loaded(code: Code, kinds: Any) -> Callable[..., Any] | None:
             ctypes.addressof(out), ctypes.addressof(fault), *_passed(arguments, [])
         )
         if status not in _DONE:
-            message = f"a compiled function failed with status {status}"
-            raise SolveError(Diagnostic("E900", message))
+            raise InternalError(f"'{code.symbol}' failed with status {status}")
         found = tuple(getattr(out, name) for name, _ in fields)
         return found[0] if code.single and found else found or None
 
     return call
 
 
-@ctypes.CFUNCTYPE(None)
-def _unreachable() -> None:
-    """Stands where no call arrives."""
+# Stands where no call arrives.
+_UNREACHABLE = ctypes.CFUNCTYPE(None)(lambda: None)
