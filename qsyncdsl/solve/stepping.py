@@ -8,12 +8,12 @@ The source of `run` is read and put behind that of the model: `drift`, `advance`
 # mypy: ignore-errors
 
 
-def copy(fromr, fromi, tor, toi):
+def copy(ar, ai, br, bi):
     """Fields of one array into another; a slice would need the runtime of numba for its messages."""
-    for row in range(fromr.shape[0]):
+    for row in range(ar.shape[0]):
         for lane in range(LANES):
-            tor[row, lane] = fromr[row, lane]
-            toi[row, lane] = fromi[row, lane]
+            br[row, lane] = ar[row, lane]
+            bi[row, lane] = ai[row, lane]
 
 
 def run(
