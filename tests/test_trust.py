@@ -152,8 +152,30 @@ def test_an_expectation_of_a_doubtful_number_is_said_to_be_one(command, tmp_path
     (tmp_path / "m.qsync").write_text(text)
     code, out, _ = command("test", "m.qsync")
     assert code == 0
-    assert "doubtful: the highest level of 'a'" in " ".join(out.split())
+    assert "doubtful: other cutoffs change it by" in " ".join(out.split())
     assert command("test", "m.qsync", "--strict")[0] == 4
+
+
+def test_an_expectation_tells_what_the_cutoff_changes_of_its_number():
+    """Five levels are too few by more than a thousandth; the change is that of the sweep."""
+    text = """
+    mode a : boson(levels = 5)
+    dissipator 1 : a'
+    dissipator 3 : a^2
+    experiment e {
+      solve   steadystate
+      measure n = <a'*a>
+      expect  2*n is 1.118 within 0.1
+      expect  n is 7 within 0.1
+    }
+    """
+    result = run_text(text)["e"]
+    change = result.trust["steadystate"]["truncation_error of n"]
+    right, wrong = result.verdicts
+    assert (right.verdict, wrong.verdict) == ("passed", "failed")
+    assert change > 1e-3
+    assert wrong.doubt == f"other cutoffs change it by {change:.2g}"
+    assert right.doubt == f"other cutoffs change it by {2 * change:.2g}"
 
 
 def test_numbers_without_doubts_leave_no_mark(command, tmp_path):

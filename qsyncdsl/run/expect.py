@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -16,10 +16,12 @@ from qsyncdsl.model.evaluate import Evaluator
 from qsyncdsl.model.numbers import show
 from qsyncdsl.model.types import Override, Scope
 from qsyncdsl.model.values import Frame
+from qsyncdsl.run import cutoffs
 from qsyncdsl.run.doubts import doubts
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located
 from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.truncation import NEGLIGIBLE, highest, other_levels
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import is_auto, mentions
 
@@ -99,7 +101,7 @@ class Expectations:
             return Verdict(name, text, wanted, "", "skipped", reason)
         try:
             got, right = self._compare(request, self._line(label))
-            doubt = self._doubt(request, self._line(label), got)
+            doubt = self._doubt(request, self._line(label), got, right)
         except (ModelError, SolveError) as fault:
             found = (
                 fault.diagnostics[0]
@@ -227,20 +229,61 @@ class Expectations:
 
     # ── what ─────────────────────────────────────────────────────────────────────────────────
 
-    def _doubt(self, request: tree.Expect, line: Line, got: np.ndarray) -> str:
+    def _doubt(
+        self, request: tree.Expect, line: Line, got: np.ndarray, right: bool
+    ) -> str:
         """Why the numbers are doubted; empty where nothing is known against them."""
         if self._only_located(request.value):
             return ""
         case = self._case(request)
-        trust = self._solve(line, self._layers(request, line, case), case).trust
+        layers = self._layers(request, line, case)
+        trust = self._solve(line, layers, case).trust
+        # An expectation that holds is at its tolerance whatever is cut off below this.
+        warned = any(w.code == "W502" for w in trust.warnings)
+        if warned or (not right and highest(trust) > NEGLIGIBLE):
+            error = self._cut(request, line, layers, case, got)
+            if error is not None:
+                numbers = dict.fromkeys(map(_of, self._own(request)), error)
+                trust = replace(trust, numbers={**trust.numbers, **numbers})
         told = [{"code": w.code, "message": w.message} for w in trust.warnings]
-        own = [n for n in self.plan.measures if mentions(request.value, {n})]
+        own = self._own(request)
         size = float(np.nanmax(np.abs(got), initial=0.0))
         found = doubts(
-            {**trust.numbers, "warnings": told}, dict.fromkeys(own or [""], size), {}
+            {**trust.numbers, "warnings": told}, dict.fromkeys(own, size), {}
         )
         reasons = dict.fromkeys(reason for why in found.values() for reason in why)
         return "; ".join(reasons)
+
+    def _own(self, request: tree.Expect) -> list[str]:
+        """The measures in an expectation; one without a name where there are none."""
+        return [n for n in self.plan.measures if mentions(request.value, {n})] or [""]
+
+    def _cut(
+        self,
+        request: tree.Expect,
+        line: Line,
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+        got: np.ndarray,
+    ) -> float | None:
+        """What other cutoffs change of the numbers; None where that is not known."""
+        session = self._session(line)
+        trust = self._solve(line, layers, case).trust
+        known = any(name.startswith(_of("")) for name in trust.numbers)
+        found_by_search = mentions(request.value, {r.name.key for r in self._locates()})
+        if known or found_by_search or session.method.populations is None:
+            return None
+        had, levels = other_levels(self.plan, layers, trust)
+        if not levels:
+            return None
+        changed = [*layers, cutoffs.layer(had | levels)]
+        try:
+            other = _listed(self._value(request, line, changed, case))
+        except (ModelError, SolveError):
+            return None
+        if other.shape != got.shape or not np.isfinite(got).any():
+            return None
+        return float(np.nanmax(np.abs(other - got)))
 
     def _case(self, request: tree.Expect) -> str | None:
         """The case of an expectation: the one it names, or the only one."""
@@ -312,6 +355,11 @@ class Expectations:
         """Whether an expression needs no state of its own."""
         names = {r.name.key for r in self._locates()}
         return mentions(node, names) and not mentions(node, set(self.plan.measures))
+
+
+def _of(name: str) -> str:
+    """What the truncation error of a measure is called."""
+    return f"truncation_error of {name}"
 
 
 def refusal(fault: Diagnostic) -> bool:

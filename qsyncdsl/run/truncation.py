@@ -11,6 +11,7 @@ import numpy as np
 from qsyncdsl.algebra.build import space_of
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
@@ -46,26 +47,23 @@ def with_truncation(
         return list(points)
     if any(name.startswith(_ERROR) for p in points for name in p.trust.numbers):
         return list(points)
-    worst = max(range(len(points)), key=lambda k: _top(points[k]))
-    if _top(points[worst]) < NEGLIGIBLE or not points[worst].measures:
+    worst = max(range(len(points)), key=lambda k: highest(points[k].trust))
+    if highest(points[worst].trust) < NEGLIGIBLE or not points[worst].measures:
         return list(points)
     found = examine(points[worst])
     return [found if k == worst else point for k, point in enumerate(points)]
 
 
-def _top(point: PointResult) -> float:
+def highest(trust: Trust) -> float:
     """The largest population of a highest level."""
-    numbers = point.trust.numbers
-    return max((v for n, v in numbers.items() if n.startswith(_TOP)), default=0.0)
+    found = (v for n, v in trust.numbers.items() if n.startswith(_TOP))
+    return max(found, default=0.0)
 
 
 def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     """A point with what other levels change of its measures."""
     layers = plan.point_layers(line, point.index)
-    environment = Environment(plan.model, layers, plan.options.seed, point.draw)
-    had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
-    guilty = _guilty(plan, point, had)
-    levels = _other(had, guilty, lambda c: _dimension(plan, layers, c))
+    had, levels = other_levels(plan, layers, point.trust, point.draw)
     if not levels:
         return point
     changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
@@ -94,11 +92,21 @@ def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
     return replace(point, trust=told)
 
 
-def _guilty(plan: Plan, point: PointResult, had: Mapping[str, int]) -> dict[str, float]:
+def other_levels(
+    plan: Plan, layers: Sequence[Layer], trust: Trust, draw: int = 0
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The levels of a point by option, and those of its guilty modes that are worth a second solve."""
+    environment = Environment(plan.model, layers, plan.options.seed, draw)
+    had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
+    guilty = _guilty(plan, trust, had)
+    return had, _other(had, guilty, lambda c: _dimension(plan, layers, c))
+
+
+def _guilty(plan: Plan, trust: Trust, had: Mapping[str, int]) -> dict[str, float]:
     """The options whose highest level is populated, and how much."""
     tops = {
         name.removeprefix(_TOP): np.array([value])
-        for name, value in point.trust.numbers.items()
+        for name, value in trust.numbers.items()
         if name.startswith(_TOP)
     }
     found = cutoffs.by_option(plan.model, tops)
