@@ -45,10 +45,37 @@ def test_a_cap_that_is_too_low_is_said():
     assert trust_of(result)["realizations_used"] == 32
 
 
-def test_an_accuracy_of_the_experiment_is_for_cutoffs_not_for_sampling():
-    solve = "langevin(time = 2, burn_in = 1, realizations = 16)"
+def test_an_accuracy_of_the_experiment_leaves_what_a_line_gives():
+    solve = "langevin(time = 2, burn_in = 1, realizations = 16, dt = 0.05)"
     result = run_text(BATH.format(method=solve, more="set accuracy = 1e-6; "))["e"]
     assert "realizations_used" not in trust_of(result)
+
+
+def test_an_accuracy_of_the_experiment_chooses_the_realizations_that_are_open():
+    more = "set accuracy = 0.05; "
+    result = run_text(BATH.format(method="langevin(time = 8, burn_in = 4)", more=more))[
+        "e"
+    ]
+    error = float(result.dataset["n_error"].values.squeeze())
+    assert error <= 0.05 * 2.2
+    assert trust_of(result)["realizations_used"] > 16
+    assert trust_of(result)["accuracy"].endswith("by realizations and steps")
+
+
+def test_a_step_is_not_halved_below_what_realizations_leave():
+    """Sixteen realizations know a number to some hundredths: a step error below that is no loss."""
+    solve = "langevin(time = 6, burn_in = 3, realizations = 16)"
+    turn = TURN.partition("experiment")[0]
+    experiment = (
+        f"experiment e {{ set accuracy = 1e-6; solve {solve}; measure n = <a'*a> }}"
+    )
+    result = run_text(turn + experiment)["e"]
+    trust = trust_of(result)
+    error = float(result.dataset["n_error"].values.squeeze())
+    assert trust["realizations_used"] == 16
+    assert 1e-6 < trust["step_error of n"] <= error
+    assert not {"W532", "W533"} & {w["code"] for w in trust["warnings"]}
+    assert trust["accuracy"].endswith("by steps")
 
 
 def test_the_step_is_halved_until_its_error_is_small_enough():

@@ -77,26 +77,34 @@ class Accuracy:
 
     Attributes:
         first, most: Realizations to begin with, and at most.
+        sampling, step: Whether these are open; where they are not, they are as the line says.
     """
 
     accuracy: float
     first: int
     most: int
+    sampling: bool = True
+    step: bool = True
 
     def judged(
         self, session: Session, solved: Solved, count: int, halvings: int = 0
     ) -> Judgement:
         """The result, or what is to be done: the step first, for it decides what realizations cost.
 
+        A step whose error is below what will be left of the sampling error is small enough.
         W532 where realizations, W533 where halvings of the step are not enough.
         """
         errors, steps = _errors(session, solved, self.accuracy)
-        coarse = max(steps.values(), default=0.0)
-        if coarse > 1 and halvings < _HALVINGS:
+        last = np.sqrt(count / max(count, self.most))
+        left = {n: max(1.0, last * errors.get(n, 0.0)) for n in steps}
+        coarse = any(steps[n] > left[n] for n in steps)
+        if coarse and self.step and halvings < _HALVINGS:
             return Judgement(solved, count, True)
         worst = max(errors.values(), default=0.0)
         if worst > 1 and count < self.most:
             return Judgement(solved, _more(self, count, worst))
+        steps = {n: e for n, e in steps.items() if self.step and e > left[n]}
+        errors = errors if self.sampling else {}
         return Judgement(self._told(solved, errors, steps, count), count)
 
     def _told(
@@ -119,10 +127,9 @@ class Accuracy:
                 message = f"the {what} of {name} is {size}"
                 warnings = (*warnings, Diagnostic(code, message, help=help_))
         numbers = {**trust.numbers, "realizations_used": float(count)}
-        facts = {
-            **trust.facts,
-            "accuracy": f"{self.accuracy:.1e} by realizations and steps",
-        }
+        chosen = ("realizations", self.sampling), ("steps", self.step)
+        by = " and ".join(word for word, open_ in chosen if open_)
+        facts = {**trust.facts, "accuracy": f"{self.accuracy:.1e} by {by}"}
         told = replace(trust, numbers=numbers, facts=facts, warnings=warnings)
         return replace(solved, trust=told)
 
@@ -139,7 +146,8 @@ def rule(
 ) -> Rule | Accuracy | None:
     """The stopping rule of a line; at most `max_realizations`, 100 times the first batch unless given.
 
-    An accuracy that is set for an experiment is meant for cutoffs; one on the line also for sampling.
+    An accuracy that is set for an experiment chooses what the line leaves open, realizations and step; one on
+    the line chooses both.
 
     Raises:
         ModelError: E713 for a bound that is not positive.
@@ -148,18 +156,31 @@ def rule(
     most = int(options.get("max_realizations", 0)) or _MOST * first
     until = session.line.node.until
     if until is None:
-        node = session.line.node
-        asked = "accuracy" in signature.bind(
-            methods[session.line.method], node.arguments, node
-        )
-        accuracy = float(options.get("accuracy", 0.0)) if asked else 0.0
-        return Accuracy(accuracy, min(first, most), most) if accuracy > 0 else None
+        return _accuracy(session, options, first, most)
     assert until.measure is not None
     bound = environment.numbers.evaluate(until.bound, session.plan.model.scope)
     if not (isinstance(bound, int | float) and bound > 0):
         message = "the error to stop at must be a positive number"
         raise ModelError([Diagnostic("E713", message, until.bound.span)])
     return Rule(until.measure.key, float(bound), min(first, most), most)
+
+
+def _accuracy(
+    session: Session, options: Mapping[str, Any], first: int, most: int
+) -> Accuracy | None:
+    """The accuracy of a line or of its experiment, for what is left open."""
+    node = session.line.node
+    given = signature.bind(methods[session.line.method], node.arguments, node)
+    accuracy = float(options.get("accuracy", 0.0))
+    if not accuracy > 0:
+        return None
+    if "accuracy" in given:
+        return Accuracy(accuracy, min(first, most), most)
+    sampling, step = "realizations" not in given, "dt" not in given
+    if not (sampling or step):
+        return None
+    most = most if sampling else first
+    return Accuracy(accuracy, min(first, most), most, sampling, step)
 
 
 def _errors(
