@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -67,6 +67,12 @@ class Word:
         return getattr(import_module(module), name)
 
 
+@lru_cache(maxsize=1)
+def _plugged() -> Any:
+    """What installed packages add to anything; looking for it takes long."""
+    return entry_points()
+
+
 class Registry(Mapping[str, Word]):
     """A read-only mapping from words to their entries."""
 
@@ -77,7 +83,7 @@ class Registry(Mapping[str, Word]):
     @cached_property
     def _words(self) -> dict[str, Word]:
         words = {word.name: word for word in self._built_in}
-        for entry in entry_points(group=f"qsyncdsl.{self.name}"):
+        for entry in _plugged().select(group=f"qsyncdsl.{self.name}"):
             plugged = entry.load()
             words[plugged.name] = plugged
         return words

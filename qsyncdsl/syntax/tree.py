@@ -7,9 +7,10 @@ fields in their order; a rule in the plural makes a tuple.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from qsyncdsl.source import Span
+from qsyncdsl.syntax.node import Node as Node
+from qsyncdsl.syntax.node import node
 
 _GREEK = dict(
     zip(
@@ -67,17 +68,10 @@ def canonical(name: str) -> str:
     return "".join(letters)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Base of every syntax node."""
-
-    span: Span = field(compare=False, repr=False)
-
-
 # ── words ────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Name(Node):
     """A name; `key` is the form that is compared, `written` the one to show."""
 
@@ -85,21 +79,21 @@ class Name(Node):
     written: str = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Number(Node):
     """A literal; an int where it was written as one."""
 
     value: int | float
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class String(Node):
     """A text in double quotes, without them."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Path(Node):
     """`library.oscillators`."""
 
@@ -109,7 +103,7 @@ class Path(Node):
 # ── expressions ──────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Unary(Node):
     """`-x`, `+x`, `not x`."""
 
@@ -117,7 +111,7 @@ class Unary(Node):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Binary(Node):
     """`+ - * / ^`, comparisons `< > <= >= != =`, `and`, `or`; operators in ASCII."""
 
@@ -126,7 +120,7 @@ class Binary(Node):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Range(Node):
     """`start..stop`: integers with both ends, or an interval in `locate`."""
 
@@ -134,28 +128,28 @@ class Range(Node):
     stop: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Tuple(Node):
     """`(x, y)`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class List(Node):
     """`[x, y]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Adjoint(Node):
     """`x'`."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Attribute(Node):
     """`base.name`."""
 
@@ -163,7 +157,7 @@ class Attribute(Node):
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Index(Node):
     """`base[arguments]`."""
 
@@ -171,7 +165,7 @@ class Index(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Call(Node):
     """`function(arguments)`."""
 
@@ -179,14 +173,14 @@ class Call(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Expectation(Node):
     """`<operator>`."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Ketbra(Node):
     """`|n><m| of mode`."""
 
@@ -195,12 +189,12 @@ class Ketbra(Node):
     of: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class HermitianConjugate(Node):
     """`h.c.`"""
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Option(Node):
     """`name = value` among arguments."""
 
@@ -208,7 +202,7 @@ class Option(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Each(Node):
     """`index in domain where condition` among arguments."""
 
@@ -240,7 +234,7 @@ Argument = Expr | Option | Each
 # ── bindings ─────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Place(Node):
     """A name that is declared, set or bound, with its index: `a`, `omega[j in sites]`."""
 
@@ -248,14 +242,14 @@ class Place(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Group(Node):
     """`(j, k)`: several names bound at once."""
 
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Declaration(Node):
     """`place = value "description"`, or `place ~ distribution` where `operator` is `~`."""
 
@@ -265,7 +259,7 @@ class Declaration(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Setting(Node):
     """`place = value`."""
 
@@ -273,7 +267,7 @@ class Setting(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Binder(Node):
     """`index in domain`."""
 
@@ -281,7 +275,7 @@ class Binder(Node):
     domain: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Binders(Node):
     """`for binder, binder where condition`."""
 
@@ -292,35 +286,35 @@ class Binders(Node):
 # ── statements ───────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Title(Node):
     """`model "title"`."""
 
     text: String
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Reference(Node):
     """`reference "paper"`."""
 
     text: String
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Import(Node):
     """`import "file.qsync"` or `import library.oscillators`."""
 
     target: String | Path
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Parameters(Node):
     """`parameter x = 1, y = 2*x "text"`."""
 
     items: tuple[Declaration, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Lattice(Node):
     """`lattice sites = ring(10)`."""
 
@@ -329,7 +323,7 @@ class Lattice(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Mode(Node):
     """`mode a, b[sites] : boson(levels = 4)`."""
 
@@ -338,7 +332,7 @@ class Mode(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Variable(Node):
     """`variable phi : angle`."""
 
@@ -347,7 +341,7 @@ class Variable(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Noise(Node):
     """`noise xi : white(S)`."""
 
@@ -356,7 +350,7 @@ class Noise(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Hamiltonian(Node):
     """`hamiltonian expression for j in sites`."""
 
@@ -364,7 +358,7 @@ class Hamiltonian(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Dissipator(Node):
     """`dissipator rate : operator, operator for j in sites`."""
 
@@ -373,7 +367,7 @@ class Dissipator(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Coupling(Node):
     """A hamiltonian term (`operators` is None, `value` the term) or a dissipator (`value` the rate)."""
 
@@ -382,7 +376,7 @@ class Coupling(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Kick(Node):
     """`kick every period : generator`."""
 
@@ -391,7 +385,7 @@ class Kick(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Equation(Node):
     """`equation d/dt x = expression`."""
 
@@ -400,7 +394,7 @@ class Equation(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Step(Node):
     """`x -> f(x)`: one rule of a map."""
 
@@ -408,7 +402,7 @@ class Step(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Map(Node):
     """`map x -> f(x, y), y -> g(x, y)`: all rules at once."""
 
@@ -416,7 +410,7 @@ class Map(Node):
     binders: Binders | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Conjugate(Node):
     """`conjugate q, phi : -i`: two variables with [q, phi] = -i."""
 
@@ -426,7 +420,7 @@ class Conjugate(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Duality(Node):
     """`duality source -> target : q -> ..., phi -> ... with EL = EC`: a canonical substitution."""
 
@@ -436,7 +430,7 @@ class Duality(Node):
     settings: tuple[Setting, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Define(Node):
     """`define f(x) = expression`; `parameters` is None where there are no brackets."""
 
@@ -446,7 +440,7 @@ class Define(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Component(Node):
     """`component name(settings) { statements }`."""
 
@@ -455,7 +449,7 @@ class Component(Node):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Use(Node):
     """`use component(settings) as place`."""
 
@@ -464,7 +458,7 @@ class Use(Node):
     place: Place
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Initial(Node):
     """`initial a, b = coherent(2)`."""
 
@@ -472,7 +466,7 @@ class Initial(Node):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Case(Node):
     """`case name "text" { overrides }`."""
 
@@ -481,7 +475,7 @@ class Case(Node):
     body: tuple[Declaration | Initial, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Experiment(Node):
     """`experiment name "text" { requests }`."""
 
@@ -519,21 +513,21 @@ Statement = (
 # ── requests of an experiment ────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Cases(Node):
     """`case fig3a, fig3b`."""
 
     names: tuple[Name, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Set(Node):
     """`set E = 1, levels = 8`."""
 
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Protocol(Node):
     """`updown`, `down`, `reset`, `continue`; or `adaptive on measure to tolerance` (word `adaptive`)."""
 
@@ -542,7 +536,7 @@ class Protocol(Node):
     tolerance: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Sweep(Node):
     """`sweep V = grid, E = grid protocol`."""
 
@@ -550,7 +544,7 @@ class Sweep(Node):
     protocol: Protocol | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Until(Node):
     """`until error(S) < 0.01` among the options of a method with realizations."""
 
@@ -574,7 +568,7 @@ class Until(Node):
         return self.condition.right
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Solve(Node):
     """`solve method(options) as label with settings`."""
 
@@ -594,7 +588,7 @@ class Solve(Node):
         return next((x for x in self.options or () if isinstance(x, Until)), None)
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Measure(Node):
     """`measure name[h in 1..10] = expression "description [unit]"`."""
 
@@ -603,14 +597,14 @@ class Measure(Node):
     description: String | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Versus(Node):
     """`vs x`."""
 
     x: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Over(Node):
     """`over (x, y)`."""
 
@@ -618,7 +612,7 @@ class Over(Node):
     y: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Plot(Node):
     """`plot y1, y2 vs x with yscale = log`."""
 
@@ -627,7 +621,7 @@ class Plot(Node):
     options: tuple[Setting, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Extremum(Node):
     """`S is maximal`."""
 
@@ -635,7 +629,7 @@ class Extremum(Node):
     word: str
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Locate(Node):
     """`locate name : parameter in range where goal`."""
 
@@ -645,21 +639,21 @@ class Locate(Node):
     goal: Expr | Extremum
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Average(Node):
     """`average 50 draws`."""
 
     count: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Keep(Node):
     """`keep states`."""
 
     what: Name
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Outcome(Node):
     """`value within error`, `below value`, `above value`, `none`: `word` is `value` for the first."""
 
@@ -668,7 +662,7 @@ class Outcome(Node):
     error: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class Expect(Node):
     """`expect value at settings is outcome "source"`."""
 
@@ -693,7 +687,7 @@ Request = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@node
 class File(Node):
     """A whole file."""
 
