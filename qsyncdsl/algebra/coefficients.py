@@ -43,6 +43,12 @@ class Coefficient:
             return Coefficient(
                 {k: v * other for k, v in self.terms.items()} if other else {}
             )
+        if len(self.terms) == len(other.terms) == 1:
+            ((a, c),) = self.terms.items()
+            ((b, d),) = other.terms.items()
+            product = c * d
+            key = tuple(sorted(a + b)) if a and b else a or b
+            return Coefficient({key: product} if product else {})
         total: dict[tuple[int, ...], complex] = {}
         for a, c in self.terms.items():
             for b, d in other.terms.items():
@@ -75,6 +81,7 @@ class Factors:
 
     table: list[Any] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict, repr=False)
+    _known: dict[Any, Coefficient] = field(default_factory=dict, repr=False)
 
     imaginary = Coefficient({(): 1j})
 
@@ -103,8 +110,10 @@ class Factors:
 
     def is_zero(self, value: Coefficient) -> bool:
         """Whether nothing is left."""
-        terms = value.terms
-        return not terms or all(abs(v) <= 1e-15 for v in terms.values())
+        for v in value.terms.values():  # noqa: SIM110: asked of every coefficient
+            if abs(v) > 1e-15:
+                return False
+        return True
 
     def add(self, values: list[Coefficient]) -> Coefficient:
         """Sum."""
@@ -118,6 +127,11 @@ class Factors:
 
     def of(self, expression: Any) -> Coefficient:
         """An expression as a coefficient; what is no number or product becomes a factor."""
+        if expression not in self._known:
+            self._known[expression] = self._of(expression)
+        return self._known[expression]
+
+    def _of(self, expression: Any) -> Coefficient:
         total = self.number(0)
         for term in sympy.Add.make_args(sympy.expand(expression)):
             value, rest = term.as_independent(*term.free_symbols, as_Add=False)

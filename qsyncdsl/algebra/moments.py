@@ -28,6 +28,9 @@ from qsyncdsl.registry import modes as mode_words
 # sigma^z of a two-level system, in moments only.
 SIGMA_Z = ("Z",)
 _UP = ("E", 1, 1)
+_FUNCTIONS = ("f", "product")
+# Operators whose form on single modes is kept.
+_KEPT = 4096
 
 Moment = tuple[Factor, ...]
 # A polynomial of moments: sorted tuples of moments to coefficients.
@@ -65,6 +68,9 @@ class Moments:
     factorized: frozenset[Moment] = frozenset()
     alone: frozenset[int] = frozenset()
     _memory: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    _plain: dict[int, tuple[Polynomial, Polynomial]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def ring(self) -> Ring:
@@ -115,6 +121,8 @@ class Moments:
         Raises:
             NoMoments: For functions of operators.
         """
+        if not self._ensemble_of:
+            return self._plainly(operator)
         gathered: dict[Monomial, list[Any]] = {}
         for monomial, value in operator.terms.items():
             for term, weight in self._expanded(monomial, support):
@@ -122,6 +130,21 @@ class Moments:
                     gathered.setdefault(m, []).append(value * weight * c)
         add = self.ring.add
         return Polynomial(self.space, {m: add(v) for m, v in gathered.items()})
+
+    def _plainly(self, operator: Polynomial) -> Polynomial:
+        """An operator of a system without ensembles, the same for every support; once for each object."""
+        known = self._plain.get(id(operator))
+        if known is not None:
+            return known[1]
+        for monomial in operator.terms:
+            if any(not isinstance(k, int) or w[0] in _FUNCTIONS for k, w in monomial):
+                raise NoMoments("a function of operators")
+        found = Polynomial(self.space, operator.terms)
+        if len(self._plain) >= _KEPT:
+            self._plain.clear()
+        # the operator is kept for its id
+        self._plain[id(operator)] = operator, found
+        return found
 
     def _expanded(
         self, monomial: Monomial, support: frozenset[int]
@@ -131,7 +154,7 @@ class Moments:
         plainly: list[Factor] = []
         collective: list[tuple[int, str]] = []
         for key, word in monomial:
-            if not isinstance(key, int) or word[0] in ("f", "product"):
+            if not isinstance(key, int) or word[0] in _FUNCTIONS:
                 raise NoMoments("a function of operators")
             mode = self.outer.modes[key]
             if mode.kind.name == "ensemble":
@@ -253,30 +276,27 @@ class Moments:
         imaginary = self.ring.imaginary
         seen: set[Monomial] = set()
         for position in sorted({self._outer[k] for k in support}):
-            terms = {
-                m: c
-                for m, c in hamiltonian.get(
-                    position, self.outer.scalar(0)
-                ).terms.items()
-                if m not in seen
-            }
-            seen.update(terms)
-            here = self.expanded(Polynomial(self.outer, terms), support)
-            add(here.commutator(operator) * imaginary)
+            own = hamiltonian.get(position)
+            if own is None:
+                continue
+            if not seen.isdisjoint(own.terms):
+                terms = {m: c for m, c in own.terms.items() if m not in seen}
+                own = Polynomial(self.outer, terms)
+            seen.update(own.terms)
+            add(self.expanded(own, support).commutator(operator) * imaginary)
         half = self.ring.number(1) / self.ring.number(2)
         for channel in channels:
+            rate = channel.rate * half
             for jump in self._jumps(channel, support):
                 inside = operator.commutator(jump)
+                wider = support | frozenset(jump.modes())
                 if inside:
-                    back = self._adjoint_of(
-                        channel, jump, support | frozenset(jump.modes())
-                    )
-                    add(back * inside * (channel.rate * half))
+                    back = self._adjoint_of(channel, jump, wider)
+                    add(back * (inside * rate))
                 outside = jump.dag().commutator(operator)
                 if outside:
-                    wider = support | frozenset(jump.modes())
                     forth = self._adjoint_of(channel, jump, wider).dag()
-                    add(outside * forth * (channel.rate * half))
+                    add(outside * rate * forth)
         return Polynomial(self.space, {m: self.ring.add(v) for m, v in total.items()})
 
     @cached_property
@@ -300,7 +320,8 @@ class Moments:
                 m: c for m, c in whole.terms.items() if any(k in support for k, _ in m)
             }
             if kept:
-                yield Polynomial(self.space, kept)
+                whole_acts = len(kept) == len(whole.terms)
+                yield whole if whole_acts else Polynomial(self.space, kept)
             return
         for atom in self._layout[2][channel.per_atom]:
             if atom in support:

@@ -42,6 +42,8 @@ class SystemMode:
         return self.kind.dimension(self.size)
 
 
+# Forms of words that are not multiplied out.
+_KEPT_WHOLE = ("f", "product")
 # Products of words that are kept.
 _PRODUCTS = 4096
 
@@ -300,11 +302,20 @@ class Polynomial:
         self, u: Monomial, v: Monomial
     ) -> Iterator[tuple[Monomial, Any]]:
         """Factors of single modes multiply mode by mode."""
+        if len(u) == len(v) == 1 and u[0][0] == v[0][0]:
+            ((key, x),), ((_, y),) = u, v
+            if x[0] not in _KEPT_WHOLE and y[0] not in _KEPT_WHOLE:
+                assert isinstance(key, int)
+                product = self.space.times(self.space.modes[key], x, y)
+                if product is not None:
+                    for word, factor in product.items():
+                        yield ((key, word),) if word else ONE, factor
+                    return
         words = dict(v)
         alone = [factor for factor in u if factor[0] not in words]
         alone += [factor for factor in v if factor[0] not in {key for key, _ in u}]
         both = [(key, word, words[key]) for key, word in u if key in words]
-        if any("f" in (x[0], y[0]) or "product" in (x[0], y[0]) for _, x, y in both):
+        if any(x[0] in _KEPT_WHOLE or y[0] in _KEPT_WHOLE for _, x, y in both):
             yield _joint_product(u, v), 1
             return
         results: list[tuple[list[Factor], Any]] = [(alone, 1)]
