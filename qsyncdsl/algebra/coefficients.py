@@ -110,7 +110,7 @@ class Factors:
 
     def is_zero(self, value: Coefficient) -> bool:
         """Whether nothing is left."""
-        for v in value.terms.values():  # noqa: SIM110: asked of every coefficient
+        for v in value.terms.values():  # noqa: SIM110
             if abs(v) > 1e-15:
                 return False
         return True
