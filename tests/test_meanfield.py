@@ -217,6 +217,27 @@ def test_growth_rates_of_the_incoherent_state(settings, rate):
     assert float(values(found, "rate", "meanfield")) == pytest.approx(rate, abs=1e-5)
 
 
+@pytest.mark.parametrize("V", [0.5, 10.0, 1e4])
+def test_two_levels_never_synchronize(V):
+    r"""$\lambda = V(\kappa_1 + V)/(3\kappa_1 + V) - (3\kappa_1 + V) - \gamma < 0$ for $\kappa_2 \to \infty$.
+
+    The loop gain $V(\kappa_1 + V)/(3\kappa_1 + V)^2$ grows to 1 with V but does not reach it; the second level
+    is only passed through on the way from the first one to the ground state.
+    """
+    model = Path(bundled_models()["vdp_ensemble_disordered"]).read_text(
+        encoding="utf-8"
+    )
+    found = run_text(
+        model.split("experiment")[0]
+        + f"experiment e {{ set gamma = 0, V = {V}, kappa2 = {1e5 * (1 + V)}, levels = 4\n"
+        "measure rate = growth_rate\nsolve meanfield(state = incoherent) }"
+    )["e"]
+    rate = float(values(found, "rate", "meanfield"))
+    decay = 3 + V
+    assert rate == pytest.approx(V * (1 + V) / decay - decay, rel=2e-3)
+    assert 0 < (rate + decay) / decay < 1
+
+
 def test_the_instability_of_the_optomechanical_array_and_its_frequency():
     model = Path(bundled_models()["optomech_array"]).read_text(encoding="utf-8")
     found = run_text(
@@ -227,10 +248,13 @@ experiment e {
   solve meanfield(state = incoherent)
   measure rate = growth_rate
   measure frequency = growth_frequency
+  measure n = <b[1]'*b[1]>
 }
 """
     )["e"]
     assert abs(float(values(found, "rate", "meanfield"))) < 2e-4
+    # known to 4 %; at these cutoffs to the digits of K
+    assert float(values(found, "n", "meanfield")) == pytest.approx(1.00290, abs=5e-4)
     assert float(values(found, "frequency", "meanfield")) == pytest.approx(
         0.753, abs=2e-3
     )
