@@ -92,3 +92,13 @@ def test_one_series_is_drawn_against_another():
     (line,) = axes.lines
     assert line.get_ydata() == pytest.approx(amplitude, abs=1e-3)
     assert line.get_xdata() == pytest.approx(amplitude**2, abs=1e-3)
+
+
+def test_subscripts_and_powers_of_ten_are_set_as_such():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = [0, 1e6]; solve steadystate;"
+        " measure n_c = <a'*a>; plot 2*n_c vs E"
+    )
+    assert figure.axes[0].get_ylabel() == "2·n$_{\\mathrm{c}}$"
+    assert legend(figure) == ["Δ = 0", "Δ = 10⁶"]
+    figure.canvas.draw()

@@ -1,4 +1,4 @@
-"""Names for people: Greek letters and subscripts."""
+"""Names and numbers for people: Greek letters, subscripts, powers of ten."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ _GREEK = dict(
     )
 )
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def pretty_name(name: str) -> str:
@@ -57,3 +58,27 @@ def pretty_name(name: str) -> str:
         return name
     word, digits, rest = match.groups()
     return _GREEK.get(word, word) + digits.translate(_SUBSCRIPTS) + rest
+
+
+def drawn_name(name: str) -> str:
+    r"""A name for pictures, what follows `_` as a subscript in the mathematics of Matplotlib.
+
+    >>> drawn_name("gamma_c"), drawn_name("kappa2"), drawn_name("Omega_eff_b")
+    ('γ$_{\\mathrm{c}}$', 'κ₂', 'Ω$_{\\mathrm{eff,b}}$')
+    """
+    head, _, rest = pretty_name(name).partition("_")
+    words = ",".join(filter(None, rest.split("_")))
+    return f"{head}$_{{\\mathrm{{{words}}}}}$" if head and words else pretty_name(name)
+
+
+def short_number(value: float) -> str:
+    """Four digits, large and small powers of ten written out.
+
+    >>> short_number(0.25), short_number(1e6), short_number(-2.5e-7)
+    ('0.25', '10⁶', '-2.5·10⁻⁷')
+    """
+    digits, _, power = f"{value:.4g}".partition("e")
+    if not power:
+        return digits
+    ten = "10" + str(int(power)).translate(_SUPERSCRIPTS)
+    return {"1": ten, "-1": f"-{ten}"}.get(digits, f"{digits}·{ten}")

@@ -11,7 +11,7 @@ import xarray as xr
 
 from qsyncdsl.model.types import Experiment, Model
 from qsyncdsl.report.arithmetic import ResultEvaluator
-from qsyncdsl.report.names import pretty_name
+from qsyncdsl.report.names import drawn_name, short_number
 from qsyncdsl.syntax import tree
 
 # What is drawn: expressions with their values.
@@ -52,7 +52,7 @@ class Sheet:
     def expression(self, node: tree.Expr) -> str:
         """An expression as written, with Greek letters; between bars where its modulus is drawn."""
         text = " ".join(node.span.text.split()).replace("*", "·")
-        text = re.sub(r"[A-Za-z_][A-Za-z_0-9]*", lambda m: pretty_name(m.group()), text)
+        text = re.sub(r"[A-Za-z_][A-Za-z_0-9]*", lambda m: drawn_name(m.group()), text)
         return f"|{text}|" if node in self.moduli else text
 
     def label(self, node: tree.Expr | None, dim: str) -> str:
@@ -60,7 +60,7 @@ class Sheet:
         if node is not None and not isinstance(node, tree.Name):
             return self.expression(node)
         key = node.key if isinstance(node, tree.Name) else self.coordinate(dim)
-        symbol = _SYMBOLS.get(key, pretty_name(key))
+        symbol = _SYMBOLS.get(key, drawn_name(key))
         if node in self.moduli:
             symbol = f"|{symbol}|"
         attrs = self.dataset[key].attrs if key in self.dataset.variables else {}
@@ -121,8 +121,8 @@ def setting(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value.replace("_", " ")
     if isinstance(value, float):
-        return f"{pretty_name(name)} = {value:.4g}"
-    return f"{pretty_name(name)} = {value}"
+        return f"{drawn_name(name)} = {short_number(value)}"
+    return f"{drawn_name(name)} = {value}"
 
 
 def settings(
