@@ -17,7 +17,10 @@ from qsyncdsl.run.methods.outlook import OUTLOOKS, Outlook, sizes
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.session import Session
 from qsyncdsl.solve.generator import available_memory
+from qsyncdsl.syntax import tree
 
+# States without coherences between numbers.
+_MIXTURES = frozenset({"vacuum", "fock", "thermal", "up", "down"})
 # Modes up to which every term of a model is looked at; of larger ones a sample.
 _MODES = 64
 
@@ -116,10 +119,13 @@ def _point(
         assumed = {name: cutoffs.above(guess[name]) for name in open_}
         layers.append(cutoffs.layer(assumed))
         environment = Environment(plan.model, layers, plan.options.seed)
-    return _outlook(plan, line, environment), assumed, environment
+    case = plan.cases[index[0]]
+    return _outlook(plan, line, environment, case), assumed, environment
 
 
-def _outlook(plan: Plan, line: Line, environment: Environment) -> Outlook | None:
+def _outlook(
+    plan: Plan, line: Line, environment: Environment, case: str | None
+) -> Outlook | None:
     if line.method not in OUTLOOKS:
         return None
     session = Session(plan, line)
@@ -138,8 +144,21 @@ def _outlook(plan: Plan, line: Line, environment: Environment) -> Outlook | None
     grid = options.get("times")
     times = len(np.atleast_1d(grid)) if grid is not None else 1
     return OUTLOOKS[line.method](
-        sizes(system, cell, sites + len(model.variables), options, times)
+        sizes(
+            system,
+            cell,
+            sites + len(model.variables),
+            options,
+            times,
+            all(_is_mixture(initial.value) for initial in session.initials(case)),
+        )
     )
+
+
+def _is_mixture(state: tree.Expr) -> bool:
+    """Whether a state is one of definite numbers, or a mixture of these."""
+    word = state.function if isinstance(state, tree.Call) else state
+    return getattr(word, "key", "") in _MIXTURES
 
 
 def _first(kinds: Mapping[str, int], name: str) -> int:

@@ -373,7 +373,7 @@ class Session:
         evaluator = OperatorEvaluator(environment, prepared.space, positions)
         with environment.recording() as reads:
             start = self.method.start(
-                evaluator, self._initials(case), prepared.lowered.problem, options
+                evaluator, self.initials(case), prepared.lowered.problem, options
             )
         if not reads and len(prepared.starts) < _STARTS:
             prepared.starts[key] = start
@@ -503,7 +503,8 @@ class Session:
         listed = value if isinstance(value, tuple | list) else (value,)
         return tuple(evaluator.operand(x, node) for x in listed)
 
-    def _initials(self, case: str | None) -> tuple[Any, ...]:
+    def initials(self, case: str | None) -> tuple[Any, ...]:
+        """The initial states of a case, as written."""
         model = self.plan.model
         chosen = model.cases[case].initials if case else ()
         return (*model.initials, *chosen, *self.plan.initials)

@@ -37,8 +37,11 @@ _FILL, _FILL_POWER, _ENTRY = 6.0, 1.6, 16.0
 _DENSE, _SPARSE = 3e-10, 2e-9
 # The same in a kernel that streams through a state vector.
 _STREAMED = 4.4e-10
-# Seconds of one update of one complex field with its noise.
-_UPDATE = 2e-8
+# Seconds of one update of one complex field with its noise, and of one step besides; a step that is not given
+# is compared with one of twice the length.
+_UPDATE, _SAMPLE, _COMPARED = 2e-8, 5e-8, 1.5
+# Seconds before a density matrix moves.
+_STARTED = 0.1
 # A step where none is given, in units of the model's own time.
 _STEP = 0.01
 
@@ -75,6 +78,7 @@ class Sizes:
         fields: Complex fields, of a whole lattice.
         options: Of the solve line.
         times: Times that are kept.
+        mixed: Whether the initial state has no elements between different charges.
     """
 
     dims: tuple[int, ...]
@@ -85,6 +89,7 @@ class Sizes:
     fields: int
     options: Mapping[str, Any] = field(default_factory=dict)
     times: int = 1
+    mixed: bool = False
 
     @property
     def dimension(self) -> int:
@@ -105,7 +110,12 @@ class Sizes:
 
 
 def sizes(
-    system: System, cell: int, fields: int, options: Mapping[str, Any], times: int
+    system: System,
+    cell: int,
+    fields: int,
+    options: Mapping[str, Any],
+    times: int,
+    mixed: bool = False,
 ) -> Sizes:
     """Count what a system in plain numbers needs."""
     kept = [k for k, mode in enumerate(system.space.modes) if mode.ensemble is None]
@@ -127,7 +137,7 @@ def sizes(
     )
     return Sizes(
         dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
-        float(rate), fields, options, times,
+        float(rate), fields, options, times, mixed,
     )  # fmt: skip
 
 
@@ -199,13 +209,14 @@ def stationary(s: Sizes) -> Outlook:
 
 
 def moving(s: Sizes) -> Outlook:
-    """A density matrix in time: all its elements, and the states that are kept."""
-    n = float(s.dimension) ** 2
+    """A density matrix in time: the elements that the initial state reaches, and the states that are kept."""
+    whole = float(s.dimension) ** 2
+    n = s.elements if s.mixed else whole
     nonzeros = n * (2.0 * s.terms + 1)
     steps = max(20.0, s.rate * s.duration / 3)
     return Outlook(
         "integration of the density matrix", n, nonzeros,
-        _ENTRY * (3 * nonzeros + n * (s.times + 12)), 12 * steps * _SPARSE * nonzeros,
+        _ENTRY * (3 * nonzeros + n * 12 + whole * s.times), _STARTED + 12 * steps * _SPARSE * nonzeros,
     )  # fmt: skip
 
 
@@ -237,11 +248,13 @@ def sampled(s: Sizes) -> Outlook:
     """Samples of complex fields along trajectories."""
     runs = float(s.options.get("realizations", 1))
     step = float(s.options.get("dt", 0.0)) or _STEP
-    updates = s.fields * runs * max(1.0, s.duration / step)
-    kept = min(updates, s.fields * runs * max(s.times, 1))
+    steps = runs * max(1.0, s.duration / step)
+    kept = min(s.fields * steps, s.fields * runs * max(s.times, 1))
+    seconds = steps * (s.fields * _UPDATE + _SAMPLE)
     return Outlook(
         "stochastic integration", 2.0 * s.fields, float(s.fields * s.terms),
-        16 * kept + 64 * s.fields * runs, updates * _UPDATE,
+        16 * kept + 64 * s.fields * runs,
+        seconds if s.options.get("dt") else _COMPARED * seconds,
     )  # fmt: skip
 
 
