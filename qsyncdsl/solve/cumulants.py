@@ -56,12 +56,7 @@ class CumulantSolver:
         )
         self.shape = _shape(problem)
         self.second_moments = SecondMoments(problem.system, problem.moments)
-        self._populations = [
-            (k, moment[0][1])
-            for k, moment in enumerate(problem.moments)
-            if len(moment) == 1
-            and (moment[0][1] == SIGMA_Z or moment[0][1][1] == moment[0][1][2])
-        ]
+        self._populations = _populations(problem)
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
@@ -142,12 +137,10 @@ class CumulantSolver:
 
     def _outside(self, values: np.ndarray) -> float:
         """How far a population is outside its range."""
-        worst = 0.0
-        for k, word in self._populations:
-            own = values[:, k].real
-            beyond = np.abs(own) - 1.0 if word == SIGMA_Z else -own
-            worst = max(worst, float(beyond.max()))
-        return worst
+        polarized, populated = self._populations
+        beyond = np.abs(values[:, polarized].real).max(initial=1.0) - 1.0
+        below = -values[:, populated].real.min(initial=0.0)
+        return float(max(beyond, below))
 
 
 def initial_moments(moments: tuple[Any, ...], factors: Any) -> np.ndarray:
@@ -279,6 +272,14 @@ def _shape(problem: CumulantProblem) -> tuple[np.ndarray, np.ndarray]:
         finite = all(word[0] != "a" for _, word in moment)
         caps += 2 * [_BEYOND if finite else np.inf]
     return np.array(rows, dtype=np.int64), np.array(caps)
+
+
+def _populations(problem: CumulantProblem) -> tuple[list[int], list[int]]:
+    r"""The places of $\langle\sigma^z\rangle$, between -1 and 1, and of populations, from 0 on."""
+    words = [(k, m[0][1]) for k, m in enumerate(problem.moments) if len(m) == 1]
+    polarized = [k for k, word in words if word == SIGMA_Z]
+    populated = [k for k, word in words if word != SIGMA_Z and word[1] == word[2]]
+    return polarized, populated
 
 
 def _flat(z: np.ndarray) -> np.ndarray:

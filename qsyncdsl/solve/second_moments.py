@@ -59,24 +59,26 @@ class SecondMoments:
         self._places |= {m: (k, False) for k, m in enumerate(moments)}
         rows = list(self._rows(moments)) if self.algebra.order > 1 else []
         self.count = n = len(rows)
+        self._identity = np.eye(n)
         terms: list[tuple[int, complex, _Product]] = []
         for i, row in enumerate(rows):
             if row.atoms:
                 own = self._mean(row.operators[0], sqrt(row.atoms))
                 terms += [(n * n + i, c, product) for c, product in own]
             for j, column in enumerate(rows[i:], start=i):
-                terms += [
-                    (i * n + j, c, product) for c, product in self._pair(row, column)
-                ]
+                for c, product in self._pair(row, column):
+                    terms.append((i * n + j, c, product))
+                    if i != j:
+                        turned = tuple((place, not star) for place, star in product)
+                        terms.append((j * n + i, c.conjugate(), turned))
         self._sum = _gathered(terms, n * (n + 1))
 
     def covariances(self, values: np.ndarray) -> tuple[np.ndarray, float]:
         """C, shape (n, n), and the size of the second moments that it is a difference of."""
         n = self.count
         found = self._sum.at(values)
-        upper, means = np.triu(found[: n * n].reshape(n, n)), found[n * n :]
-        second = upper + np.conj(np.triu(upper, 1)).T
-        size = float(np.abs(upper).max(initial=0.0))
+        second, means = found[: n * n].reshape(n, n), found[n * n :]
+        size = float(np.abs(second).max(initial=0.0))
         return second - np.conj(means)[:, None] * means, size
 
     def negative(self, values: np.ndarray) -> float:
@@ -84,13 +86,12 @@ class SecondMoments:
         if not self.count:
             return 0.0
         covariance, size = self.covariances(values)
-        if not np.isfinite(covariance).all():
+        if not np.isfinite(size):
             return np.inf
         scale = max(1.0, float(covariance.diagonal().real.max()))
-        room = _ROUNDING * (scale + size)
         # a factorization is a few times faster than eigenvalues, and mostly enough
         try:
-            np.linalg.cholesky(covariance + room * np.eye(self.count))
+            np.linalg.cholesky(covariance + _ROUNDING * (scale + size) * self._identity)
         except np.linalg.LinAlgError:
             return max(0.0, -float(np.linalg.eigvalsh(covariance)[0])) / scale
         return 0.0
