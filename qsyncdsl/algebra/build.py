@@ -72,12 +72,12 @@ def space_of(
     found: list[SystemMode] = []
     positions: dict[ParameterKey, int] = {}
     for mode in model.modes.values():
+        kind = mode_words[mode.kind].load()
         for site in islice(
             environment.sites(mode.index), None if sample is None else _SITES
         ):
             value = ModeValue(mode, site)
             positions[(mode.name, site)] = len(found)
-            kind = mode_words[mode.kind].load()
             found.append(SystemMode(value.label, kind, _size(mode, site, environment)))
     for position, system_mode in enumerate(tuple(found)):
         if system_mode.kind.name == "ensemble":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import factorial, lgamma, perm
 from typing import Any
 
@@ -68,10 +68,16 @@ def coherent(
     logs = (
         n * np.log(abs(alpha))
         - abs(alpha) ** 2 / 2
-        - np.array([lgamma(k + 1) for k in n]) / 2
+        - _log_factorials(mode.dimension) / 2
     )
     vector = np.exp(logs + 1j * n * np.angle(alpha))
     return _normalized(vector, f"coherent({abs(alpha):.4g})", mode)
+
+
+@lru_cache(maxsize=64)
+def _log_factorials(count: int) -> np.ndarray:
+    """log(n!) for n < count."""
+    return np.array([lgamma(n + 1) for n in range(count)])
 
 
 def thermal(mode: SystemMode, n: float) -> np.ndarray:
