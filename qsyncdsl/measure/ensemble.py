@@ -14,7 +14,12 @@ from typing import Any, NoReturn, TypeGuard
 import numpy as np
 
 from qsyncdsl.algebra.operators import Polynomial, Space
-from qsyncdsl.algebra.phase_space import NoPhaseSpace, normal_symbol, weyl_symbol
+from qsyncdsl.algebra.phase_space import (
+    FieldPolynomial,
+    NoPhaseSpace,
+    normal_symbol,
+    weyl_symbol,
+)
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldFamily
 from qsyncdsl.result import FieldResult, Part
@@ -54,6 +59,7 @@ class FieldScene:
         result: What the solver gave.
         single: Whether this is one time of a series.
         known: What measures keep for one another.
+        matrices: Operators and symbols, kept for all parts of the samples and points of a sweep.
     """
 
     samples: np.ndarray = field(repr=False)
@@ -63,6 +69,7 @@ class FieldScene:
     single: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict, repr=False)
     known: dict[Any, Any] = field(default_factory=dict, repr=False)
+    matrices: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def result(self) -> FieldResult | None:
@@ -101,17 +108,8 @@ class FieldScene:
         Raises:
             SolveError: E610 for an operator without a symbol.
         """
-        symbol = weyl_symbol if self.given.symmetric else normal_symbol
         total = np.zeros(self.samples.shape[1:], dtype=complex)
-        try:
-            polynomial = symbol(operator)
-        except NoPhaseSpace as reason:
-            raise SolveError(
-                Diagnostic(
-                    "E610", f"this has no value on trajectories of fields: {reason}"
-                )
-            ) from None
-        for fields, value in polynomial.items():
+        for fields, value in self._symbol(operator).items():
             product: Any = complex(value)
             for key, p, q in fields:
                 z = self.samples[key]
@@ -124,6 +122,20 @@ class FieldScene:
                     product = product * z.conj() ** (p - q)
             total += product
         return total
+
+    def _symbol(self, operator: Polynomial) -> FieldPolynomial:
+        """The symbol, kept for other parts of the samples."""
+        key = ("symbol", id(operator))
+        if key not in self.matrices:
+            symbol = weyl_symbol if self.given.symmetric else normal_symbol
+            try:
+                # the operator is kept for its id
+                self.matrices[key] = (symbol(operator), operator)
+            except NoPhaseSpace as reason:
+                message = f"this has no value on trajectories of fields: {reason}"
+                raise SolveError(Diagnostic("E610", message)) from None
+        found: FieldPolynomial = self.matrices[key][0]
+        return found
 
     def expect(self, operator: Polynomial) -> complex:
         """<O>, the mean over realizations and times."""

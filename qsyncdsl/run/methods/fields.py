@@ -74,7 +74,9 @@ def _field_scenes(result: FieldResult, stage: Stage) -> tuple[FieldScene, ...]:
 def _scenes_of(
     result: FieldResult, samples: np.ndarray, stage: Stage
 ) -> tuple[FieldScene, ...]:
-    whole = FieldScene(samples, stage.space, result, stage.hbar)
+    whole = FieldScene(
+        samples, stage.space, result, stage.hbar, matrices=stage.matrices
+    )
     return whole.one_by_one() if result.series else (whole,)
 
 
