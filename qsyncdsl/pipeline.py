@@ -21,7 +21,7 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Model, Override
 from qsyncdsl.source import Source
 from qsyncdsl.syntax import tree
-from qsyncdsl.syntax.parse import parse, read
+from qsyncdsl.syntax.load import parse, read
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -1,12 +1,17 @@
 """What one process keeps for the next: derived problems, machine code; and results as plain tables."""
 
 import ctypes
+import dataclasses
+import os
+import pickle
 
 import numpy as np
 import pytest
 import sympy
 import xarray as xr
 
+from qsyncdsl import resources
+from qsyncdsl.diagnostics import ModelError
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.problem import Lowered
 from qsyncdsl.resources import cache_folder
@@ -18,6 +23,8 @@ from qsyncdsl.run.structure import Structure
 from qsyncdsl.run.table import Column, Table
 from qsyncdsl.solve import kernels, machine_code
 from qsyncdsl.source import Source, Span
+from qsyncdsl.syntax import load, tree
+from qsyncdsl.syntax.walk import names_in
 from tests.conftest import model_of
 from tests.conftest import run_text as run_all
 
@@ -256,3 +263,56 @@ def test_one_line_alone_is_what_xarray_makes_of_it(text, monkeypatch):
         lambda line, label: dataset.together([line], [label], plan),
     )
     xr.testing.assert_identical(found, run_text(text).dataset)
+
+
+# ── trees ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_tree_that_was_kept_is_the_one_that_was_parsed(empty_cache):
+    source = Source("m.qsync", OSCILLATOR.format(body="solve steadystate"))
+    first = load.parse(source)
+    (kept,) = empty_cache.glob("trees/*")
+    again = load.parse(source)
+    assert again == first
+    assert again is not first
+    places = [
+        (node.span.start, node.span.end, node.span.source) for node in names_in(again)
+    ]
+    assert places == [
+        (n.span.start, n.span.end, n.span.source) for n in names_in(first)
+    ]
+    kept.write_bytes(b"damaged")
+    assert load.parse(source) == first
+
+
+def test_a_text_with_faults_leaves_no_tree(empty_cache):
+    for _ in range(2):
+        with pytest.raises(ModelError):
+            load.parse(Source("m.qsync", "mode a : : boson"))
+    assert not list(empty_cache.glob("trees/*"))
+
+
+def test_no_more_is_kept_than_has_room(empty_cache):
+    for k in range(5):
+        resources.keep(b"x", "some", f"{k}", most=3)
+        os.utime(empty_cache / "some" / f"{k}", (k, k))
+    assert resources.kept_names("some") == ["2", "3", "4"]
+    assert resources.kept("some", "4") == b"x"
+    assert resources.kept("some", "0") is None
+
+
+def test_nodes_are_frozen_compared_by_content_and_pickled():
+    name = tree.Name(SPAN, "g", "γ")
+    assert name == tree.Name(span=SPAN, key="g", written="g")
+    assert hash(name) == hash(tree.Name(SPAN, "g", "g"))
+    assert name != tree.Name(SPAN, "h", "γ")
+    assert name != tree.String(SPAN, "g")
+    assert repr(name) == "Name(key='g')"
+    assert pickle.loads(pickle.dumps(name)) == name
+    assert dataclasses.replace(name, key="h").key == "h"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        name.key = "h"
+    with pytest.raises(TypeError):
+        tree.Name(SPAN, "g")
+    with pytest.raises(TypeError):
+        tree.Name(SPAN, "g", "g", key="h")

@@ -526,7 +526,7 @@ class _Reader:
 
 def _load(path: Path) -> tree.File:
     """Parse an imported file."""
-    from qsyncdsl.syntax.parse import parse, read
+    from qsyncdsl.syntax.load import parse, read
 
     return parse(read(path))
 

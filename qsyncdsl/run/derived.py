@@ -7,21 +7,19 @@ sweep. The folder may be deleted, read-only or stale: the worst that happens is 
 
 from __future__ import annotations
 
-import os
 import pickle
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
+from io import BytesIO
 
+from qsyncdsl import resources
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.problem import Lowered
-from qsyncdsl.resources import cache_folder
 from qsyncdsl.run.structure import Structure
 
+_FOLDER = "problems"
 # Bytes of a problem, problems of one address, and addresses that are kept at most.
 _BYTES, _STRUCTURES, _ADDRESSES = 16 << 20, 8, 256
 # Modules whose objects are not kept: expressions are slow to load, and places in a text may have moved.
@@ -44,12 +42,13 @@ class Derived:
 
 def known(address: str, environment: Environment) -> Derived | None:
     """The problem at a point, if it was kept."""
-    for path in _files(address):
-        # Whatever is wrong with a file, the problem can be derived again.
-        with suppress(Exception), path.open("rb") as file:
-            structure = pickle.load(file)
+    for name in resources.kept_names(_FOLDER, address):
+        data = BytesIO(resources.kept(_FOLDER, address, name) or b"")
+        # Whatever is wrong with it, the problem can be derived again.
+        with suppress(Exception):
+            structure = pickle.load(data)
             if structure.fits(environment):
-                lowered, positions = pickle.load(file)
+                lowered, positions = pickle.load(data)
                 return Derived(lowered, positions, structure)
     return None
 
@@ -63,36 +62,6 @@ def keep(address: str, derived: Derived) -> None:
         return
     if len(data) > _BYTES or any(name in data for name in _BOUND):
         return
-    name = blake2b(pickle.dumps(structure), digest_size=8).hexdigest()
-    with suppress(OSError):
-        if len(_files(address)) >= _STRUCTURES:
-            return
-        folder = _folder(address)
-        if not folder.exists():
-            _make_room(folder.parent)
-            folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        os.replace(temporary, folder / f"{name}.problem")
-
-
-def _folder(address: str) -> Path:
-    return cache_folder() / "problems" / address
-
-
-def _files(address: str) -> list[Path]:
-    return sorted(_folder(address).glob("*.problem"))
-
-
-def _make_room(folder: Path) -> None:
-    """Drop the addresses that were made first, where there are too many."""
-    made = sorted(_dated(folder))
-    for _, old in made[: max(0, len(made) - _ADDRESSES + 1)]:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _dated(folder: Path) -> Iterator[tuple[float, Path]]:
-    for path in folder.iterdir() if folder.is_dir() else ():
-        with suppress(OSError):
-            yield path.stat().st_mtime, path
+    if len(resources.kept_names(_FOLDER, address)) < _STRUCTURES:
+        name = blake2b(pickle.dumps(structure), digest_size=8).hexdigest()
+        resources.keep(data, _FOLDER, address, name, most=_ADDRESSES)

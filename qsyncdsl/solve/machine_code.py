@@ -11,21 +11,21 @@ from __future__ import annotations
 import ctypes
 import os
 import pickle
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qsyncdsl import resources
 from qsyncdsl.diagnostics import InternalError
-from qsyncdsl.resources import cache_folder
 
+# Where code is kept, and of how many functions at most.
+_FOLDER, _MOST = "objects", 512
 # Symbols of numba's runtime that are only reached through arrays it has made itself.
 _NEVER = frozenset({"NRT_MemInfo_call_dtor", "numba_gil_ensure", "numba_gil_release"})
 _SCALARS: dict[str, Any] = {
@@ -107,30 +107,17 @@ def _machine() -> tuple[str, ...]:
     return binding.get_host_cpu_name(), features, llvmlite.__version__, numba
 
 
-def _path(key: str) -> Path:
-    return cache_folder() / "objects" / key
-
-
 def _read(key: str) -> Code | None:
     """The code that was kept; None where there is none, or it is damaged."""
     with suppress(Exception):
-        data = _path(key).read_bytes()
-        if blake2b(data[16:], digest_size=16).digest() == data[:16]:
-            code = pickle.loads(data[16:])
-            return code if isinstance(code, Code) else None
+        code = pickle.loads(resources.kept(_FOLDER, key) or b"")
+        return code if isinstance(code, Code) else None
     return None
 
 
 def _keep(key: str, code: Code) -> None:
-    """Keep code, atomically; where nothing can be written it is compiled again."""
-    data = pickle.dumps(code)
-    with suppress(OSError):
-        path = _path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as out:
-            out.write(blake2b(data, digest_size=16).digest() + data)
-        os.replace(temporary, path)
+    """Keep code; where nothing can be written it is compiled again."""
+    resources.keep(pickle.dumps(code), _FOLDER, key, most=_MOST)
 
 
 # ── arguments ────────────────────────────────────────────────────────────────────────────────

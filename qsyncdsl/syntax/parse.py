@@ -266,33 +266,3 @@ class _Builder(Transformer):  # type: ignore[misc]
             int(text.translate(_SUPERSCRIPTS)),
         )
         return tree.Binary(span, base, "^", exponent)
-
-
-_LARGEST = 20_000_000
-
-
-def read(path: Path) -> Source:
-    """Read a file as a source.
-
-    Raises:
-        ModelError: E110 (cannot be read), E111 (not text), E112 (too large).
-    """
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ModelError(
-                [Diagnostic("E112", f"'{path}' is larger than 20 MB: not a model")]
-            )
-        data = path.read_bytes()
-    except OSError as reason:
-        message = f"cannot read '{path}': {reason.strerror or reason}"
-        raise ModelError([Diagnostic("E110", message)]) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as reason:
-        message = f"'{path}' is not UTF-8 text: byte {reason.start}"
-        raise ModelError([Diagnostic("E111", message)]) from None
-    if "\0" in text:
-        raise ModelError(
-            [Diagnostic("E111", f"'{path}' is not text: it contains null bytes")]
-        )
-    return Source(str(path), text)
