@@ -404,13 +404,20 @@ def describe(
     cases = [model.cases[c].overrides for c in request.cases if c in model.cases]
     environment = Environment(model, [*cases, options.sets])
     system = build(model, environment)
+    typed_only = bool(model.equations) and not system.space.modes
+    if typed_only and form != "text":
+        return _describe_method(name, request, form, "classical(time = 1)")
     if form == "latex":
         return explain.latex(system)
     if form == "code":
         from qsyncdsl.lower.lindblad import lindblad
 
         return str(lindblad(system, model.title).problem.coefficients.source)
-    return explain.explain(model, system, _reduction(model, environment, system))
+    typed = ""
+    if typed_only:
+        typed = _describe_method(name, request, form, "classical(time = 1)")
+    symmetry = _reduction(model, environment, system)
+    return explain.explain(model, system, symmetry, typed)
 
 
 def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
@@ -431,6 +438,8 @@ def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
         return str(getattr(problem, "source", "") or problem.coefficients.source)
     if not hasattr(problem, "equations"):
         return describe(name, request, form)
+    if form == "latex" and not hasattr(problem, "latex"):
+        return describe(name, request, form)
     if form == "latex":
         return str(problem.latex)
     return explain.field_equations(problem, plan.lines[0].method)
@@ -443,6 +452,8 @@ def _reduction(model: Model, environment: Environment, system: Any) -> str:
 
     text = symmetry_text(system)
     real = [mode for mode in system.space.modes if mode.ensemble is None]
+    if not real:
+        return text
     sizes_known = all(mode.size is not None for mode in real)
     if not sizes_known or prod(mode.dimension for mode in real) > MOST_STATES:
         return text

@@ -113,6 +113,8 @@ def test_two_processes_give_the_same_bits(command, tmp_path):
         ("explain", "vdp_kerr"),
         ("explain", "vdp_kerr", "--latex"),
         ("explain", "vdp_kerr", "--code"),
+        ("explain", "kicked_rotor", "--solve", "classical"),
+        ("explain", "kicked_rotor", "--solve", "classical", "--latex"),
         ("models",),
         ("models", "show", "vdp_kerr"),
     ],
@@ -127,6 +129,15 @@ def test_explain_shows_the_equation_of_motion(command):
     out = command("explain", "vdp_pair_dissipative")[1]
     assert "U(1) n(a1) + n(a2)" in out
     assert "d⟨a1⟩/dt" in out
+
+
+@pytest.mark.parametrize("arguments", [(), ("--solve", "langevin")])
+def test_explain_shows_typed_equations(command, arguments):
+    code, out, _ = command("explain", "josephson_bloch", *arguments)
+    assert code == 0
+    assert "dphi/dt = r*(-iL + ib + xiJ" in out
+    assert "4 variables" in out
+    assert "Hamiltonian" not in out
 
 
 def test_check_is_light():

@@ -19,26 +19,56 @@ _EQUATIONS = 6
 _WIDTH = 80
 
 
-def explain(model: Model, system: System, symmetry: str) -> str:
-    """The system as text of 80 columns."""
-    return "\n".join(_lines(model, system, symmetry)) + "\n"
+def explain(model: Model, system: System, symmetry: str, typed: str = "") -> str:
+    """The system as text of 80 columns.
+
+    Args:
+        typed: The typed equations of motion, as text.
+    """
+    lines = [*_lines(model, system, symmetry), *(["", typed.rstrip()] if typed else [])]
+    return "\n".join(lines) + "\n"
 
 
 def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
     yield model.title or model.source.name
     yield from (f"  {reference}" for reference in model.references)
     yield ""
-    yield "Modes"
-    for mode in system.space.modes:
-        if mode.ensemble is None:
-            yield f"  {mode.label:<10} {mode.kind.name:<9} {_size(mode)}"
-    yield ""
+    if system.space.modes:
+        yield "Modes"
+        for mode in system.space.modes:
+            if mode.ensemble is None:
+                yield f"  {mode.label:<10} {mode.kind.name:<9} {_size(mode)}"
+        yield ""
     yield "Parameters"
     for name, parameter in model.parameters.items():
         value = parameter.value.span.text
         shown = f"{pretty_name(name)} {'~' if parameter.random else '='} {value}"
         yield f"  {shown:<34} {parameter.description}".rstrip()
-    yield ""
+    if system.space.modes:
+        yield ""
+        yield from _quantum(system)
+    if model.dualities:
+        from qsyncdsl.algebra.conjugates import duality_text
+        from qsyncdsl.model.environment import Environment
+
+        yield ""
+        yield "Dualities, verified"
+        for duality in model.dualities:
+            for line in duality_text(model, Environment(model), duality):
+                yield f"  {line}"
+    if system.space.modes:
+        yield ""
+        yield f"Weak symmetries   {symmetry}"
+    equations = list(_equations(system))
+    if equations:
+        yield ""
+        yield "Equations of motion of mean values"
+        for left, terms in equations:
+            yield from _wrapped(f"  d⟨{left}⟩/dt = ", terms)
+
+
+def _quantum(system: System) -> Iterator[str]:
+    """H, the dissipators and the kicks."""
     yield "Hamiltonian, normal ordered"
     yield from _wrapped("  H = ", polynomial_terms(system.total_hamiltonian))
     yield ""
@@ -51,23 +81,6 @@ def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
         yield f"  kick every {coefficient_text(kick.period)}: " + " ".join(
             polynomial_terms(kick.generator)
         )
-    if model.dualities:
-        from qsyncdsl.algebra.conjugates import duality_text
-        from qsyncdsl.model.environment import Environment
-
-        yield ""
-        yield "Dualities, verified"
-        for duality in model.dualities:
-            for line in duality_text(model, Environment(model), duality):
-                yield f"  {line}"
-    yield ""
-    yield f"Weak symmetries   {symmetry}"
-    equations = list(_equations(system))
-    if equations:
-        yield ""
-        yield "Equations of motion of mean values"
-        for left, terms in equations:
-            yield from _wrapped(f"  d⟨{left}⟩/dt = ", terms)
 
 
 def _size(mode: Any) -> str:
@@ -158,21 +171,24 @@ def _wrapped(first: str, terms: list[str]) -> Iterator[str]:
 
 def field_equations(problem: Any, method: str) -> str:
     """The equations of a method of fields, and what it leaves out; 80 columns."""
-    lines = [f"Equations of '{method}'" + (", Ito" if problem.noisy else "")]
+    noisy = getattr(problem, "noisy", False)
+    calculus = ", Ito" if noisy and not getattr(problem, "additive", False) else ""
+    lines = [f"Equations of '{method}'{calculus}"]
     for left, right in problem.equations:
         lines += _wrapped(
-            f"  {left} = ",
+            f"  {left} " if left.endswith("→") else f"  {left} = ",
             right.replace(" + ", "\n+ ").replace(" - ", "\n- ").split("\n"),
         )
-    if problem.noisy and problem.dropped:
+    if noisy and getattr(problem, "dropped", ()):
         lines += ["", "Left out of the Wigner equation (third and higher derivatives)"]
         for term in problem.dropped:
             lines += _wrapped("  ", term.split(" "))
-    size = f"{problem.count} fields"
-    lines += [
-        "",
-        f"Size  {size}, {len(problem.coefficients.parameters)} parameters as arguments",
-    ]
+    count = getattr(problem, "count", len(problem.equations))
+    word = "field" if hasattr(problem, "dropped") else "variable"
+    arguments = len(problem.coefficients.parameters)
+    arguments += len(getattr(problem, "scalars", ()))
+    arguments += len(getattr(problem, "arrays", ()))
+    lines += ["", f"Size  {count} {word}{'s' * (count != 1)}, {arguments} parameters as arguments"]
     return "\n".join(lines) + "\n"
 
 
