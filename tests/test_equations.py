@@ -292,3 +292,37 @@ experiment e { solve steadystate; measure x = <v> }
     assert "does not solve classical variables" in str(
         run_text(text)["e"].dataset.attrs
     )
+
+
+def test_slips_of_a_washboard_are_exits_from_its_fixed_point():
+    r"""Exact: 1/T, T the mean time to leave (psi - 2 pi, psi + 2 pi), d phi = (w - sin phi) dt + dW."""
+    tilt, strength = 0.3, 1.6
+    result = run_text(f"""
+variable phi : angle
+noise xi : white({strength})
+equation d/dt phi = {tilt} - sin(phi) + xi
+experiment e {{
+  solve   langevin(time = 2000, burn_in = 20, realizations = 16, dt = 0.02)
+  measure gross = phase_slips(phi)
+  measure net = net_slips(phi)
+  measure turns = winding(phi)/(2*pi)
+}}""")["e"].dataset
+    middle = np.arcsin(tilt)
+    y = np.linspace(middle - 2 * np.pi, middle + 2 * np.pi, 8001)
+    potential = (-tilt * y - np.cos(y)) / (strength / 2)
+    up, down = np.exp(potential), np.exp(-potential)
+    scale = np.concatenate([[0], np.cumsum((up[1:] + up[:-1]) / 2)]) * (y[1] - y[0])
+    inner = np.concatenate([[0], np.cumsum((down[1:] + down[:-1]) / 2)])
+    inner *= y[1] - y[0]
+    # T'' D + (w - sin) T' = -1, T = 0 at both ends
+    part = np.concatenate([[0], np.cumsum((up * inner)[1:] + (up * inner)[:-1])])
+    part *= (y[1] - y[0]) / 2 / (strength / 2)
+    time = part[-1] * scale / scale[-1] - part
+    upward = scale[4000] / scale[-1]
+    gross, net, turns = (float(result[k].squeeze()) for k in ("gross", "net", "turns"))
+    error = float(result["gross_error"].squeeze())
+    assert error < 0.03 / time[4000]
+    assert abs(gross - 1 / time[4000]) < 4 * error
+    assert abs(net - (2 * upward - 1) / time[4000]) < 4 * error
+    # what remains is less than a turn at the ends
+    assert abs(net - turns) < 1 / 1980

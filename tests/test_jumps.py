@@ -143,7 +143,7 @@ experiment e {
 
 
 def no_jump_error(text, times, start=None):
-    """Largest difference from the exponential of the generator, no jump allowed."""
+    """Largest difference from the exponential of the generator, no jump allowed; the last norm."""
     problem, parameters = lowered(text)
     factors = start or tuple(level(part.dimension) for part in problem.parts)
     point = Point(parameters, factors, None, {"time": float(times[-1])})
@@ -160,12 +160,12 @@ def no_jump_error(text, times, start=None):
         state = expm_multiply(sp.csc_array(numbers.generator) * (time - before), state)
         worst = max(worst, float(np.linalg.norm(walker.state - state)))
         before = time
-    return worst, problem
+    return worst, problem, float(np.linalg.norm(walker.state))
 
 
 @pytest.mark.parametrize("levels", [4, 20])
 def test_evolution_without_jumps_is_the_exponential_of_the_generator(levels):
-    worst, problem = no_jump_error(
+    worst, problem, _ = no_jump_error(
         f"""
 mode a, b : boson(levels = {levels})
 hamiltonian a'*a + 0.7*b'*b + 0.3*(a'*b + h.c.) + 0.4*a'*a*(b + b') + i*0.3*(a - a')
@@ -179,7 +179,7 @@ dissipator 0.1 : a^2 - 0.5*i*b
 
 
 def test_strong_damping_is_followed_too():
-    worst, _ = no_jump_error(
+    worst, _, _ = no_jump_error(
         "mode a : boson(levels = 10)\nhamiltonian 0.5*(a + a')\ndissipator 30 : a, a^2",
         np.array([0.1, 1.0, 4.0]),
         (level(10, 7),),

@@ -100,6 +100,14 @@ class FieldScene:
         result = self.given.extra["again"](start)
         return replace(self, samples=result.samples, given=result, known={})
 
+    def quiet(self) -> FieldScene | None:
+        """The same point without noise, where it is known."""
+        run = self.given.extra.get("quiet")
+        result = run() if run is not None else None
+        if result is None:
+            return None
+        return replace(self, samples=result.samples, given=result, known={})
+
     # ── means ────────────────────────────────────────────────────────────────────────────────
 
     def values(self, operator: Polynomial) -> np.ndarray:

@@ -453,16 +453,20 @@ class MeasureEvaluator(OperatorEvaluator):
             ]
         )
 
-    def _rerun(
-        self, node: tree.Expr, scope: Scope, frame: Frame
-    ) -> Callable[[tuple[Any, ...]], Any]:
-        """An expression as a function of the scenes of another run."""
+    def _rerun(self, node: tree.Expr, scope: Scope, frame: Frame) -> Callable[..., Any]:
+        """An expression as a function of the scenes of another run; of this one without any."""
+        paths = self._paths
 
-        def value(scenes: tuple[Any, ...]) -> Any:
+        def value(scenes: tuple[Any, ...] = ()) -> Any:
             inner = MeasureEvaluator(
-                self.environment, scenes, self.positions, self.measures
+                self.environment, scenes or self.scenes, self.positions, self.measures
             )
-            return inner.evaluate(node, scope, frame)
+            if paths:
+                inner._paths, inner._as_series = paths, True
+            found = inner.evaluate(node, scope, frame)
+            if isinstance(found, VariableValue):
+                found = inner._variable(found, node)
+            return found
 
         return value
 

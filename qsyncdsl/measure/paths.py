@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import pi
 from typing import Any
 
@@ -12,8 +13,10 @@ from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap
 
 # Numbers of samples for which weights are no better than the ends.
 _SHORT = 20
-# Distance from the middle of a well within which a slip has ended: a fifth of a turn.
+# Distance from the middle of a well within which a slip has ended, where no orbit tells: a fifth of a turn.
 _CORE = 0.4 * pi
+# Times between which a phase is looked at for its diffusion.
+_LAGS = 24
 # Harmonics of densities of phases.
 _HARMONICS = 10
 
@@ -71,14 +74,20 @@ def birkhoff(turned: np.ndarray, times: np.ndarray) -> float:
     return float((slopes @ weights).mean() / weights.sum())
 
 
-def phase_slips(scene: Any, x: Any, within: float = 0.0) -> float:
+def phase_slips(scene: Any, x: Callable[..., Any], within: float = 0.0) -> float:
     r"""Slips of 2 pi in a unit of time, up and down together (gross rate).
 
-    Wells lie at the circular mean of x and whole turns from there; x has slipped when it comes `within`
-    (0.4 pi where it is 0) of the middle of another well, so that excursions over a barrier and back are
-    none. Where slips take as long as the stays between them the rate depends on that choice: by a factor
-    of 2 from 0.25 pi to 0.45 pi for Josephson and Bloch oscillations at Qm = 10. The trust
-    report has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
+    A slip has ended when x comes to where the motion without noise stays locked in another well: the range
+    of x along that orbit (a point for a fixed point), in the second half of a run without noise from the same
+    start. Excursions over a barrier and back are none. For one angle in a potential the rate is
+    1/T, T the mean time to leave ($\psi^* - 2\pi, \psi^* + 2\pi$) from the fixed point $\psi^*$.
+
+    With `within` a slip ends at that distance from the middle of a well instead. Where slips take as long as the
+    stays between them the rate depends on it: by a factor of 2 from 0.25 pi to 0.45 pi for Josephson and Bloch
+    oscillations at Qm = 10. The middle is the circular mean of the orbit; of the record itself, and `within` is
+    0.4 pi, where there is no motion without noise that is locked (fields, quantum jumps). Visits that are shorter
+    than the distance of the samples are missed: many short runs count better than a few long ones. The trust report
+    has the number of slips N and the Poisson error $\sqrt N/t$ of the rate.
     """
     up, down, duration = _slips(scene, x, "phase_slips", within)
     count = up + down
@@ -90,37 +99,80 @@ def phase_slips(scene: Any, x: Any, within: float = 0.0) -> float:
     return count / duration
 
 
-def net_slips(scene: Any, x: Any, within: float = 0.0) -> float:
+def net_slips(scene: Any, x: Callable[..., Any], within: float = 0.0) -> float:
     """Slips up less slips down in a unit of time: near the middle of a domain they cancel."""
     up, down, duration = _slips(scene, x, "net_slips", within)
     return (up - down) / duration
 
 
 def _slips(
-    scene: Any, x: Any, word: str, within: float = 0.0
+    scene: Any, x: Callable[..., Any], word: str, within: float = 0.0
 ) -> tuple[int, int, float]:
     """Slips up, slips down, and the time of all records together."""
-    records, times = lifted_records(scene, x, word)
-    middle = np.angle(np.exp(1j * records).mean())
-    turns = np.round((records - middle) / (2 * pi))
-    inside = np.abs(records - middle - 2 * pi * turns) < (within or _CORE)
-    up = down = 0.0
-    for turn, core in zip(turns, inside, strict=True):
-        steps = np.diff(turn[core])
-        up += steps[steps > 0].sum()
-        down -= steps[steps < 0].sum()
-    return int(up), int(down), len(records) * float(times[-1] - times[0])
+    records, times = lifted_records(scene, x(), word)
+    low, high = _well(scene, x, word, within) or _own_well(records, within)
+    up = down = 0
+    for record in np.asarray(records):
+        steps = np.diff(_wells(record, low, high))
+        up += int(steps[steps > 0].sum())
+        down -= int(steps[steps < 0].sum())
+    return up, down, len(records) * float(times[-1] - times[0])
+
+
+def _own_well(records: np.ndarray, within: float) -> tuple[float, float]:
+    """A well about the circular mean of the records."""
+    middle = float(np.angle(np.exp(1j * records).mean()))
+    return middle - (within or _CORE), middle + (within or _CORE)
+
+
+def _well(
+    scene: Any, x: Callable[..., Any], word: str, within: float
+) -> tuple[float, float] | None:
+    """Where x stays without noise; None where it is not locked, or there is no such motion."""
+    quiet = scene.quiet() if hasattr(scene, "quiet") else None
+    if quiet is None:
+        return None
+    record = lifted_records(quiet, x((quiet,)), word)[0]
+    late = record[:, record.shape[1] // 2 :]
+    low, high = float(late.min()), float(late.max())
+    if high - low >= 2 * pi:
+        return None
+    return _own_well(late, within) if within else (low, high)
+
+
+def _wells(record: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Numbers of the wells, low + 2 pi k .. high + 2 pi k, that a record comes to one after the other."""
+    above = np.floor((record - low) / (2 * pi))
+    below = np.ceil((record - high) / (2 * pi))
+    # inside a well they agree; between wells `below` is one more, and where they move there, a well was passed
+    inside = above == below
+    up = ~inside & (np.diff(above, prepend=above[0]) > 0)
+    down = ~inside & (np.diff(below, prepend=below[0]) < 0)
+    start = np.round((record[:1] - (low + high) / 2) / (2 * pi))
+    found = np.where(up, above, below)[inside | up | down]
+    return np.concatenate([np.clip(start, above[:1], below[:1]), found])
 
 
 def phase_diffusion(scene: Any, x: Any) -> float:
-    r"""$D$ in $\mathrm{Var}[\phi(t + \tau) - \phi(t)] = 2 D \tau$, from stretches of the records."""
+    r"""$D$ in $\mathrm{Var}[\phi(t + \tau) - \phi(t)] = 2 D \tau + c(\tau)$, from stretches of the records.
+
+    The slope of a line through the variances at `_LAGS` times from a twentieth to a tenth of the record: c, from the
+    modulation within a turn, is bounded and oscillates, and drops out where these times are many turns.
+    """
     records, times = _records(scene, x, "phase_diffusion")
     turned = _turned(records)
-    lag = max(turned.shape[1] // 10, 1)
-    steps = (
-        turned[:, lag::lag] - turned[:, :-lag:lag][:, : turned[:, lag::lag].shape[1]]
-    )
-    return float(steps.var() / (2 * (times[lag] - times[0])))
+    half = (turned.shape[1] - 1) // 20
+    if half < 2:
+        return _variance(turned, 1) / (2 * float(times[1] - times[0]))
+    lags = np.unique(np.linspace(half, 2 * half, _LAGS).astype(int))
+    slope = np.polyfit(times[lags] - times[0], [_variance(turned, k) for k in lags], 1)
+    return float(slope[0]) / 2
+
+
+def _variance(turned: np.ndarray, lag: int) -> float:
+    """Variance of what records do in stretches of a length."""
+    marks = turned[:, ::lag]
+    return float(np.diff(marks, axis=1).var())
 
 
 def frequency(scene: Any, a: int) -> float:

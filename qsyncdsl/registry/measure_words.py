@@ -319,14 +319,14 @@ measures = Registry(
         ),
         word(
             "phase_slips",
-            "x: expression, within: real = 0",
+            "x: rerun, within: real = 0",
             "real",
             "rate of slips of 2 pi, up and down",
             f"{_M}.paths:phase_slips",
         ),
         word(
             "net_slips",
-            "x: expression, within: real = 0",
+            "x: rerun, within: real = 0",
             "real",
             "rate of slips up less that of slips down",
             f"{_M}.paths:net_slips",

@@ -188,7 +188,10 @@ def field_equations(problem: Any, method: str) -> str:
     arguments = len(problem.coefficients.parameters)
     arguments += len(getattr(problem, "scalars", ()))
     arguments += len(getattr(problem, "arrays", ()))
-    lines += ["", f"Size  {count} {word}{'s' * (count != 1)}, {arguments} parameters as arguments"]
+    lines += [
+        "",
+        f"Size  {count} {word}{'s' * (count != 1)}, {arguments} parameters as arguments",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -75,6 +75,23 @@ class EquationSolver:
 
         return run
 
+    def quiet(self, point: Point) -> Any:
+        """The run without noise, done when it is asked for; None where it fails."""
+        known: list[FieldResult | None] = []
+        # the longest step of a run with noise is none of this one
+        options = {key: v for key, v in point.options.items() if key != "dt"}
+        calm = replace(point, options=options)
+
+        def run() -> FieldResult | None:
+            if not known:
+                try:
+                    known.append(self._plain(calm))
+                except SolveError:
+                    known.append(None)
+            return known[0]
+
+        return run
+
     # ── deterministic ────────────────────────────────────────────────────────────────────────
 
     def _plain(self, point: Point) -> FieldResult:
@@ -180,6 +197,8 @@ def _spacing(flow: Flow, start: np.ndarray) -> float:
     return min(max(1 / (_PER_RADIAN * flow.fastest(start)), 1e-3), 0.25)
 
 
+# Numbers that a run leaves before it returns from its kernel.
+_AT_ONCE = 200_000
 # Realizations that are also done with twice the step.
 _PAIRED = 16
 
@@ -271,7 +290,7 @@ class Run:
             True,
             Trust({"dt": self.step}, facts),
             coarse,
-            {"again": self.solver.again(self.point)},
+            {"quiet": self.solver.quiet(self.point)},
         )
 
     def _realization(
@@ -332,10 +351,19 @@ class Run:
                 end = done + rest * int(uniform[-1])
                 self._stretch(y, drawn, done, end, step, found[first + 1 :])
             return found
-        for place in range(first, len(places)):
-            done = self._stretch(
-                y, drawn, done, int(places[place]), step, found[place : place + 1]
-            )
+        # steps that all these places are multiples of; many samples at a time
+        common = int(np.gcd.reduce(np.diff(places[first:], prepend=done))) or 1
+        most = common * max(_AT_ONCE // len(y), 2)
+        while first < len(places):
+            last = int(np.searchsorted(places, done + most, "right"))
+            last = max(last, first + 1)
+            end = int(places[last - 1])
+            count = 1 if last == first + 1 else (end - done) // common
+            saved = np.empty((count + 1, len(y)))
+            saved[0] = y
+            rows = (places[first:last] - done) // common if count > 1 else [-1]
+            done = self._stretch(y, drawn, done, end, step, saved[1:])
+            found[first:last], first = saved[rows], last
         return found
 
     def _stretch(
