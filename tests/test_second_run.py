@@ -66,7 +66,7 @@ def empty_cache(tmp_path, monkeypatch):
 def test_a_problem_that_was_kept_gives_the_same_bits(empty_cache, body, monkeypatch):
     text = OSCILLATOR.format(body=body)
     first = run_text(text)
-    assert list(empty_cache.glob("problems/*/*.problem"))
+    assert list(empty_cache.glob("problems/*/*"))
 
     def never(*_):
         raise AssertionError("derived again")
@@ -128,7 +128,7 @@ def test_problems_with_expressions_or_places_are_not_kept(empty_cache):
     nowhere = Structure((), (), ())
     for problem in (sympy.Symbol("x"), SPAN):
         derived.keep("address", Derived(Lowered(problem, ()), {}, nowhere))
-    assert not list(empty_cache.glob("problems/*/*.problem"))
+    assert not list(empty_cache.glob("problems/*/*"))
     derived.keep("address", Derived(Lowered("plain", ()), {}, nowhere))
     environment = Environment(model_of(OSCILLATOR.format(body=LANGEVIN)))
     found = derived.known("address", environment)
