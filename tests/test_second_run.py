@@ -81,8 +81,8 @@ def test_other_models_options_and_structures_have_problems_of_their_own(empty_ca
         OSCILLATOR.format(body="solve steadystate"),
         OSCILLATOR.format(body="solve steadystate").replace("-0.3*a", "-0.4*a"),
         OSCILLATOR.format(body="solve steadystate").replace("= 12", "= 14"),
-        OSCILLATOR.format(body="solve langevin(time = 1, ordering = naive)"),
-        OSCILLATOR.format(body="solve langevin(time = 1)"),
+        OSCILLATOR.format(body="solve evolve(time = 1)"),
+        OSCILLATOR.format(body="solve evolve(time = 2)"),
     ]
     values = [complex(run_text(text).dataset["A"].values.item()) for text in texts]
     assert len(list(empty_cache.glob("problems/*"))) == 5
