@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
 from qsyncdsl.run.store.states import state_block
 from qsyncdsl.run.store.stretches import Stretches
+from qsyncdsl.run.threads import one_thread_here
 
 # Points that are tried for the grids on which distributions are drawn.
 _PILOTS = 8
@@ -393,40 +393,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if before:
             gc.enable()
-
-
-@contextmanager
-def one_thread_here(several: bool) -> Iterator[None]:
-    """Sweeps use one thread of linear algebra everywhere, so that the bits are the same."""
-    if not several:
-        yield
-        return
-    from threadpoolctl import ThreadpoolController, threadpool_limits
-
-    before = {library["filepath"] for library in ThreadpoolController().info()}
-    with threadpool_limits(1), _environment(dict.fromkeys(_THREADS, "1")):
-        yield
-    # Libraries that were loaded inside have begun with one thread.
-    threads = int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1)
-    for library in ThreadpoolController().lib_controllers:
-        if library.filepath not in before:
-            library.set_num_threads(threads)
-
-
-# What libraries of linear algebra look at when they are loaded.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Some variables of the environment, for now."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

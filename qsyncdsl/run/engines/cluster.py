@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.run.engines.processes import one_thread
 from qsyncdsl.run.engines.queue import Batch, Queue, peak_memory
+from qsyncdsl.run.threads import one_thread
 
 # Seconds of a batch: the scheduler takes some milliseconds for each.
 _TARGET = 0.4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import gc
 import pickle
 import signal
 import threading
@@ -17,17 +17,12 @@ from typing import Any
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.run.engines.queue import Batch, Queue, peak_memory
+from qsyncdsl.run.threads import one_thread
 
 # Seconds of a batch: much more than the 0.3 ms of sending it, little to lose.
 _TARGET = 0.1
 # Workers that may die before they ever said that they are there.
 _HOPELESS = 3
-THREADS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-)
 
 
 class Processes:
@@ -157,24 +152,11 @@ def _deaf() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Processes that are started meanwhile use one thread of linear algebra."""
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 def _serve(pipe: Connection) -> None:
     """A worker: do what comes through the pipe until it is closed."""
     does: Any = None
+    # Nearly all that is made for a point is kept or goes by itself.
+    gc.set_threshold(50_000, 20, 20)
     try:
         pipe.send(None)
         while True:
