@@ -208,15 +208,21 @@ def bare_mode(
     )
 
 
-def missing_index(node: tree.Node, entity: Entity) -> Diagnostic:
-    """E217: a mode or parameter on a lattice without a site."""
+def missing_index(
+    node: tree.Node, entity: Entity, several: bool = False
+) -> Diagnostic:
+    """E217: a mode or parameter on a lattice without a site; `several` may stand there."""
+    domains = ", ".join(index.domain.span.text for index in entity.index)
+    help_ = f"write {entity.written}[j] with 'for j in ...'"
+    if several:
+        help_ = f"write {entity.written}[{domains}] for all of them"
     return Diagnostic(
         "E217",
         f"'{entity.written}' needs an index",
         node.span,
         "one on each site",
         (Note("declared here", entity.span),),
-        f"write {entity.written}[j] with 'for j in ...'",
+        help_,
     )
 
 

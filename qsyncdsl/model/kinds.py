@@ -505,11 +505,13 @@ class Inference:
                 )
             )
         elif (
-            argument.kind == "mode"
+            argument.kind in ("mode", "subsystem")
+            and kind.name == "mode"
             and kind.entity is not None
             and kind.indices < len(kind.entity.index)
         ):
-            self.report(faults.missing_index(node, kind.entity))
+            several = argument.kind == "subsystem"
+            self.report(faults.missing_index(node, kind.entity, several))
         elif argument.kind == "subsystem" and kind.name not in (
             "mode",
             "list",
