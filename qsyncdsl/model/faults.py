@@ -208,9 +208,7 @@ def bare_mode(
     )
 
 
-def missing_index(
-    node: tree.Node, entity: Entity, several: bool = False
-) -> Diagnostic:
+def missing_index(node: tree.Node, entity: Entity, several: bool = False) -> Diagnostic:
     """E217: a mode or parameter on a lattice without a site; `several` may stand there."""
     domains = ", ".join(index.domain.span.text for index in entity.index)
     help_ = f"write {entity.written}[j] with 'for j in ...'"

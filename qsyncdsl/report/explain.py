@@ -12,6 +12,12 @@ from qsyncdsl.algebra.heisenberg import drift
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space, monomial_text
 from qsyncdsl.algebra.system import System
 from qsyncdsl.model.types import Model
+from qsyncdsl.problem import (
+    CumulantProblem,
+    EquationProblem,
+    MeanFieldProblem,
+    RotorProblem,
+)
 from qsyncdsl.report.names import pretty_name
 
 # Modes up to which the equations of all of them are printed.
@@ -169,6 +175,15 @@ def _wrapped(first: str, terms: list[str]) -> Iterator[str]:
 # ── LaTeX ────────────────────────────────────────────────────────────────────────────────────
 
 
+# What the equations are for, where it is not fields.
+_UNKNOWNS: dict[type, str] = {
+    CumulantProblem: "moment",
+    EquationProblem: "variable",
+    MeanFieldProblem: "cell",
+    RotorProblem: "variable",
+}
+
+
 def field_equations(problem: Any, method: str) -> str:
     """The equations of a method of fields, and what it leaves out; 80 columns."""
     noisy = getattr(problem, "noisy", False)
@@ -184,7 +199,7 @@ def field_equations(problem: Any, method: str) -> str:
         for term in problem.dropped:
             lines += _wrapped("  ", term.split(" "))
     count = getattr(problem, "count", len(problem.equations))
-    word = "field" if hasattr(problem, "dropped") else "variable"
+    word = _UNKNOWNS.get(type(problem), "field")
     arguments = len(problem.coefficients.parameters)
     arguments += len(getattr(problem, "scalars", ()))
     arguments += len(getattr(problem, "arrays", ()))
