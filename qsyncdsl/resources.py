@@ -34,9 +34,16 @@ def library() -> Path:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept; it may be deleted at any time."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "qsyncdsl"
+    """Where what can be made again is kept; it may be deleted at any time.
+
+    Raises:
+        OSError: Where there is no home folder.
+    """
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "qsyncdsl"
+    except RuntimeError as reason:
+        raise OSError(str(reason)) from None
 
 
 def kept(*names: str) -> bytes | None:
@@ -53,8 +60,8 @@ def keep(data: bytes, *names: str, most: int) -> None:
 
     Nothing happens where nothing can be written: what is kept can be made again.
     """
-    path = cache_folder().joinpath(*names)
     with suppress(OSError):
+        path = cache_folder().joinpath(*names)
         _make_room(cache_folder() / names[0], names[1], most)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")

@@ -124,6 +124,18 @@ def test_damaged_files_and_a_folder_that_cannot_be_written_do_no_harm(
     xr.testing.assert_equal(first, run_text(text).dataset)
 
 
+def test_without_a_home_nothing_is_kept(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(resources.Path, "home", homeless)
+    load.parse(Source("m.qsync", "mode a : boson\n"))
+    resources.keep(b"x", "some", "name", most=3)
+    assert resources.kept("some", "name") is None
+    assert resources.kept_names("some") == []
+
+
 def test_problems_with_expressions_or_places_are_not_kept(empty_cache):
     nowhere = Structure((), (), ())
     for problem in (sympy.Symbol("x"), SPAN):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
@@ -146,8 +144,8 @@ def _parser() -> Lark:
 
 def _cache_file() -> str | None:
     """A file of its own for each grammar and each version of what reads it."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "qsyncdsl"
     try:
+        base = resources.cache_folder()
         base.mkdir(parents=True, exist_ok=True)
     except OSError:
         return None
