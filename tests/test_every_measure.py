@@ -74,6 +74,7 @@ def measured(model, solve, lines):
     return failures, lost - said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solve", SOLVES)
 def test_every_measure_has_a_value_or_a_reason(solve):
     lines = [
