@@ -49,6 +49,10 @@ class FieldParts:
         return tuple(part.dimension for part in self.parts)
 
 
+# Operators and symbols that are kept at most.
+_KEPT = 1000
+
+
 @dataclass(frozen=True)
 class FieldScene:
     """Samples of fields with what is needed to measure them.
@@ -134,15 +138,19 @@ class FieldScene:
     def _symbol(self, operator: Polynomial) -> FieldPolynomial:
         """The symbol, kept for other parts of the samples."""
         key = ("symbol", id(operator))
-        if key not in self.matrices:
-            symbol = weyl_symbol if self.given.symmetric else normal_symbol
-            try:
-                # the operator is kept for its id
-                self.matrices[key] = (symbol(operator), operator)
-            except NoPhaseSpace as reason:
-                message = f"this has no value on trajectories of fields: {reason}"
-                raise SolveError(Diagnostic("E610", message)) from None
-        found: FieldPolynomial = self.matrices[key][0]
+        if key in self.matrices:
+            known: FieldPolynomial = self.matrices[key][0]
+            return known
+        symbol = weyl_symbol if self.given.symmetric else normal_symbol
+        try:
+            found: FieldPolynomial = symbol(operator)
+        except NoPhaseSpace as reason:
+            message = f"this has no value on trajectories of fields: {reason}"
+            raise SolveError(Diagnostic("E610", message)) from None
+        # operators that depend on parameters are new at every look: not all of them are kept
+        if len(self.matrices) < _KEPT:
+            # the operator is kept for its id
+            self.matrices[key] = (found, operator)
         return found
 
     def expect(self, operator: Polynomial) -> complex:
