@@ -1,9 +1,10 @@
 """The inner loops of `solve.static_lu`: one elimination for many matrices of one pattern.
 
-Without pivoting, row by row; `LANES` matrices side by side. The source is read and compiled there.
+Without pivoting, row by row; `LANES` matrices side by side. The source is read and compiled there, with the
+names of `solve.vectors` for numbers side by side.
 """
 
-# ruff: noqa: F821, C901
+# ruff: noqa: F821
 # mypy: ignore-errors
 
 import numpy as np
@@ -123,113 +124,74 @@ def eliminate(
     of the reduced rows behind the diagonal.
     """
     n = len(row_start) - 1
-    l0 = np.empty(LANES)
-    l1 = np.empty(LANES)
-    l2 = np.empty(LANES)
-    l3 = np.empty(LANES)
+    zero = zeros()
     for i in range(n):
         for p in range(lower_start[i], lower_start[i + 1]):
             for w in range(width[p]):
-                for b in range(LANES):
-                    rows[lower[p] + w, b] = 0.0
+                store(rows, lower[p] + w, zero)
         for q in range(upper_start[i], upper_start[i + 1]):
-            for b in range(LANES):
-                rows[upper[q], b] = 0.0
-        for b in range(LANES):
-            rows[i, b] = 0.0
+            store(rows, upper[q], zero)
+        store(rows, i, zero)
         for p in range(row_start[i], row_start[i + 1]):
-            j, s = column[p], slot[p]
-            for b in range(LANES):
-                rows[j, b] = entries[s, b]
-        s = right_slot[i]
-        if s >= 0:
-            for b in range(LANES):
-                x[i, b] = -entries[s, b]
-        else:
-            for b in range(LANES):
-                x[i, b] = 0.0
+            store(rows, column[p], load(entries, slot[p]))
+        y = zero
+        if right_slot[i] >= 0:
+            y = negative(load(entries, right_slot[i]))
         for p in range(lower_start[i], lower_start[i + 1]):
             k, run = lower[p], width[p]
             q0 = upper_start[k]
             count = upper_start[k + 1] - q0
+            l0 = product(load(rows, k), load(inverse, k))
+            y = reduced(y, l0, load(x, k))
             if run == 1:
-                for b in range(LANES):
-                    l0[b] = rows[k, b] * inverse[k, b]
-                    x[i, b] -= l0[b] * x[k, b]
                 for q in range(count):
                     j = upper[q0 + q]
-                    for b in range(LANES):
-                        rows[j, b] -= l0[b] * factors[q0 + q, b]
-            elif run == 2:
-                q1 = upper_start[k + 1]
-                for b in range(LANES):
-                    l0[b] = rows[k, b] * inverse[k, b]
-                    l1[b] = (rows[k + 1, b] - l0[b] * factors[q0, b]) * inverse[
-                        k + 1, b
-                    ]
-                    x[i, b] -= l0[b] * x[k, b] + l1[b] * x[k + 1, b]
+                    store(rows, j, reduced(load(rows, j), l0, load(factors, q0 + q)))
+                continue
+            q1 = upper_start[k + 1]
+            r = reduced(load(rows, k + 1), l0, load(factors, q0))
+            l1 = product(r, load(inverse, k + 1))
+            y = reduced(y, l1, load(x, k + 1))
+            if run == 2:
                 for q in range(count - 1):
                     j = upper[q1 + q]
-                    for b in range(LANES):
-                        rows[j, b] -= (
-                            l0[b] * factors[q0 + 1 + q, b] + l1[b] * factors[q1 + q, b]
-                        )
-            else:
-                q1, q2, q3 = upper_start[k + 1], upper_start[k + 2], upper_start[k + 3]
-                for b in range(LANES):
-                    l0[b] = rows[k, b] * inverse[k, b]
-                    l1[b] = (rows[k + 1, b] - l0[b] * factors[q0, b]) * inverse[
-                        k + 1, b
-                    ]
-                    l2[b] = (
-                        rows[k + 2, b]
-                        - l0[b] * factors[q0 + 1, b]
-                        - l1[b] * factors[q1, b]
-                    ) * inverse[k + 2, b]
-                    l3[b] = (
-                        rows[k + 3, b]
-                        - l0[b] * factors[q0 + 2, b]
-                        - l1[b] * factors[q1 + 1, b]
-                        - l2[b] * factors[q2, b]
-                    ) * inverse[k + 3, b]
-                    x[i, b] -= (
-                        l0[b] * x[k, b]
-                        + l1[b] * x[k + 1, b]
-                        + l2[b] * x[k + 2, b]
-                        + l3[b] * x[k + 3, b]
-                    )
-                for q in range(count - 3):
-                    j = upper[q3 + q]
-                    for b in range(LANES):
-                        rows[j, b] -= (
-                            l0[b] * factors[q0 + 3 + q, b]
-                            + l1[b] * factors[q1 + 2 + q, b]
-                            + l2[b] * factors[q2 + 1 + q, b]
-                            + l3[b] * factors[q3 + q, b]
-                        )
-        for b in range(LANES):
-            inverse[i, b] = 1.0 / rows[i, b]
+                    r = reduced(load(rows, j), l0, load(factors, q0 + 1 + q))
+                    store(rows, j, reduced(r, l1, load(factors, q1 + q)))
+                continue
+            q2, q3 = upper_start[k + 2], upper_start[k + 3]
+            r = reduced(load(rows, k + 2), l0, load(factors, q0 + 1))
+            r = reduced(r, l1, load(factors, q1))
+            l2 = product(r, load(inverse, k + 2))
+            y = reduced(y, l2, load(x, k + 2))
+            r = reduced(load(rows, k + 3), l0, load(factors, q0 + 2))
+            r = reduced(r, l1, load(factors, q1 + 1))
+            r = reduced(r, l2, load(factors, q2))
+            l3 = product(r, load(inverse, k + 3))
+            y = reduced(y, l3, load(x, k + 3))
+            for q in range(count - 3):
+                j = upper[q3 + q]
+                r = reduced(load(rows, j), l0, load(factors, q0 + 3 + q))
+                r = reduced(r, l1, load(factors, q1 + 2 + q))
+                r = reduced(r, l2, load(factors, q2 + 1 + q))
+                store(rows, j, reduced(r, l3, load(factors, q3 + q)))
+        store(x, i, y)
+        store(inverse, i, reciprocal(load(rows, i)))
         for q in range(upper_start[i], upper_start[i + 1]):
-            j = upper[q]
-            for b in range(LANES):
-                factors[q, b] = rows[j, b]
+            store(factors, q, load(rows, upper[q]))
     for back in range(n):
         i = n - 1 - back
+        y = load(x, i)
         for q in range(upper_start[i], upper_start[i + 1]):
-            j = upper[q]
-            for b in range(LANES):
-                x[i, b] -= factors[q, b] * x[j, b]
-        for b in range(LANES):
-            x[i, b] *= inverse[i, b]
+            y = reduced(y, load(factors, q), load(x, upper[q]))
+        store(x, i, product(y, load(inverse, i)))
 
 
 def residual(entries, indices, starts, x, left):
     """A x for the same matrices with all unknowns, entries by columns."""
     for j in range(len(starts) - 1):
-        for b in range(LANES):
-            left[j, b] = 0.0
+        store(left, j, zeros())
     for j in range(len(starts) - 1):
+        y = load(x, j)
         for p in range(starts[j], starts[j + 1]):
             i = indices[p]
-            for b in range(LANES):
-                left[i, b] += entries[p, b] * x[j, b]
+            store(left, i, added(load(left, i), load(entries, p), y))

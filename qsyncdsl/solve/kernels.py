@@ -45,6 +45,12 @@ NOISY = {noisy}
 _jit = njit({options})
 
 '''
+_VECTORS = """from qsyncdsl.solve.vectors import vectors
+
+_side = vectors(LANES)
+zeros, load, store, negative = _side.zeros, _side.load, _side.store, _side.negative
+reciprocal, product, reduced, added = _side.reciprocal, _side.product, _side.reduced, _side.added
+"""
 _OPTIONS = 'cache={cache}, error_model="numpy", fastmath={{"contract", "reassoc", "nsz", "arcp"}}'
 _DEBUG = "boundscheck=True"
 
@@ -109,8 +115,8 @@ def integrator_source(pieces: Sequence[str], lanes: int = 1, sums: int = 0) -> s
 
 
 def lane_source(pieces: Sequence[str], lanes: int) -> str:
-    """The text of a module of functions that work on `LANES` things side by side."""
-    return module_text(list(pieces), lanes, 0, False, True)
+    """The text of a module of functions that work on `LANES` things side by side, see `solve.vectors`."""
+    return module_text([_VECTORS, *pieces], lanes, 0, False, True)
 
 
 def integrate(

@@ -19,7 +19,8 @@ import scipy.sparse.linalg as spla
 from qsyncdsl.solve import elimination, kernels
 from qsyncdsl.solve.superoperator import AffineMatrix
 
-LANES = 32
+# A cache line of doubles: with more of them the factors of all lanes are too far away.
+LANES = 8
 
 
 @dataclass(frozen=True)
