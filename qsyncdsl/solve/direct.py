@@ -13,7 +13,7 @@ from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import Point
 from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.generator import At, Generator, available_memory
-from qsyncdsl.solve.uniqueness import component_count
+from qsyncdsl.solve.uniqueness import component_count, plainly_unique
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
 _SINGULAR = 1e11
@@ -60,16 +60,18 @@ def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool]:
     populations = np.flatnonzero(even.first < len(at.generator.form.populations))
     y, singular = null_vector(even.reduced(at.matrix), populations)
     x = even.basis @ y
-    if sole:
+    if sole or singular:
         return x, singular
+    rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ x)
+    rho /= np.trace(rho)
+    if plainly_unique(at, rho):
+        return x, False
     # The operators tell a second state sooner than the LU of a large odd block.
-    if at.generator.unknowns > _MANY and not singular:
-        rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ x)
-        count = component_count(at, rho / np.trace(rho))
+    if at.generator.unknowns > _MANY:
+        count = component_count(at, rho)
         if count is not None:
             return x, count > 1
-    several = singular or any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
-    return x, several
+    return x, any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
 
 
 def _kernel(matrix: sp.csc_array) -> bool:

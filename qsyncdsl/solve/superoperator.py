@@ -195,15 +195,14 @@ def sector(labels: np.ndarray, symmetry: Symmetry, charge: tuple[int, ...]) -> S
     for column, modulus in enumerate(symmetry.moduli):
         if modulus:
             shifted[:, column] %= modulus
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for n, label in enumerate(map(tuple, labels.tolist())):
-        groups.setdefault(label, []).append(n)
-    rows, columns = [], []
-    for m, wanted in enumerate(map(tuple, shifted.tolist())):
-        partners = groups.get(wanted, [])
-        rows.append(np.full(len(partners), m))
-        columns.append(np.array(partners, dtype=int))
-    return Sector(np.concatenate(rows), np.concatenate(columns), dimension)
+    # One number for each set of charges.
+    _, code = np.unique(np.concatenate([labels, shifted]), axis=0, return_inverse=True)
+    own, wanted = np.split(code.ravel(), 2)
+    partners = np.argsort(own, kind="stable")
+    counts = np.bincount(own, minlength=int(code.max(initial=0)) + 1)
+    starts = np.cumsum(counts) - counts
+    rows, entries = _ranges(starts[wanted], counts[wanted])
+    return Sector(rows, partners[entries], dimension)
 
 
 def element_count(labels: np.ndarray) -> int:
@@ -214,15 +213,19 @@ def element_count(labels: np.ndarray) -> int:
     return int((counts.astype(np.int64) ** 2).sum())
 
 
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers from each start on, as many as its count; with which start each belongs to."""
+    which = np.repeat(np.arange(len(counts)), counts)
+    first = starts - (np.cumsum(counts) - counts)
+    return which, np.arange(len(which)) + first[which]
+
+
 def _expand(
     matrix: sp.csr_array | sp.csc_array, keys: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each key, the entries of that row (column, for CSC): (which key, place, value)."""
-    counts = np.diff(matrix.indptr)[keys]
-    which = np.repeat(np.arange(len(keys)), counts)
-    starts = matrix.indptr[:-1][keys]
-    offset = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    entries = np.repeat(starts, counts) + offset
+    starts = matrix.indptr[keys]
+    which, entries = _ranges(starts, matrix.indptr[keys + 1] - starts)
     return which, matrix.indices[entries], matrix.data[entries]
 
 
@@ -308,15 +311,18 @@ def _gathered(
     """Entries of several matrices, on the union of their patterns.
 
     Args:
+        which: Ascending.
         shape: Size of the matrices and their number.
     """
     size, count = shape
     keys = columns.astype(np.int64) * size + rows
-    order = np.argsort(keys)
+    # A stable order leaves the matrices of one place ascending.
+    order = np.argsort(keys, kind="stable")
     keys = keys[order]
     first = np.flatnonzero(np.diff(keys, prepend=-1))
     ends = np.append(first, len(keys))
     values = sp.csr_array((data[order], which[order], ends), shape=(len(first), count))
+    values.has_sorted_indices = True
     values.sum_duplicates()
     found, places = np.divmod(keys[first], size)
     starts = np.searchsorted(found, np.arange(size + 1))
@@ -377,7 +383,8 @@ def real_form(where: Sector) -> RealForm:
     upper = np.flatnonzero(where.rows < where.columns)
     lower = where.place[where.columns[upper], where.rows[upper]]
     d, u = len(diagonal), len(upper)
-    re, im = np.empty(where.size, dtype=int), np.full(where.size, -1)
+    re = np.empty(where.size, dtype=np.int32)
+    im = np.full(where.size, -1, dtype=np.int32)
     re[diagonal] = np.arange(d)
     re[upper] = re[lower] = d + np.arange(u)
     im[upper] = im[lower] = d + u + np.arange(u)
@@ -412,40 +419,47 @@ def real_generator(
         phases: Coefficients that may be complex; all if not given. Im g is left out where it is zero.
     """
     size = len(form.populations) + 2 * int((form.sign < 0).sum())
-    # The diagonal is part of the pattern: SuperLU does not survive an empty column.
-    every = np.arange(size)
-    found = [(every, every, np.zeros(size, dtype=int), np.zeros(size))]
     count = len(all_sides)
-    wanted = np.flatnonzero(form.sign > 0)
-    for k, side in enumerate(all_sides):
-        target, source, value = arriving_entries(side, where, wanted)
-        found += _real_entries(k, target, source, value, form)
-        if _is_complex(side, phases):
-            found += _real_entries(k + count, target, source, -1j * value, form)
-    rows, columns, which, data = (np.concatenate(x) for x in zip(*found, strict=True))
-    return _gathered(rows, columns, which, data, (size, 2 * count))
+    wanted = np.flatnonzero(form.sign > 0).astype(np.int32)
+    found = [arriving_entries(side, where, wanted) for side in all_sides]
+    turned = [k for k, side in enumerate(all_sides) if _is_complex(side, phases)]
+    numbers = [*range(count), *(k + count for k in turned)]
+    found += [(t, s, -1j * v) for t, s, v in (found[k] for k in turned)]
+    lengths = [len(value) for _, _, value in found]
+    target, source, value = (np.concatenate(x) for x in zip(*found, strict=True))
+    which = np.repeat(np.array(numbers, dtype=np.int32), lengths)
+    # The diagonal is part of the pattern: SuperLU does not survive an empty column.
+    every, nothing = np.arange(size, dtype=np.int32), np.zeros(size)
+    pieces = [
+        (every, every, np.zeros(size, dtype=np.int32), nothing),
+        *_real_entries(which, target, source, value, form),
+    ]
+    rows, columns, which, data = (np.concatenate(x) for x in zip(*pieces, strict=True))
+    order = np.argsort(which, kind="stable")
+    return _gathered(
+        rows[order], columns[order], which[order], data[order], (size, 2 * count)
+    )
 
 
 def _real_entries(
-    which: int,
+    which: np.ndarray,
     target: np.ndarray,
     source: np.ndarray,
     value: np.ndarray,
     form: RealForm,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Re v and Im v between real and imaginary parts of elements."""
-    sign = form.sign[source]
     for part, pairs in (
-        (value.real, ((form.re, form.re, None), (form.im, form.im, sign))),
-        (value.imag, ((form.re, form.im, -sign), (form.im, form.re, None))),
+        (value.real, ((form.re, form.re, 0.0), (form.im, form.im, 1.0))),
+        (value.imag, ((form.re, form.im, -1.0), (form.im, form.re, 0.0))),
     ):
-        if not part.any():
-            continue
+        some = np.flatnonzero(part)
+        t, s, own, numbers = target[some], source[some], part[some], which[some]
         for rows, columns, turned in pairs:
-            i, j = rows[target], columns[source]
-            kept = np.flatnonzero((part != 0) & (i >= 0) & (j >= 0))
-            data = part if turned is None else turned * part
-            yield i[kept], j[kept], np.full(len(kept), which), data[kept]
+            i, j = rows[t], columns[s]
+            kept = np.flatnonzero((i >= 0) & (j >= 0))
+            data = turned * form.sign[s] * own if turned else own
+            yield i[kept], j[kept], numbers[kept], data[kept]
 
 
 def _is_complex(side: Side, phases: frozenset[int] | None) -> bool:

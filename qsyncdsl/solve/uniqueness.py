@@ -22,10 +22,13 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from qsyncdsl.diagnostics import Diagnostic
+from qsyncdsl.solve.checks import combine
 from qsyncdsl.solve.generator import At
 
 # Dimension of blocks up to which they are diagonalized.
 _BLOCK = 1200
+# Dimension up to which blocks are not taken apart for a Cholesky decomposition.
+_WHOLE = 300
 # Populations, in units of the largest one, from which on a state counts as part of the support.
 _SUPPORT = 1e-9
 # Matrix elements, and differences of eigenvalues, in units of the largest, that count as zero.
@@ -40,6 +43,8 @@ def component_count(at: At, rho: np.ndarray) -> int | None:
     Args:
         rho: A stationary state, shape (D, D), without elements between different charges.
     """
+    if plainly_unique(at, rho):
+        return 1
     blocks = _blocks(at)
     if max(len(b) for b in blocks) > _BLOCK:
         return None
@@ -58,6 +63,56 @@ def component_count(at: At, rho: np.ndarray) -> int | None:
     return max(2, number) if negative else number
 
 
+def plainly_unique(at: At, rho: np.ndarray) -> bool:
+    r"""Whether occupation numbers tell already that a state is the only one; False where more must be asked.
+
+    So it is where all states are populated, where the $L_c^\dagger L_c$ and $L_c L_c^\dagger$ that are
+    diagonal tell all states of one charge apart, and where the operators connect all states: then the G
+    above is diagonal, and nothing need be diagonalized.
+
+    Args:
+        rho: As for `component_count`.
+    """
+    jumps = [
+        combine(at.generator.problem, channel.jump, at.f)
+        for channel in at.generator.problem.channels
+        if at.f[channel.rate] and channel.jump
+    ]
+    weights = iter(np.cos(1.0 + 1.7 * np.arange(2 * len(jumps) + 1) ** 1.3))
+    numbers = np.zeros(len(rho))
+    for x in jumps:
+        squares = np.abs(x.data) ** 2
+        scale = squares.max(initial=0.0)
+        rows, columns = np.diff(x.indptr), np.bincount(x.indices, minlength=len(rho))
+        if scale and rows.max(initial=0) <= 1:
+            own = np.bincount(x.indices, squares, minlength=len(rho))
+            numbers += next(weights) / scale * own
+        if scale and columns.max(initial=0) <= 1:
+            own = np.bincount(np.repeat(np.arange(len(rho)), rows), squares, len(rho))
+            numbers += next(weights) / scale * own
+    blocks = _blocks(at)
+    gaps = [np.diff(np.sort(numbers[b])).min(initial=np.inf) for b in blocks]
+    if min(gaps) < _GAP * max(float(np.abs(numbers).max()), 1e-300):
+        return False
+    whole = [np.arange(len(rho))] if len(rho) <= _WHOLE else blocks
+    if not all(_populated(rho[np.ix_(b, b)]) for b in whole):
+        return False
+    return (
+        _components(jumps, None) == 1
+        or _components([at.effective[0], *jumps], None) == 1
+    )
+
+
+def _populated(block: np.ndarray) -> bool:
+    """Whether all states of a block are part of the support; False where that is not clear."""
+    largest = np.abs(block).sum(axis=0).max()
+    try:
+        np.linalg.cholesky(block - _SUPPORT * largest * np.eye(len(block)))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
 def _nondegenerate(
     operators: list[sp.csr_array], blocks: list[np.ndarray]
 ) -> sp.csr_array | None:
@@ -73,14 +128,21 @@ def _nondegenerate(
     return None
 
 
-def _components(operators: list[sp.csr_array], found: sp.csr_array) -> int:
-    """How many sets of eigenvectors no operator connects."""
-    count = found.shape[1]
+def _components(operators: list[sp.csr_array], found: sp.csr_array | None) -> int:
+    """How many sets of eigenvectors no operator connects.
+
+    Args:
+        found: The eigenvectors as columns; None for the states of the basis.
+    """
+    if not operators:
+        return 0
+    count = operators[0].shape[0] if found is None else found.shape[1]
     links, number = sp.csr_array((count, count)), count
-    adjoint = sp.csr_array(found.conj().T)
+    adjoint = None if found is None else sp.csr_array(found.conj().T)
     # Jumps lead from block to block; H does not.
     for x in reversed(operators):
-        links = links + abs(_cut(adjoint @ (x @ found), x))
+        seen = x if adjoint is None else adjoint @ (x @ found)
+        links = links + abs(_cut(seen, x))
         number = int(connected_components(links, directed=False)[0])
         if number == 1:
             break
@@ -96,7 +158,7 @@ def _seen(x: sp.csr_array, basis: sp.csr_array) -> sp.csr_array:
 
 def _cut(matrix: sp.csr_array, scale: sp.csr_array) -> sp.csr_array:
     """Without elements that are small against those of another matrix."""
-    cut = sp.csr_array(matrix)
+    cut = sp.csr_array(matrix, copy=matrix is scale)
     cut.data[np.abs(cut.data) < _ELEMENT * np.abs(scale.data).max()] = 0.0
     cut.eliminate_zeros()
     return cut
