@@ -69,6 +69,7 @@ class Point:
             of, where what was made there may serve the whole stretch.
         guess: What was found at the same point with other cutoffs, where that helps.
         sole: Whether the answer is known to be the only one: it is with other cutoffs.
+        fewer: Gives the solver and the point of the same answer with fewer levels, which was found already.
     """
 
     values: tuple[Any, ...]
@@ -84,3 +85,4 @@ class Point:
     middle: tuple[Any, ...] | None = field(default=None, repr=False)
     sole: bool = False
     guess: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
+    fewer: Callable[[], tuple[Any, Point]] | None = field(default=None, repr=False)

@@ -120,7 +120,7 @@ def _remembering(run: LineRun) -> Callable[[PointResult], PointResult]:
             numbers = {**trust.numbers, **known.trust.numbers}
             facts = {**trust.facts, **known.trust.facts}
             return replace(point, trust=replace(trust, numbers=numbers, facts=facts))
-        told = examined(run.plan, run.line, point)
+        told = examined(run.plan, run.line, point, run.points.session)
         new = {n: v for n, v in told.trust.numbers.items() if n not in trust.numbers}
         said = {n: v for n, v in told.trust.facts.items() if n not in trust.facts}
         run.shelf.keep([Row(address, PointResult((), {}, Trust(new, said)), {})])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -95,7 +95,7 @@ class Points:
     Args:
         grids: On which distributions are drawn; on grids of their own where none is given.
         stretches: Whether points beside one another may share what is made in their middle.
-        sole: Whether answers are known to be the only ones.
+        sole, fewer: See `Session`.
     """
 
     def __init__(
@@ -105,10 +105,11 @@ class Points:
         grids: Mapping[str, np.ndarray] | None = None,
         stretches: bool = True,
         sole: bool = False,
+        fewer: Callable[[], Any] | None = None,
     ) -> None:
         self.plan = plan
         self.line = line
-        self.session = Session(plan, line, sole)
+        self.session = Session(plan, line, sole, fewer)
         self.grids = dict(grids or {})
         self.stretches = stretches and not self.session.follows
         self.locates = {

@@ -114,11 +114,19 @@ class Session:
 
     Args:
         sole: Whether answers are known to be the only ones.
+        fewer: Gives the solver and the point of what was found with fewer levels.
     """
 
-    def __init__(self, plan: Plan, line: Line, sole: bool = False) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        line: Line,
+        sole: bool = False,
+        fewer: Callable[[], tuple[Any, Point]] | None = None,
+    ) -> None:
         self.plan = plan
         self.sole = sole
+        self.fewer = fewer
         self.line = line
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
@@ -319,7 +327,7 @@ class Session:
         middle = self._middle(prepared, near, draw)
         point = Point(
             values, start, times, options, seed, needed, previous, self.tell, middle,
-            self.sole,
+            self.sole, fewer=self.fewer,
         )  # fmt: skip
 
         def finish(result: Any) -> Solved:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from qsyncdsl.algebra.build import space_of
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.model.environment import Environment, Layer
+from qsyncdsl.problem import Point
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points
+from qsyncdsl.run.session import Session
 
 # Populations of the highest levels below which no cutoff is felt.
 NEGLIGIBLE = 1e-10
@@ -60,15 +63,28 @@ def highest(trust: Trust) -> float:
     return max(found, default=0.0)
 
 
-def examined(plan: Plan, line: Line, point: PointResult) -> PointResult:
-    """A point with what other levels change of its measures."""
+def examined(
+    plan: Plan, line: Line, point: PointResult, session: Session
+) -> PointResult:
+    """A point with what other levels change of its measures.
+
+    Args:
+        session: In which the point was found, or would be.
+    """
     layers = plan.point_layers(line, point.index)
     had, levels = other_levels(plan, layers, point.trust, point.draw)
     if not levels:
         return point
     changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
     sole = point.trust.facts.get("uniqueness") == "unique"
-    work = Points(plan, changed, _grids(point.measures), stretches=False, sole=sole)
+
+    def found() -> tuple[Any, Point]:
+        request = session.request(layers, plan.cases[point.index[0]], point.draw)
+        return request.prepared.solver, request.point
+
+    fewer = found if all(levels[n] >= had[n] for n in levels) else None
+    grids = _grids(point.measures)
+    work = Points(plan, changed, grids, stretches=False, sole=sole, fewer=fewer)
     # On a branch that is followed, the same point with other levels may be on another.
     if work.session.method.populations is None or work.session.follows:
         return point

@@ -2,6 +2,7 @@ r"""Stationary vectors by sparse LU of the real form of the Liouvillian."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import Point
 from qsyncdsl.solve import superoperator
+from qsyncdsl.solve.exchange import Block
 from qsyncdsl.solve.generator import At, Generator, available_memory
 from qsyncdsl.solve.uniqueness import component_count, plainly_unique
 
@@ -25,8 +27,40 @@ MOST_DENSE = 4000
 _MANY = 2500
 
 
-def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], float]:
-    """The density matrix, shape (D, D), warnings, and the largest element of L rho.
+@dataclass(frozen=True)
+class Factors:
+    """The LU at one point, with one unknown pinned.
+
+    Attributes:
+        block: The even unknowns under exchanges of parts; None where all are kept.
+        pin, kept: The pinned unknown, and all others.
+        inverse: Solves for these.
+    """
+
+    block: Block | None
+    pin: int
+    kept: np.ndarray
+    inverse: Any
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """What an LU finds.
+
+    Attributes:
+        rho: The density matrix, shape (D, D).
+        left: The largest element of L rho.
+        factors: The LU it was found by; None where that is of no use.
+    """
+
+    rho: np.ndarray
+    warnings: tuple[Diagnostic, ...]
+    left: float
+    factors: Factors | None
+
+
+def direct(at: At, point: Point) -> Stationary:
+    """The stationary state by an LU of the even block under exchanges, or of all unknowns.
 
     Raises:
         SolveError: E501 (memory), E504 (not unique and no initial state).
@@ -34,7 +68,7 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     generator = at.generator
     refuse_fill(generator)
     matrix = at.matrix
-    x, singular = (
+    x, singular, factors = (
         _even_vector(at, point.sole)
         if at.blocks
         else null_vector(matrix, generator.form.populations)
@@ -42,13 +76,14 @@ def direct(at: At, point: Point) -> tuple[np.ndarray, tuple[Diagnostic, ...], fl
     warnings: tuple[Diagnostic, ...] = ()
     if singular:
         x, warning = degenerate(at, matrix, point)
-        warnings = (warning,)
+        warnings, factors = (warning,), None
     left = float(np.abs(matrix @ x).max()) if x.any() else np.inf
     rho = generator.sector.to_matrix(generator.form.to_complex @ x)
-    return rho, warnings, left / abs(float(x[generator.form.populations].sum()) or 1.0)
+    trace = abs(float(x[generator.form.populations].sum()) or 1.0)
+    return Stationary(rho, warnings, left / trace, factors)
 
 
-def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool]:
+def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool, Factors | None]:
     """The stationary vector from the even block alone; the odd ones are looked at for a second one.
 
     Args:
@@ -58,20 +93,23 @@ def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool]:
     assert blocks is not None
     even = blocks.even
     populations = np.flatnonzero(even.first < len(at.generator.form.populations))
-    y, singular = null_vector(even.reduced(at.matrix), populations)
+    y, singular, factors = null_vector(even.reduced(at.matrix), populations)
     x = even.basis @ y
+    if factors is not None:
+        factors = replace(factors, block=even)
     if sole or singular:
-        return x, singular
+        return x, singular, factors
     rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ x)
     rho /= np.trace(rho)
     if plainly_unique(at, rho):
-        return x, False
+        return x, False, factors
     # The operators tell a second state sooner than the LU of a large odd block.
     if at.generator.unknowns > _MANY:
         count = component_count(at, rho)
         if count is not None:
-            return x, count > 1
-    return x, any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
+            return x, count > 1, factors
+    several = any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
+    return x, several, factors
 
 
 def _kernel(matrix: sp.csc_array) -> bool:
@@ -101,15 +139,15 @@ def refuse_fill(generator: Generator) -> None:
 
 def null_vector(
     matrix: sp.csc_array, populations: np.ndarray
-) -> tuple[np.ndarray, bool]:
-    """The stationary vector with unit trace, and whether there are several.
+) -> tuple[np.ndarray, bool, Factors | None]:
+    """The stationary vector with unit trace, whether there are several, and the LU.
 
     One population is pinned to 1 and its equation dropped (the sum of the equations of the
     populations is zero), so that no dense trace row fills the factors.
     """
     pin = int(populations[likely_population(matrix, populations)])
     for _ in range(3):
-        x, singular = _pinned(matrix, pin)
+        x, singular, factors = _pinned(matrix, pin)
         best = (
             int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
         )
@@ -121,9 +159,9 @@ def null_vector(
             best = int(populations[len(populations) // 2])
         pin = best
     if x is None:
-        return np.zeros(matrix.shape[0]), True
+        return np.zeros(matrix.shape[0]), True, None
     trace = x[populations].sum()
-    return x / trace, singular
+    return x / trace, singular, factors
 
 
 def likely_population(matrix: sp.csc_array, populations: np.ndarray) -> int:
@@ -140,25 +178,35 @@ def likely_population(matrix: sp.csc_array, populations: np.ndarray) -> int:
     return int(np.argmax(np.abs(spla.spsolve(chain, -np.ones(size)))))
 
 
-def _pinned(matrix: sp.csc_array, pin: int) -> tuple[np.ndarray | None, bool]:
+def _pinned(
+    matrix: sp.csc_array, pin: int
+) -> tuple[np.ndarray | None, bool, Factors | None]:
     """Solve with one unknown fixed to 1; the second value tells of a second solution."""
     size = matrix.shape[0]
     if size == 1:
-        return np.ones(1), False
-    keep = np.delete(np.arange(size), pin)
-    reduced = sp.csc_matrix(matrix[:, keep][keep, :])
-    right = -matrix[:, [pin]].toarray()[keep, 0]
-    factors = factorize(reduced)
+        return np.ones(1), False, None
+    factors, reduced = pinned(matrix, pin)
     if factors is None:
-        return None, True
-    x = factors.solve(right)
-    x += factors.solve(right - reduced @ x)
-    probe = factors.solve(np.cos(1.0 + np.arange(size - 1) * 0.7))
+        return None, True, None
+    right = -matrix[:, [pin]].toarray()[factors.kept, 0]
+    solve = factors.inverse.solve
+    x = solve(right)
+    x += solve(right - reduced @ x)
+    probe = solve(np.cos(1.0 + np.arange(size - 1) * 0.7))
     scale = np.abs(matrix.data).max()
     growth = np.abs(probe).max() * scale / max(1.0, np.abs(x).max())
     full = np.insert(x, pin, 1.0)
     bad = not np.isfinite(full).all() or np.abs(full).max() > 1e9
-    return (None if not np.isfinite(full).all() else full), bad or growth > _SINGULAR
+    several = bad or growth > _SINGULAR
+    return (None if not np.isfinite(full).all() else full), several, factors
+
+
+def pinned(matrix: sp.csc_array, pin: int) -> tuple[Factors | None, sp.csc_matrix]:
+    """The LU without one unknown and its equation, None where that is singular; and the matrix of it."""
+    kept = np.delete(np.arange(matrix.shape[0]), pin)
+    reduced = sp.csc_matrix(matrix[:, kept][kept, :])
+    inverse = factorize(reduced)
+    return None if inverse is None else Factors(None, pin, kept, inverse), reduced
 
 
 def factorize(matrix: sp.csc_matrix) -> Any | None:

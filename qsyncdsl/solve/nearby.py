@@ -11,15 +11,13 @@ not to what was solved before, so that a point gives the same bits however a swe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from qsyncdsl.solve.direct import factorize, likely_population
-from qsyncdsl.solve.exchange import Block
+from qsyncdsl.solve.direct import Factors, likely_population, pinned
 from qsyncdsl.solve.generator import At
 
 # Unknowns from which on iterations are cheaper than another LU.
@@ -31,22 +29,6 @@ _TOLERANCE = 1e-14
 _RESIDUAL, _LARGEST = 1e-12, 1e6
 
 
-@dataclass(frozen=True)
-class _Factors:
-    """The LU at one point, with one unknown pinned.
-
-    Attributes:
-        block: The even unknowns under exchanges of parts; None where all are kept.
-        pin, kept: The pinned unknown, and all others.
-        inverse: Solves for these.
-    """
-
-    block: Block | None
-    pin: int
-    kept: np.ndarray
-    inverse: Any
-
-
 class _TooSlow(Exception):
     """More iterations than an LU is worth."""
 
@@ -56,7 +38,7 @@ class Nearby:
 
     def __init__(self) -> None:
         self._key: tuple[int, bytes] | None = None
-        self._factors: _Factors | None = None
+        self._factors: Factors | None = None
 
     def solve(self, at: At, middle: At) -> tuple[np.ndarray, float, int] | None:
         """The density matrix, max|L rho| for unit trace, and the number of iterations.
@@ -65,7 +47,7 @@ class Nearby:
         """
         if at.generator is not middle.generator or at.generator.unknowns < _FEW:
             return None
-        factors = self._at(middle)
+        factors = self.at(middle)
         if factors is None:
             return None
         matrix = at.matrix
@@ -84,17 +66,28 @@ class Nearby:
         rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ (x / trace))
         return rho, left / abs(trace), steps
 
-    def _at(self, middle: At) -> _Factors | None:
-        """The factors in the middle of a stretch; None where there are none."""
-        key = id(middle.generator), middle.g.tobytes()
-        if key != self._key:
+    def at(self, at: At) -> Factors | None:
+        """The factors at a point, such as the middle of a stretch; None where there are none."""
+        if _key(at) != self._key:
             # The old ones go before the new ones come.
-            self._factors = None
-            self._key, self._factors = key, _factors(middle)
+            self.forget()
+            self._key, self._factors = _key(at), _factors(at)
         return self._factors
 
+    def forget(self) -> None:
+        """Give the room of the factors free."""
+        self._key = self._factors = None
 
-def _factors(middle: At) -> _Factors | None:
+    def keep(self, at: At, factors: Factors | None) -> None:
+        """Keep what was found at a point already."""
+        self._key, self._factors = (_key(at), factors) if factors else (None, None)
+
+
+def _key(at: At) -> tuple[int, bytes]:
+    return id(at.generator), at.g.tobytes()
+
+
+def _factors(middle: At) -> Factors | None:
     matrix, block = middle.matrix, None
     populations = middle.generator.form.populations
     if middle.blocks:
@@ -104,12 +97,11 @@ def _factors(middle: At) -> _Factors | None:
     if matrix.shape[0] < _FEW:
         return None
     pin = int(populations[likely_population(matrix, populations)])
-    kept = np.delete(np.arange(matrix.shape[0]), pin)
-    inverse = factorize(sp.csc_matrix(matrix[:, kept][kept, :]))
-    return None if inverse is None else _Factors(block, pin, kept, inverse)
+    factors, _ = pinned(matrix, pin)
+    return None if factors is None else replace(factors, block=block)
 
 
-def _iterated(matrix: sp.csc_array, factors: _Factors) -> tuple[np.ndarray, int] | None:
+def _iterated(matrix: sp.csc_array, factors: Factors) -> tuple[np.ndarray, int] | None:
     """The null vector whose pinned element is 1, and the number of iterations."""
     kept = factors.kept
     reduced = sp.csr_array(matrix[:, kept][kept, :])

@@ -20,6 +20,7 @@ from qsyncdsl.solve.batch import MOST_TOGETHER, batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange
+from qsyncdsl.solve.fewer import solve_beside
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nearby import Nearby
@@ -125,7 +126,13 @@ class SteadyStateSolver:
             answer = self._iterated(at, point)
             if answer is not None:
                 return answer
-        rho, warnings, left = direct(at, point)
+        answer = self._beside_fewer(at, point)
+        if answer is not None:
+            return answer
+        self._nearby.forget()
+        found = direct(at, point)
+        self._nearby.keep(at, found.factors)
+        rho, warnings, left = found.rho, found.warnings, found.left
         unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
         solver = f"sparse LU, {unknowns} unknowns"
         asked = not warnings and not point.sole
@@ -225,6 +232,21 @@ class SteadyStateSolver:
         rho, left, steps = found
         solver = f"GMRES preconditioned by the LU of a point nearby, {steps} iterations"
         facts = {"solver": solver, "uniqueness": "unique"}
+        return self._finish(at, rho, facts, (), left / _scale(at))
+
+    def _beside_fewer(self, at: At, point: Point) -> SteadyResult | None:
+        """The answer by the LU of the same point with fewer levels; None where that is no help."""
+        if point.fewer is None or self.solver != "automatic" or not point.sole:
+            return None
+        solver, other = point.fewer()
+        if not isinstance(solver, SteadyStateSolver):
+            return None
+        found = solve_beside(at, solver.at(other), solver._nearby)
+        if found is None:
+            return None
+        rho, left, steps = found
+        text = f"GMRES preconditioned by the LU of fewer levels, {steps} iterations"
+        facts = {"solver": text, "uniqueness": "unique"}
         return self._finish(at, rho, facts, (), left / _scale(at))
 
     def _halved(self, at: At) -> bool:
