@@ -315,7 +315,7 @@ BOSON = "mode a : boson(levels = 4)\ndissipator 1 : a\n"
         ("kick every 1 : a.n", "floquet(times = [1, 2])", "E548", "end of each period"),
         ("kick every 1 : a.n", "floquet(periods = 0)", "E547", "at least one"),
         ("kick every 1 : a.n", "steadystate", "skipped", "does not apply kicks"),
-        ("kick every 1 : a.n", "langevin(time = 1)", "skipped", "does not apply kicks"),
+        ("kick every 1 : a.n", "gaussian(time = 1)", "skipped", "does not apply kicks"),
         (
             "kick every 1 : a.n",
             "evolve(times = [0, 1], backend = qutip)",

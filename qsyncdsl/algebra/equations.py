@@ -85,6 +85,7 @@ class QuantumPart:
         hamiltonian: H.
         jumps: Rates and jump operators, with their places.
         means: The symbols that stand for mean values in the rules.
+        kicks: Periods and generators, with their places.
     """
 
     families: tuple[VariableFamily, ...]
@@ -92,7 +93,15 @@ class QuantumPart:
     jumps: tuple[tuple[Any, Polynomial, Span], ...]
     hbar: Any
     means: Mapping[Any, Polynomial]
-    span: Span | None
+    kicks: tuple[tuple[Any, Polynomial, Span], ...] = ()
+
+
+@dataclass(frozen=True)
+class KickRules:
+    """A kick as the rules of its flow for a unit of time; variables without a rule stand still."""
+
+    period: Any
+    rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ class EquationSystem:
     positions: Mapping[ParameterKey, int]
     samples: Mapping[Any, complex] = field(default_factory=dict, repr=False)
     quantum: QuantumPart | None = None
+    kicks: tuple[KickRules, ...] = ()
 
 
 FREQUENCY = sympy.Symbol("w", real=True)
@@ -161,6 +171,11 @@ def _quantum(model: types.Model, work: EquationEvaluator) -> QuantumPart:
     for term in model.hamiltonian:
         total = total + summed(term, work, None)
     jumps = [j for term in model.dissipators for j in jumps_of(term, work, None)]
+    kicks = []
+    for term in model.kicks:
+        assert term.rate is not None
+        period = work.coefficient(term.rate, term.scope, Frame())
+        kicks.append((period, summed(term, work, None), term.span))
     families = []
     for mode in model.modes.values():
         size = sum(1 for _ in work.environment.sites(mode.index))
@@ -172,7 +187,7 @@ def _quantum(model: types.Model, work: EquationEvaluator) -> QuantumPart:
         tuple((jump.rate, jump.operator, jump.span) for jump in jumps),
         work.hbar(),
         MappingProxyType(work.means),
-        model.kicks[0].span if model.kicks else None,
+        tuple(kicks),
     )
 
 

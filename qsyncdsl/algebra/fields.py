@@ -99,6 +99,15 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldKick:
+    """`exp(-i G/hbar)` at t = 0, T, 2T, ..., G the sum of its patterns."""
+
+    period: Any
+    patterns: tuple[Pattern, ...]
+    span: Span = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Family:
     """A mode with its sites: fields `offset .. offset + size - 1`.
 
@@ -131,6 +140,7 @@ class FieldSystem:
     symbols: Mapping[ParameterKey, Any]
     structure: Mapping[ParameterKey, Any]
     positions: Mapping[ParameterKey, int]
+    kicks: tuple[FieldKick, ...] = ()
 
     @property
     def count(self) -> int:
@@ -176,6 +186,7 @@ def build_fields(model: types.Model, environment: Environment) -> FieldSystem:
             for pattern in _patterns(term, evaluator)
             if pattern.operator
         ]
+        kicks = [_kick(term, evaluator) for term in model.kicks]
     structure: dict[ParameterKey, Any] = {
         key: environment.value(model.parameters[key[0]], key[1])
         for key in sorted(reads)
@@ -189,7 +200,18 @@ def build_fields(model: types.Model, environment: Environment) -> FieldSystem:
         MappingProxyType(symbols.table),
         MappingProxyType(structure),
         MappingProxyType(positions),
+        tuple(kicks),
     )
+
+
+def _kick(term: types.Term, evaluator: _PatternEvaluator) -> FieldKick:
+    """The generator of a kick as patterns."""
+    assert term.rate is not None
+    period = evaluator.coefficient(term.rate, term.scope, Frame())
+    found = tuple(
+        p for p in _patterns(replace(term, rate=None), evaluator) if p.operator
+    )
+    return FieldKick(period, found, term.span)
 
 
 def _families(

@@ -72,7 +72,15 @@ def _word(key: Any, word: Any, count: int, hbar: Any) -> Waves:
 def _function(name: str, inside: Waves, still: tuple[int, ...]) -> Any:
     if set(inside) - {still}:
         raise NoSymbol(f"{name} of an operator that turns the angle")
-    argument = inside.get(still, sympy.Integer(0))
+    return function_symbol(name, inside.get(still, sympy.Integer(0)))
+
+
+def function_symbol(name: str, argument: Any) -> Any:
+    """A function of operators by its name, of an expression.
+
+    Raises:
+        NoSymbol: For one that has none.
+    """
     word, _, number = name.partition(" ")
     if word == "max":
         return sympy.Max(argument, sympy.nsimplify(number))

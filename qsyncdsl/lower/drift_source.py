@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import sympy
 
+from qsyncdsl.algebra.linear_forms import LinearForm
 from qsyncdsl.algebra.phase_space import FieldMonomial
+from qsyncdsl.lower.equation_source import NumpyPrinter
 from qsyncdsl.lower.field_source import Lines, Row, joined
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
-from qsyncdsl.lower.phase_space import FieldEquations, Group
+from qsyncdsl.lower.phase_space import FieldEquations, Group, WaveDrift
 
 # Lattices whose sites all have the same few neighbors get them inside the loop over sites.
 _STENCIL = 12
@@ -20,10 +22,13 @@ _TOGETHER = 16
 
 
 class DriftSource:
-    """Writes `drift(cr, ci, wr, wi, tables, xr, xi, dr, di)`."""
+    """Writes `drift(cr, ci, wr, wi, tables, xr, xi, dr, di)`, perhaps by another name."""
 
-    def __init__(self, names: KernelNames, equations: FieldEquations) -> None:
+    def __init__(
+        self, names: KernelNames, equations: FieldEquations, function: str = "drift"
+    ) -> None:
         self.names = names
+        self.function = function
         self.equations = equations
         self.sums: list[list[str]] = []
         self._gathered: dict[Any, dict[str, np.ndarray]] = {}
@@ -44,7 +49,8 @@ class DriftSource:
                 self._edge_loops(late, group, polynomials)
         for graph, entries in graphs.items():
             self._reductions(late, graph, entries)
-        head = ["def drift(cr, ci, wr, wi, tables, xr, xi, dr, di):"]
+        self._waves(late)
+        head = [f"def {self.function}(cr, ci, wr, wi, tables, xr, xi, dr, di):"]
         head += self.names.hoisted()
         sums = [line for total in self.sums for line in total]
         return [*head, *sums, *body.text, *late.text]
@@ -212,6 +218,76 @@ class DriftSource:
             terms.append(lines.product(factor, re, im))
         lines.add(f"dr[{row.text}, l] += {joined([t for t, _ in terms])}")
         lines.add(f"di[{row.text}, l] += {joined([t for _, t in terms])}")
+
+    def _waves(self, late: Lines) -> None:
+        """What functions of quadratures add, group by group and row by row."""
+        printer = NumpyPrinter()
+        places: dict[Any, list[WaveDrift]] = {}
+        for item in self.equations.waves:
+            places.setdefault((item.group, item.target), []).append(item)
+        for (group, position), items in places.items():
+            slot = self.names.system.slots.get(position)
+            target = slot.slot if slot else 0
+            sites, gather, place = self._places(late, group, target)
+            late.open("for l in range(LANES):")
+            terms = []
+            for item in items:
+                named = {
+                    form.symbol: sympy.Symbol(
+                        late.named(self._form(late, form, sites, target)), real=True
+                    )
+                    for form in item.forms
+                }
+                parts = sympy.sympify(item.function).as_real_imag()
+                re, im = (printer.doprint(x.xreplace(named)) for x in parts)
+                wave = (
+                    late.named(re),
+                    None if parts[1] == 0 else late.named(im),
+                )
+                factor = self.names.factor(
+                    self.names.oriented(item.coefficient, target), gather, place
+                )
+                fields = late.monomial(self.names.factors(item.fields, sites, target))
+                terms.append(late.product(factor, *late.times(fields, wave)))
+            row = self.names.row(position, sites, target)
+            late.add(f"dr[{row.text}, l] += {joined([t for t, _ in terms])}")
+            late.add(f"di[{row.text}, l] += {joined([t for _, t in terms])}")
+            late.close(2 if group.graph is not None else 1)
+
+    def _places(
+        self, late: Lines, group: Group, target: int
+    ) -> tuple[tuple[str, ...], Mapping[str, np.ndarray], str]:
+        """A loop over sites or edges, if the group has one; names of the sites in it."""
+        if group.graph is None:
+            return (), {}, ""
+        if not group.edges:
+            size = sites_of(group.graph)
+            late.open(f"for s in range({size}):")
+            return ("s", "s"), {"site": np.arange(size)}, "s"
+        edges = np.array(list(group.graph.edges()), dtype=np.int64).reshape(-1, 2) - 1
+        table = self.names.table(("edges", id(group.graph)), edges)
+        late.open(f"for e in range({len(edges)}):")
+        late.add(f"j = tables[{table}][e, 0]")
+        late.add(f"k = tables[{table}][e, 1]")
+        gather = {"site": edges[:, target], "other": edges[:, 1 - target]}
+        return (
+            ("j", "k") if target == 0 else ("k", "j"),
+            self._shared(gather, target, group),
+            "e",
+        )
+
+    def _form(
+        self, late: Lines, form: LinearForm, sites: tuple[str, ...], target: int
+    ) -> str:
+        """The value of a linear form."""
+        terms = []
+        for k, c in form.coefficients:
+            row = self.names.row(k, sites, target)
+            if c.real:
+                terms.append(f"{2 * c.real!r} * {late.named(row.re())}")
+            if c.imag:
+                terms.append(f"{-2 * c.imag!r} * {late.named(row.im())}")
+        return " + ".join(terms)
 
     def _both_ways(self, polynomials: Mapping[int, Any]) -> dict[int, Any] | None:
         """The drift of slot 0, if that of slot 1 is the same with the indices exchanged."""

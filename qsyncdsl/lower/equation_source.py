@@ -30,7 +30,7 @@ _TAKEN = frozenset(
 _TIME = sympy.Symbol("t", real=True)
 
 
-class _Printer(PythonCodePrinter):  # type: ignore[misc]
+class NumpyPrinter(PythonCodePrinter):  # type: ignore[misc]
     """NumPy names; whole numbers become decimals where they are divided."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class EquationSource:
         self._names: dict[Any, str] = {}
         self._used: set[str] = set(_TAKEN)
         self._variables: dict[int, str] = {}
-        self._printer = _Printer()
+        self._printer = NumpyPrinter()
         self._keys = {symbol: key for key, symbol in system.symbols.items()}
 
     # ── the whole ────────────────────────────────────────────────────────────────────────────
@@ -120,6 +120,16 @@ class EquationSource:
             step = f"y[{self.size}] + 1.0" if self.system.discrete else "1.0"
             self._add(f"out[{self.size}] = {step}")
         head = ["def right(y, data, out):", "    p, q, g, c, xi = data"]
+        return "\n".join([*head, *self._lines]) + "\n"
+
+    def kick(self, name: str, rules: Sequence[Rule]) -> str:
+        """`def name(y, data, out)`: the flow of a kick; variables without a rule stand still."""
+        self._lines, self._depth, self._names = [], 1, {}
+        self._used, self._variables = set(_TAKEN), {}
+        self._add("out[:] = 0.0")
+        if rules:
+            self._block([r.value for r in rules], [self._target(r, "") for r in rules])
+        head = [f"def {name}(y, data, out):", "    p, q, g, c, xi = data"]
         return "\n".join([*head, *self._lines]) + "\n"
 
     def spectrum(self, name: str, expression: Any, symbol: Any) -> str:

@@ -61,6 +61,11 @@ def _lowered(
         sources.append(_noise_source(noise, noises[noise.name], name, expressions))
         if noise.kind == "colored":
             source += "\n\n" + work.spectrum(name, noise.strengths[0], FREQUENCY)
+    kicks = []
+    for number, kick in enumerate(system.kicks):
+        kicks.append((len(expressions), f"kick_{number}"))
+        expressions.append(sympy.sympify(kick.period))
+        source += "\n\n" + work.kick(kicks[-1][1], kick.rules)
     coefficients, used = coefficient_source(expressions, system.symbols)
     keys, scalars, arrays = _parameters(work, used)
     families, offset = [], 0
@@ -90,6 +95,7 @@ def _lowered(
         _latex(system),
         title,
         sampled,
+        tuple(kicks),
     )
     found: Any = tuple((n, None if i == _ALL else i) for n, i in keys)
     return Lowered(problem, found)
@@ -297,6 +303,11 @@ def _texts(system: EquationSystem) -> Iterator[tuple[str, str]]:
     for rule in system.rules:
         left = f"{rule.text} →" if system.discrete else f"d{rule.text}/dt"
         yield left, str(_plain(rule.value))
+    for kick in system.kicks:
+        when = _plain(sympy.sympify(kick.period))
+        for rule in kick.rules:
+            left = f"kick every {when}, 0 < s < 1: d{rule.text}/ds"
+            yield left, str(_plain(rule.value))
 
 
 def _plain(value: Any) -> Any:

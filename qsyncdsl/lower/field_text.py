@@ -8,13 +8,14 @@ from typing import Any
 import sympy
 
 from qsyncdsl.algebra.fields import FieldSystem
+from qsyncdsl.algebra.linear_forms import LinearForm
 from qsyncdsl.algebra.phase_space import (
     FieldMonomial,
     FieldPolynomial,
     derivative,
     modes_of,
 )
-from qsyncdsl.lower.phase_space import FieldEquations
+from qsyncdsl.lower.phase_space import FieldEquations, WaveDrift
 
 
 def equation_texts(
@@ -198,6 +199,8 @@ def dropped_texts(system: FieldSystem, equations: FieldEquations) -> tuple[str, 
             found.append(
                 f"{marks} [({polynomial_text(system, polynomial)}) W] + c.c.{where}"
             )
+    if any(item.nonlinear for item in equations.waves):
+        found.append("those of functions of quadratures")
     return tuple(found)
 
 
@@ -225,8 +228,48 @@ def _drift(system: FieldSystem, equations: FieldEquations) -> Iterator[tuple[str
             elif group.graph is not None and slot is None:
                 text = f"Σ_j ({text})"
             targets.setdefault(_label(system, position), []).append(text)
+    for item in equations.waves:
+        text = _wave_text(system, item)
+        if item.group.edges:
+            text = f"Σ_k ({text})"
+        targets.setdefault(_label(system, item.target), []).append(text)
     for label, texts in targets.items():
         yield f"d{label}/dt", " + ".join(texts).replace("+ -", "- ")
+
+
+def kick_texts(
+    system: FieldSystem, equations: FieldEquations, period: Any
+) -> tuple[tuple[str, str], ...]:
+    """A kick: the flow that acts for a unit of s."""
+    when = sympy.sstr(sympy.sympify(period)).replace("*", "·")
+    return tuple(
+        (f"kick every {when}, 0 < s < 1: {left.removesuffix('t')}s", right)
+        for left, right in _drift(system, equations)
+    )
+
+
+def _wave_text(system: FieldSystem, item: WaveDrift) -> str:
+    """What a function of quadratures adds."""
+    shown = {form.symbol: sympy.Symbol(_form(system, form)) for form in item.forms}
+    number, rest = sympy.sympify(item.function).as_coeff_Mul()
+    value = sympy.nsimplify(sympy.sympify(item.coefficient) * number, rational=True)
+    coefficient = polynomial_text(system, {item.fields: value})
+    if " " in coefficient:
+        coefficient = f"({coefficient})"
+    function = sympy.sstr(sympy.N(rest, 6).xreplace(shown)).replace("**", "^")
+    return f"{coefficient}·{function.replace('*', '·').replace('I', 'i')}"
+
+
+def _form(system: FieldSystem, form: LinearForm) -> str:
+    """A linear form: `(a + a†)`."""
+    if all(c == 1 for _, c in form.coefficients):
+        labels = [_label(system, k) for k, _ in form.coefficients]
+        return f"({' + '.join(f'{label} + {label}†' for label in labels)})"
+    terms = [
+        f"({sympy.sstr(sympy.sympify(c).n(6))})·{_label(system, k)}"
+        for k, c in form.coefficients
+    ]
+    return f"({' + '.join(terms)} + h.c.)".replace("*I", "i")
 
 
 def _mirrored(system: FieldSystem, polynomials: Any, position: int) -> bool:

@@ -14,9 +14,16 @@ from typing import Any
 import numpy as np
 import sympy
 
-from qsyncdsl.algebra.equations import EquationSystem, NoiseFamily, QuantumPart, Rule
+from qsyncdsl.algebra.equations import (
+    EquationSystem,
+    KickRules,
+    NoiseFamily,
+    QuantumPart,
+    Rule,
+)
 from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
 from qsyncdsl.algebra.index_loops import Access
+from qsyncdsl.algebra.linear_forms import LinearForm, split
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.phase_space import (
     FieldPolynomial,
@@ -26,6 +33,7 @@ from qsyncdsl.algebra.phase_space import (
     weyl_symbol,
 )
 from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.lower.phase_space import Group, wave_drifts
 
 
 def with_modes(system: EquationSystem, symmetric: bool) -> EquationSystem:
@@ -40,7 +48,7 @@ def with_modes(system: EquationSystem, symmetric: bool) -> EquationSystem:
     quantum = system.quantum
     if quantum is None:
         return system
-    _refuse(system, quantum)
+    _refuse(system)
     if symmetric and quantum.means:
         text = ", ".join(str(getattr(s, "name", s)) for s in quantum.means)
         message = f"a trajectory does not know the mean over all realizations: {text}"
@@ -61,21 +69,16 @@ def with_modes(system: EquationSystem, symmetric: bool) -> EquationSystem:
         raise ModelError([Diagnostic("E435", message, help=help)]) from None
 
 
-def _refuse(system: EquationSystem, quantum: QuantumPart) -> None:
-    """E435 for modes that are no bosons, for maps and for kicks."""
-    reason, span = "", None
+def _refuse(system: EquationSystem) -> None:
+    """E435 for modes that are no bosons, and for maps."""
+    reason = ""
     for mode in system.space.modes:
         if mode.kind.name != "boson":
             reason = f"'{mode.label}' is a {mode.kind.name}: beside classical variables only bosons are solved"
     if system.discrete:
         reason = "maps of variables have no modes beside them"
-    if quantum.span is not None:
-        reason, span = (
-            "kicks and classical variables are not solved together",
-            quantum.span,
-        )
     if reason:
-        raise ModelError([Diagnostic("E435", reason, span)])
+        raise ModelError([Diagnostic("E435", reason)])
 
 
 class _Amplitudes:
@@ -115,6 +118,10 @@ class _Amplitudes:
             for key, item in self.system.sums.items()
         }
         own = self._rules(symmetric)
+        kicks = tuple(
+            KickRules(period, self._kick(generator, span, symmetric))
+            for period, generator, span in self.quantum.kicks
+        )
         return replace(
             self.system,
             variables=(*self.quantum.families, *self.system.variables),
@@ -123,6 +130,7 @@ class _Amplitudes:
             accesses=self.accesses,
             sums=sums,
             quantum=None,
+            kicks=kicks,
         )
 
     def value(self, polynomial: FieldPolynomial) -> Any:
@@ -157,6 +165,42 @@ class _Amplitudes:
             span = self.system.rules[0].span
             found.append(Rule(name, (row,), None, right, label, span))
         return tuple(found)
+
+    def _kick(
+        self, generator: Polynomial, span: Any, symmetric: bool
+    ) -> tuple[Rule, ...]:
+        """The flow of a generator for a unit of time."""
+        hbar = self.quantum.hbar
+        plain, others = split(generator)
+        if symmetric:
+            equation = phase_space_equation(plain, (), hbar)
+            drift = {k: self.value(p) for k, p in equation.drift.items()}
+        else:
+            drift = {
+                k: self.value(normal_symbol(self._motion(k, plain, [], hbar)))
+                for k in range(len(self.fields))
+            }
+        ordering = "symmetric" if symmetric else "naive"
+        none = Group(None, False)
+        for item in wave_drifts(generator, others, none, ordering, hbar, span):
+            values = {form.symbol: self._form(form) for form in item.forms}
+            fields = self.value({item.fields: item.coefficient})
+            more = fields * sympy.sympify(item.function).xreplace(values)
+            drift[item.target] = drift.get(item.target, 0) + more
+        found = []
+        for k, right in drift.items():
+            name, row = self.places[k]
+            label = self.system.space.modes[k].label
+            found.append(Rule(name, (row,), None, sympy.sympify(right), label, span))
+        return tuple(found)
+
+    def _form(self, form: LinearForm) -> Any:
+        """The value of a linear form."""
+        total = sympy.Integer(0)
+        for k, c in form.coefficients:
+            z = self.fields[k]
+            total += 2 * (c.real * sympy.re(z) - c.imag * sympy.im(z))
+        return total
 
     def _motion(
         self, k: int, hamiltonian: Polynomial, jumps: list[Any], hbar: Any

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Any
 
 import sympy
 
 from qsyncdsl.algebra.fields import Family, FieldSystem, Pattern
 from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
+from qsyncdsl.algebra.linear_forms import LinearForm, exact, split, wave
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.phase_space import (
     Derivative,
+    FieldMonomial,
     FieldPolynomial,
     NoPhaseSpace,
     PhaseSpaceEquation,
+    derivative,
+    modes_of,
     normal_symbol,
     phase_space_equation,
+    weyl_symbol,
 )
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.source import Span
@@ -52,6 +58,24 @@ class Bath:
     entries: dict[tuple[int, int, int], FieldPolynomial]
 
 
+@dataclass(frozen=True, slots=True)
+class WaveDrift:
+    """What a function of linear forms adds to the drift of a mode: coefficient * fields * function.
+
+    Attributes:
+        function: Expression of the symbols of the forms.
+        nonlinear: Whether the Wigner equation has derivatives of third order beside it.
+    """
+
+    group: Group
+    target: int
+    fields: FieldMonomial
+    coefficient: Any
+    forms: tuple[LinearForm, ...]
+    function: Any
+    nonlinear: bool
+
+
 @dataclass(frozen=True)
 class FieldEquations:
     """Drift and diffusion by group and by position in the space of the system.
@@ -61,16 +85,22 @@ class FieldEquations:
         local: Isotropic noise of single fields, $E|d\\alpha_k|^2/dt$, by group and mode.
         baths: Noise shared by several fields, or unequal in the two quadratures.
         dropped: Third and higher derivatives, by group.
+        waves: Drift by functions of quadratures in H.
     """
 
     drift: Mapping[Group, Mapping[int, FieldPolynomial]]
     local: Mapping[Group, Mapping[int, FieldPolynomial]]
     baths: tuple[Bath, ...]
     dropped: Mapping[Group, Mapping[Derivative, FieldPolynomial]]
+    waves: tuple[WaveDrift, ...] = ()
 
 
 def field_equations(
-    system: FieldSystem, ordering: str, diffusion: str, noise: bool = True
+    system: FieldSystem,
+    ordering: str,
+    diffusion: str,
+    noise: bool = True,
+    functions: bool = False,
 ) -> FieldEquations:
     """Derive the equations of the fields.
 
@@ -79,6 +109,7 @@ def field_equations(
             with all moments factorized, as classical equations are written.
         diffusion: `exact`, or `limit_cycle`: in the noise $|\\alpha|^2$ is its value on the limit
             cycle of the uncoupled oscillator.
+        functions: Whether H may contain functions of quadratures.
 
     Raises:
         ModelError: E410 for modes or operators without a phase-space form, E412 without a limit
@@ -91,7 +122,11 @@ def field_equations(
     dropped: dict[Group, dict[Derivative, FieldPolynomial]] = {}
     baths: list[Bath] = []
     zero = system.space.scalar(0)
+    waves: list[WaveDrift] = []
     for group, (operator, span) in hamiltonians.items():
+        if functions:
+            operator, others = split(operator)
+            waves += wave_drifts(operator, others, group, ordering, system.hbar, span)
         equation = _equation(operator, (), system.hbar, span)
         wanted = (
             equation.drift
@@ -117,7 +152,41 @@ def field_equations(
             baths.append(Bath(group, dict(equation.diffusion)))
     if diffusion == "limit_cycle" and noise:
         local, baths = _on_limit_cycle(system, local, baths)
-    return FieldEquations(drift, local, _together(local, baths), dropped)
+    return FieldEquations(drift, local, _together(local, baths), dropped, tuple(waves))
+
+
+def wave_drifts(
+    operator: Polynomial,
+    others: Iterable[tuple[Any, Any]],
+    group: Group,
+    ordering: str,
+    hbar: Any,
+    span: Span,
+) -> Iterator[WaveDrift]:
+    r"""$\dot\alpha_k = -(i/\hbar)\,\partial H/\partial\alpha_k^*$ of functions of quadratures."""
+    symbol = weyl_symbol if ordering == "symmetric" else normal_symbol
+    for monomial, value in others:
+        try:
+            found = wave(operator, monomial, value, symbol)
+        except NoPhaseSpace as reason:
+            raise _no_form(reason, span) from None
+        turn = -sympy.I / hbar
+        third = [
+            sympy.diff(found.function, *(f.symbol for f in chosen))
+            for chosen in combinations_with_replacement(found.forms, 3)
+        ]
+        nonlinear = bool(modes_of(found.fields)) or any(d != 0 for d in third)
+        for k in modes_of(found.fields):
+            for fields, c in derivative(found.fields, k, True).items():
+                yield WaveDrift(
+                    group, k, fields, turn * c, found.forms, found.function, nonlinear
+                )
+        for form in found.forms:
+            slope = sympy.diff(found.function, form.symbol)
+            for k, weight in form.coefficients:
+                for fields, c in found.fields.items():
+                    c = turn * c * exact(weight.conjugate())
+                    yield WaveDrift(group, k, fields, c, found.forms, slope, nonlinear)
 
 
 # What to do about modes that are no bosons.
@@ -175,17 +244,17 @@ def _equation(
     try:
         return phase_space_equation(operator, jumps, hbar)
     except NoPhaseSpace as reason:
-        message = f"no phase-space form: {reason}"
-        raise ModelError(
-            [
-                Diagnostic(
-                    "E410",
-                    message,
-                    span,
-                    help="only polynomials in a and a' of bosons have one",
-                )
-            ]
-        ) from None
+        raise _no_form(reason, span) from None
+
+
+def _no_form(reason: NoPhaseSpace, span: Span) -> ModelError:
+    """E410."""
+    message = f"no phase-space form: {reason}"
+    help = (
+        "polynomials in a and a' of bosons have one; under 'langevin' and 'classical' also functions of a"
+        " quadrature in H and in kicks"
+    )
+    return ModelError([Diagnostic("E410", message, span, help=help)])
 
 
 def _naive(

@@ -131,13 +131,13 @@ def _dynamics(scene: Any) -> Any:
     """The right side with the record of the run."""
     extra = getattr(getattr(scene, "given", None), "extra", None) or {}
     if "dynamics" not in extra:
-        raise SolveError(
-            Diagnostic(
-                "E650",
-                "fixed points, cycles and exponents are those of equations without noise",
-                help="solve by 'classical'",
-            )
+        message = (
+            "fixed points, cycles and exponents are those of equations without noise"
         )
+        help = "solve by 'classical'"
+        if "no_dynamics" in extra:
+            message, help = extra["no_dynamics"], ""
+        raise SolveError(Diagnostic("E650", message, help=help))
     return extra["dynamics"]
 
 

@@ -54,6 +54,8 @@ class EquationProblem:
         additive: Whether no noise is multiplied by a variable.
         sampled: Number of leading complex variables that are amplitudes of modes: they start from
             samples of Wigner functions.
+        kicks: Their periods, as indices of the f_k, and names of functions `(y, data, out)` whose flow for a
+            unit of time they are.
     """
 
     families: tuple[FieldFamily, ...]
@@ -76,6 +78,7 @@ class EquationProblem:
     latex: str = ""
     title: str = ""
     sampled: int = 0
+    kicks: tuple[tuple[int, str], ...] = ()
 
     @property
     def noisy(self) -> bool:

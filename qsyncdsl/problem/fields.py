@@ -46,6 +46,21 @@ class NoiseChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldKick:
+    r"""The flow of fields for a unit of time at t = 0, T, 2T, ...
+
+    Attributes:
+        period: T, as an index of the f_k.
+        source: Python for numba: `kick_drift(...)`, with the arguments of `drift`.
+        sums: Number of sums over whole lattices that it needs.
+    """
+
+    period: int
+    source: str
+    sums: int
+
+
+@dataclass(frozen=True, slots=True)
 class FieldProblem:
     r"""Stochastic or deterministic equations for complex fields, $d\alpha = A\,dt + dW$.
 
@@ -61,6 +76,7 @@ class FieldProblem:
         latex: The same in LaTeX.
         clippable: Whether the diffusion can become negative.
         shared: Whether covariances of noises shared by several fields are factored at every step.
+        kicks: In the order written.
     """
 
     families: tuple[FieldFamily, ...]
@@ -77,6 +93,7 @@ class FieldProblem:
     latex: str = ""
     title: str = ""
     shared: bool = False
+    kicks: tuple[FieldKick, ...] = ()
 
     @property
     def count(self) -> int:

@@ -498,7 +498,7 @@ class Session:
                         f"'{self.line.method}' does not apply kicks",
                         kicks[0].span,
                         "a kick",
-                        help="solve by 'floquet', 'evolve' or 'classical'",
+                        help="solve by 'floquet', 'evolve', 'trajectories', 'classical' or 'langevin'",
                     )
                 ]
             )

@@ -9,6 +9,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import EquationProblem, NoiseSource, Point
 from qsyncdsl.solve import coefficients
+from qsyncdsl.solve.kick_times import positive_period
 
 # Share of its maximum that a spectrum without a cutoff may have at the end of what a step resolves.
 _TAIL = 1e-3
@@ -49,6 +50,19 @@ def strengths(problem: EquationProblem, values: tuple[Any, ...]) -> np.ndarray:
             Diagnostic("E515", "the strength of a noise is negative or not real here")
         )
     return found.real
+
+
+def periods(problem: EquationProblem, values: tuple[Any, ...]) -> list[float]:
+    """The periods of the kicks.
+
+    Raises:
+        SolveError: E540 for one that is not positive.
+    """
+    if not problem.kicks:
+        return []
+    own = [values[k] for k in problem.places]
+    found = coefficients.evaluate(problem.coefficients, own)
+    return [positive_period(complex(found[k])) for k, _ in problem.kicks]
 
 
 def noises(

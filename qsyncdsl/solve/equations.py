@@ -12,10 +12,11 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import EquationProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.dynamics import Dynamics
-from qsyncdsl.solve.equation_numbers import Data, data_of, noises
+from qsyncdsl.solve.equation_numbers import Data, data_of, noises, periods
 from qsyncdsl.solve.fields import Sampling, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled
+from qsyncdsl.solve.kick_times import falls, instants, intervals
 
 # (fastest rate) x dt of stochastic runs, where no step is given.
 _ACCURACY = 0.05
@@ -97,13 +98,22 @@ class EquationSolver:
     def _plain(self, point: Point) -> FieldResult:
         problem, flow, start = self.problem, self.flow(point), self.packed(point)
         finest = 1.0 if problem.discrete else _spacing(flow, start)
-        chosen = sampling(point.options, problem.count, 1, finest)
+        every = periods(problem, point.values)
+        if every:
+            finest = min(finest, min(every) / _A_PERIOD)
+        chosen = sampling(
+            point.options, problem.count, 1, finest, min(every, default=0.0)
+        )
         if problem.discrete:
             chosen = _whole(chosen)
-        found = flow.at(
-            start, chosen.times, float(point.options.get("dt", 0) or np.inf)
-        )
+        longest = float(point.options.get("dt", 0) or np.inf)
+        if every:
+            found = self._from_kick_to_kick(point, flow, every, start, chosen, longest)
+        else:
+            found = flow.at(start, chosen.times, longest)
         scheme = "map" if problem.discrete else "DOP853"
+        if every:
+            scheme += " between kicks; at the instant of a kick values just before it"
         facts = {
             "scheme": scheme,
             "start": _start_of(point),
@@ -113,9 +123,49 @@ class EquationSolver:
         result = FieldResult(
             problem.families, chosen.times, samples, chosen.series, False, trust
         )
+        if every:
+            reason = "kicks beside variables have no map of a period here"
+            return replace(result, extra={"no_dynamics": reason})
         dynamics = Dynamics(flow, found, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self.again(point)}
         return replace(result, extra=extra)
+
+    def _from_kick_to_kick(
+        self, point: Point, flow: Flow, every: list[float], start: np.ndarray, chosen: Sampling,
+        longest: float,
+    ) -> np.ndarray:  # fmt: skip
+        """y at the times, shape (T, n)."""
+        found = np.empty((len(chosen.times), len(start)))
+        found[chosen.times <= 0] = start
+        y = start
+        kicks = instants(every, float(chosen.times[-1]))
+        for begin, places, end in intervals(chosen.times, kicks):
+            y = self.kicked(point, every, y, begin)
+            # close to the end of the interval is at it
+            inside = np.minimum(chosen.times[places], end) - begin
+            last = end - begin
+            wanted = np.append(inside[inside < last * (1 - 1e-12)], last)
+            path = flow.at(y, wanted, longest)
+            found[places] = path[np.searchsorted(wanted, inside)]
+            y = path[-1]
+        return found
+
+    def kicked(
+        self, point: Point, every: list[float], y: np.ndarray, time: float
+    ) -> np.ndarray:
+        """y after all kicks of a time, in the order written."""
+        problem = self.problem
+        for (_, name), period in zip(problem.kicks, every, strict=True):
+            if falls(time, period):
+                text = problem.source.replace("def right(", "def rates(")
+                shared = self._shared.setdefault(name, {})
+                flow = Flow(
+                    text.replace(f"def {name}(", "def right("), problem.size,
+                    data_of(problem, point.values), (), False, False, labels(problem),
+                    shared=shared,
+                )  # fmt: skip
+                y = flow.after(y, 1.0)
+        return y
 
     # ── real numbers and samples ─────────────────────────────────────────────────────────────
 
@@ -199,6 +249,8 @@ def _spacing(flow: Flow, start: np.ndarray) -> float:
 
 # Numbers that a run leaves before it returns from its kernel.
 _AT_ONCE = 200_000
+# Samples in a period of kicks, at least.
+_A_PERIOD = 32
 # Realizations that are also done with twice the step.
 _PAIRED = 16
 
@@ -221,7 +273,9 @@ class Run:
         if not problem.discrete:
             given = float(options.get("dt", 0) or 0)
             step = given or _ACCURACY / self.flow.fastest(self.start)
-        chosen = sampling(options, problem.count, self.count, step)
+        self.every = periods(problem, point.values)
+        shortest = min(self.every, default=0.0)
+        chosen = sampling(options, problem.count, self.count, step, shortest)
         if problem.discrete:
             chosen = _whole(chosen)
         self.times, self.series = chosen.times, chosen.series
@@ -237,12 +291,30 @@ class Run:
         off = np.abs(self.places * self.step - chosen.times).max()
         if off > 1e-6 * self.step + 1e-9 * chosen.times[-1]:
             self._refine()
+        self.kicks: list[tuple[int, float]] = []
+        if self.every:
+            self._meet_kicks(step)
         self.data: Data = self.flow.data
 
     def _refine(self) -> None:
         """Times that are no multiples of one step: the nearest step is taken."""
         self.step = float(self.times[-1]) / np.ceil(float(self.times[-1]) / self.step)
         self.places = 2 * np.round(self.times / (2 * self.step)).astype(np.int64)
+
+    def _meet_kicks(self, longest: float) -> None:
+        """A step that kicks and times are even multiples of, or nearly where they have none in common."""
+        kicks = instants(self.every, float(self.times[-1]))
+        met = np.concatenate([self.times, kicks])
+        shortest = min(self.every)
+        first = max(int(np.ceil(shortest / (2 * longest) - 1e-9)), 1)
+        for half in range(first, 64 * first + 1):
+            self.step = shortest / (2 * half)
+            pairs = met / (2 * self.step)
+            if np.abs(pairs - np.round(pairs)).max() < 1e-6:
+                break
+        self.places = 2 * np.round(self.times / (2 * self.step)).astype(np.int64)
+        places = 2 * np.round(np.array(kicks) / (2 * self.step)).astype(np.int64)
+        self.kicks = list(zip(places.tolist(), kicks, strict=True))
 
     def key(self) -> tuple[Any, ...]:
         """Times and step."""
@@ -330,8 +402,32 @@ class Run:
     def _advance(
         self, drawn: np.ndarray, step: float, places: np.ndarray
     ) -> np.ndarray:
-        """y after given numbers of steps."""
-        y = self.start.copy()
+        """y after given numbers of steps, those at a kick just before it."""
+        if not self.kicks:
+            return self._walked(self.start, drawn, step, places)
+        coarser = round(step / self.step)
+        found = np.empty((len(places), len(self.start)))
+        found[places <= 0] = self.start
+        y, first = self.start, int((places <= 0).sum())
+        ends = [place for place, _ in self.kicks[1:]]
+        for (place, time), stop in zip(
+            self.kicks, [*ends, int(self.places[-1])], strict=True
+        ):
+            begin, end = place // coarser, stop // coarser
+            y = self.solver.kicked(self.point, self.every, y, time)
+            last = int(np.searchsorted(places, end, side="right"))
+            own = places[first:last] - begin
+            wanted = own if len(own) and own[-1] == end - begin else [*own, end - begin]
+            path = self._walked(y, drawn[begin:end], step, np.array(wanted))
+            found[first:last], first = path[: last - first], last
+            y = path[-1]
+        return found
+
+    def _walked(
+        self, start: np.ndarray, drawn: np.ndarray, step: float, places: np.ndarray
+    ) -> np.ndarray:
+        """y after given numbers of steps, without kicks."""
+        y = start.copy()
         found = np.empty((len(places), len(y)))
         done = 0
         uniform = np.diff(places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -141,9 +142,16 @@ _TIMES = 200_000
 
 
 def sampling(
-    options: Mapping[str, Any], fields: int, realizations: int, finest: float
+    options: Mapping[str, Any],
+    fields: int,
+    realizations: int,
+    finest: float,
+    period: float = 0.0,
 ) -> Sampling:
     """The times to keep.
+
+    Args:
+        period: Of kicks: averages then take samples in the middle of equal parts of the periods.
 
     Raises:
         SolveError: E510 if there is no `time` and no `times`, E511 for times out of order.
@@ -184,7 +192,26 @@ def sampling(
         )
     room = max(_SAMPLES // max(fields * realizations, 1), 20)
     count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
+    if period:
+        return Sampling(_inside_periods(low, high, count, period), False)
     return Sampling(np.linspace(low, high, count + 1)[1:], False)
+
+
+# Parts of a period of kicks, at least.
+_PARTS = 8
+
+
+def _inside_periods(low: float, high: float, count: int, period: float) -> np.ndarray:
+    """Equidistant times, as often in every part of the periods, never at a kick."""
+    parts = max(int(count * period / (high - low)), _PARTS)
+    # where so many do not fit, every m-th one: all parts are met in turn
+    m = 1
+    while (high - low) / period * parts / m > count or gcd(m, parts) > 1:
+        m += 1
+    step = period / parts
+    first = step * (np.ceil(low / step - 1e-9) + 0.5)
+    found = np.arange(first, high, m * step)
+    return found if len(found) > 1 else np.array([low + (high - low) / 2, high])
 
 
 # Times between 0 and `time = T` at which moments are kept, at most and at least.

@@ -12,12 +12,24 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve.drivers import Driver
 from qsyncdsl.solve.dynamics import Dynamics
-from qsyncdsl.solve.fields import Numbers, numbers, sampling
+from qsyncdsl.solve.field_kicks import (
+    FLOW,
+    TURN,
+    FieldKicks,
+    with_flow,
+    with_kick,
+)
+from qsyncdsl.solve.fields import Numbers, Sampling, numbers, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
+from qsyncdsl.solve.kick_times import intervals
 
 _TOLERANCE = 1e-9
+# Samples in a period of kicks, at least; steps of its map, at first and at most.
+_A_PERIOD = 32
+_STEPS, _MOST_STEPS = 4, 1 << 14
 # Real parts of all fields, then imaginary parts.
 _RIGHT = """def right(y, data, out):
     cr, ci, wr, wi, tables = data
@@ -25,6 +37,49 @@ _RIGHT = """def right(y, data, out):
     re, im = y[:n].reshape((n, 1)), y[n:].reshape((n, 1))
     drift(cr, ci, wr, wi, tables, re, im, out[:n].reshape((n, 1)), out[n:].reshape((n, 1)))
 """
+# From just before a kick to just before the next one.
+_MAP = """def right(y, data, out):
+    cr, ci, wr, wi, tables, plan, span, a, b = data
+    n = len(y) // 2
+    out[:] = y
+    re, im = out[:n].reshape((n, 1)), out[n:].reshape((n, 1))
+{kicks}
+    along(re, im, cr, ci, wr, wi, tables, plan[-1], span[0], a, b)
+"""
+_EXACT = "    kick_{0}(re, im, cr, ci, wr, wi, tables, {1}, 1.0)"
+_FLOWING = "    kick_{0}(re, im, cr, ci, wr, wi, tables, plan[{0}], 1.0, a, b)"
+
+
+class PeriodMap(Flow):
+    """The map of a period of kicks; its number of steps is found when it is first run."""
+
+    def settled_at(self, plan: np.ndarray, states: np.ndarray) -> PeriodMap:
+        """The map with the entry of its data that has the number of steps, and states to try them on."""
+        self._plan, self._states = plan, states
+        return self
+
+    @property
+    def driver(self) -> Driver:
+        """Runs of y."""
+        driver = super().driver
+        states, self._states = self._states, self._states[:0]
+        before = None
+        while len(states) and self._plan[-1] <= _MOST_STEPS:
+            after = np.empty_like(states)
+            for y, out in zip(states, after, strict=True):
+                driver.right(y, self.data, out)
+            scale = 1 + np.abs(after).max()
+            if before is not None and np.abs(after - before).max() < 1e-12 * scale:
+                break
+            before = after
+            self._plan[-1] *= 2
+        return driver
+
+    @property
+    def tangent_driver(self) -> Driver:
+        """Runs of y with tangent vectors."""
+        _ = self.driver
+        return super().tangent_driver
 
 
 class ClassicalSolver:
@@ -45,19 +100,24 @@ class ClassicalSolver:
             SolveError: E510, E511 for times, E514 where the integration fails.
         """
         assert point.initial is not None
-        chosen = sampling(point.options, self.problem.count, 1, 0.05)
+        values = numbers(self.problem, point)
+        kicks = FieldKicks(self.problem, values, 1) if self.problem.kicks else None
+        finest = min(0.05, kicks.shortest / _A_PERIOD) if kicks else 0.05
+        chosen = sampling(
+            point.options,
+            self.problem.count,
+            1,
+            finest,
+            kicks.shortest if kicks else 0.0,
+        )
         means = point.initial[0]
         if point.previous is not None:
             means = point.previous["samples"][:, 0]
         start = np.concatenate([means.real, means.imag])
         step = float(point.options.get("dt", 0) or np.inf)
-        values = numbers(self.problem, point)
-        if values.moving or np.isfinite(step):
-            found = self._by_scipy(values, start, chosen.times, step)
-        else:
-            data = (*_parts(values.c), *_parts(values.w), self.tables)
-            tolerance = (_TOLERANCE, 1e-12)
-            found = integrate(self.source, start, chosen.times, data, tolerance).T
+        if kicks:
+            return self._kicked(point, values, kicks, start, chosen, step)
+        found = self._smooth(values, start, chosen.times, step)
         size = self.problem.count
         samples = (found[:size] + 1j * found[size:])[:, None, :]
         facts = {
@@ -74,21 +134,111 @@ class ClassicalSolver:
         extra = {"dynamics": dynamics, "again": self._again(point)}
         return replace(result, extra=extra)
 
+    def _smooth(
+        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, begin: float = 0.0
+    ) -> np.ndarray:  # fmt: skip
+        """Fields at `begin + times`, shape (2F, T)."""
+        if values.moving or np.isfinite(step):
+            return self._by_scipy(values, start, times, step, begin)
+        data = (*_parts(values.c), *_parts(values.w), self.tables)
+        tolerance = (_TOLERANCE, 1e-12)
+        return integrate(self.source, start, times, data, tolerance).T
+
+    # ── kicks ────────────────────────────────────────────────────────────────────────────────
+
+    def _kicked(
+        self, point: Point, values: Numbers, kicks: FieldKicks, start: np.ndarray,
+        chosen: Sampling, step: float,
+    ) -> FieldResult:  # fmt: skip
+        """From kick to kick; the record of the map of a period beside the times that were asked for."""
+        size = self.problem.count
+        found = np.empty((2 * size, len(chosen.times)))
+        found[:, chosen.times <= 0] = start[:, None]
+        y, strobe = start.copy(), [start.copy()]
+        times = kicks.times(float(chosen.times[-1]))
+        for begin, places, end in intervals(chosen.times, times):
+            re, im = y[:size].reshape(size, 1), y[size:].reshape(size, 1)
+            kicks.apply(re, im, begin)
+            inside = np.append(chosen.times[places], end) - begin
+            ends = len(inside) - 1
+            if ends and inside[-1] - inside[-2] < 1e-9 * inside[-1]:
+                inside, ends = inside[:-1], ends - 1
+            path = self._smooth(values, y, inside, step, begin)
+            found[:, places] = path[:, : places.stop - places.start]
+            y = path[:, ends].copy()
+            strobe.append(y.copy())
+        facts = {
+            "scheme": "DOP853 between kicks",
+            "start": "means of the initial state"
+            if point.previous is None
+            else "end of the point before",
+            "values": "at the instant of a kick those just before it",
+        }
+        samples = (found[:size] + 1j * found[size:])[:, None, :]
+        trust = Trust({"tolerance": _TOLERANCE}, facts)
+        result = FieldResult(
+            self.problem.families, chosen.times, samples, chosen.series, False, trust
+        )
+        if values.moving or not kicks.period:
+            reason = "coefficients and kicks of different periods have no map"
+            return replace(result, extra={"no_dynamics": reason})
+        # the last stretch may end inside a period
+        whole = strobe[:-1] if len(strobe) > 2 else strobe
+        path = np.array(whole)
+        counts = np.arange(len(whole), dtype=float)
+        low = float(chosen.times[0]) if not chosen.series else 0.0
+        first = min(int(low / kicks.period), max(len(whole) - 2, 0))
+        flow = self._map(values, kicks, path)
+        dynamics = Dynamics(flow, path[first:], counts[first:], start)
+        extra = {"dynamics": dynamics, "again": self._again(point)}
+        return replace(result, extra=extra)
+
+    def _map(self, values: Numbers, kicks: FieldKicks, path: np.ndarray) -> Flow:
+        """The map of a period, with as many steps as states of a record need."""
+        problem = self.problem
+        drift = problem.source[: problem.source.index("def advance(")]
+        pieces, lines = [with_flow(drift, "along", "drift")], []
+        for k, (kick, kind) in enumerate(zip(problem.kicks, kicks.kinds, strict=True)):
+            name = f"kick_drift_{k}"
+            source = kick.source.replace("def kick_drift(", f"def {name}(")
+            together = with_flow if kind == FLOW else with_kick
+            pieces.append(together(source, f"kick_{k}", name))
+            line = _FLOWING if kind == FLOW else _EXACT
+            lines.append(line.format(k, kind == TURN))
+        text = "\n\n".join([*pieces, _MAP.format(kicks="\n".join(lines))])
+        plan = np.array([*(2 * n for n in kicks.steps), _STEPS])
+        span = np.array([kicks.period])
+        parts = (*_parts(values.c), *_parts(values.w), self.tables)
+        return PeriodMap(
+            text, 2 * problem.count, (*parts, plan, span, *kicks.weights), (), True, False,
+            self._labels(), 2 * max([problem.sums, *(k.sums for k in problem.kicks)]),
+            self._shared.setdefault(text, {}),
+        ).settled_at(plan, path[np.linspace(0, len(path) - 1, 4).astype(int)])  # fmt: skip
+
+    # ── the right side ───────────────────────────────────────────────────────────────────────
+
     def flow(self, point: Point) -> Flow:
         """The right side for the real parts of all fields, then their imaginary parts."""
         values = numbers(self.problem, point)
-        size = self.problem.count
-        names = [
+        if self.problem.kicks:
+            assert point.initial is not None
+            means = point.initial[0]
+            start = np.concatenate([means.real, means.imag])
+            return self._map(values, FieldKicks(self.problem, values, 1), start[None])
+        data = (*_parts(values.c), *_parts(values.w), self.tables)
+        return Flow(
+            self._text, 2 * self.problem.count, data, (), False, values.moving, self._labels(),
+            2 * self.problem.sums, self._shared,
+        )  # fmt: skip
+
+    def _labels(self) -> tuple[str, ...]:
+        """Names of the entries of y."""
+        return tuple(
             f"{part} {family.label}{f'[{k + 1}]' if family.shape else ''}"
             for part in ("re", "im")
             for family in self.problem.families
             for k in range(family.size)
-        ]
-        data = (*_parts(values.c), *_parts(values.w), self.tables)
-        return Flow(
-            self._text, 2 * size, data, (), False, values.moving, tuple(names),
-            2 * self.problem.sums, self._shared,
-        )  # fmt: skip
+        )
 
     def _again(self, point: Point) -> Callable[[np.ndarray], FieldResult]:
         """The same point from other fields."""
@@ -101,14 +251,14 @@ class ClassicalSolver:
         return run
 
     def _by_scipy(
-        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float
-    ) -> np.ndarray:
+        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, begin: float
+    ) -> np.ndarray:  # fmt: skip
         """With a longest step, or with coefficients that depend on time; shape (2F, T)."""
         right = compiled(self.source, "right")
         fixed = (*_parts(values.w), self.tables)
 
         def rates(time: float, y: np.ndarray) -> np.ndarray:
-            c = values.at(time) if values.moving else values.c
+            c = values.at(begin + time) if values.moving else values.c
             out = np.empty(len(y))
             right(y, (*_parts(c), *fixed), out)
             return out

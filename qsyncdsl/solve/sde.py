@@ -11,8 +11,10 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve.field_kicks import FieldKicks
 from qsyncdsl.solve.fields import Numbers, numbers, sampling
 from qsyncdsl.solve.kernels import kernel_source, loaded
+from qsyncdsl.solve.kick_times import intervals
 from qsyncdsl.solve.lanes import streams
 
 # The step is chosen so that (fastest rate) x dt is this; a run that leaves twice the value behind
@@ -96,7 +98,10 @@ class Run:
 
     def _keep(self, step: float) -> None:
         """Choose the times for a step."""
-        chosen = sampling(self.point.options, self.problem.count, self.count, step)
+        kicks = self.kernel.kicks
+        period = kicks.shortest if kicks else 0.0
+        options, fields = self.point.options, self.problem.count
+        chosen = sampling(options, fields, self.count, step, period)
         self.times, self.series = chosen.times, chosen.series
         self.step = min(step, _gap(chosen.times))
 
@@ -244,6 +249,7 @@ class _Kernel:
         self._room = tuple(np.zeros(shape) for _ in range(8))
         self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
         self._baths = values.baths or (np.zeros((1, 1)),)
+        self.kicks = FieldKicks(problem, values, lanes) if problem.kicks else None
         self.clipped = self.steps = 0
 
     def run(
@@ -264,34 +270,35 @@ class _Kernel:
         xr = np.ascontiguousarray(start.real)
         xi = np.ascontiguousarray(start.imag)
         self.clipped = self.steps = 0
-        now, place = 0.0, 0
         if times[0] <= 0:
             yield slice(0, 1), start[:, :, None]
-            place = 1
+        first = int(times[0] <= 0)
+        if self.kicks is None:
+            stretches = [(0.0, slice(first, len(times)), float(times[-1]))]
+        else:
+            stretches = intervals(times, self.kicks.times(float(times[-1])))
         checked = 0
-        uniform = _uniform(times)
-        while place < len(times):
-            gap = times[place] - now
-            stride = max(int(np.ceil(gap / longest - 1e-9)), 1)
-            # always even, so that a run with twice the step meets the same noise
-            stride += stride % 2
-            dt = gap / stride * coarser
-            stride //= coarser
-            saves = 1
-            if (uniform and place > 0) or (
-                uniform and abs(gap - _spacing(times)) < 1e-9 * gap
-            ):
-                saves = max(min(_CHUNK // (16 * xr.size), len(times) - place), 1)
-                saves = max(min(saves, 200_000 // stride), 1)
-            found = self._chunk(xr, xi, state, now, dt, stride, saves, coarser)
-            yield slice(place, place + saves), np.moveaxis(found, 0, -1)
-            place += saves
-            now = float(times[place - 1])
-            if watch and place >= checked * len(times) / _CHECKS:
-                checked += 1
-                rate = self.rate(xr + 1j * xi)
-                if rate * longest > 2 * _ACCURACY[self.order]:
-                    raise _TooFast(_ACCURACY[self.order] / rate)
+        for begin, places, end in stretches:
+            if self.kicks is not None:
+                self.kicks.apply(xr, xi, begin)
+            now, size = begin, xr.size
+            chosen = times[places]
+            for place, gap, saves in _pieces(chosen, begin, end, longest, size):
+                stride, dt = _steps(gap, longest)
+                found = self._chunk(
+                    xr, xi, state, now, dt * coarser, stride // coarser, saves, coarser
+                )
+                now += gap * saves
+                if place is None:
+                    continue
+                now = float(chosen[place + saves - 1])
+                done = places.start + place
+                yield slice(done, done + saves), np.moveaxis(found, 0, -1)
+                if watch and done + saves >= checked * len(times) / _CHECKS:
+                    checked += 1
+                    rate = self.rate(xr + 1j * xi)
+                    if rate * longest > 2 * _ACCURACY[self.order]:
+                        raise _TooFast(_ACCURACY[self.order] / rate)
 
     def _chunk(
         self,
@@ -361,6 +368,39 @@ class _Kernel:
             self.tables, np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag), dr, di,
         )  # fmt: skip
         return dr + 1j * di
+
+
+def _steps(gap: float, longest: float) -> tuple[int, float]:
+    """How many steps make a gap, and their length."""
+    stride = max(int(np.ceil(gap / longest - 1e-9)), 1)
+    # always even, so that a run with twice the step meets the same noise
+    stride += stride % 2
+    return stride, gap / stride
+
+
+def _pieces(
+    times: np.ndarray, begin: float, end: float, longest: float, size: int
+) -> Iterator[tuple[int | None, float, int]]:
+    """Calls of the kernel: the place of the first time, the gap before it, and how many equal gaps.
+
+    The last one, if the end is no such time, has no place.
+    """
+    now, place = begin, 0
+    uniform = _uniform(times)
+    while place < len(times):
+        gap = times[place] - now
+        saves = 1
+        if (uniform and place > 0) or (
+            uniform and abs(gap - _spacing(times)) < 1e-9 * gap
+        ):
+            stride, _ = _steps(gap, longest)
+            saves = max(min(_CHUNK // (16 * size), len(times) - place), 1)
+            saves = max(min(saves, 200_000 // stride), 1)
+        yield place, gap, saves
+        place += saves
+        now = float(times[place - 1])
+    if end - now > 1e-9 * (end - begin):
+        yield None, end - now, 1
 
 
 def _uniform(times: np.ndarray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -86,14 +87,18 @@ _BLOCKS = 10
 
 def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     """Blocks of realizations, or of time where there are few; and the run with twice the step."""
-    samples = result.samples
+    samples, times = result.samples, result.times
     realizations = samples.shape[1]
     axis = 1 if realizations >= _BLOCKS or result.series else 2
     parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
     blocks: Iterable[tuple[Any, ...]] = ()
     if result.symmetric and samples.shape[axis] >= _BLOCKS:
         blocks = (
-            _scenes_of(result, np.delete(samples, part, axis=axis), stage)
+            _scenes_of(
+                result if axis == 1 else replace(result, times=np.delete(times, part)),
+                np.delete(samples, part, axis=axis),
+                stage,
+            )
             for part in parts
         )
     pieces, singles, span = _stretches(result, stage)
@@ -127,9 +132,14 @@ def _stretches(
     ]
     step = float(result.times[-1] - result.times[0]) / (times - 1)
     samples = result.samples
+
+    def scenes(part: np.ndarray, a: int, b: int) -> tuple[FieldScene, ...]:
+        own = replace(result, times=result.times[a:b])
+        return _scenes_of(own, part[:, :, a:b], stage)
+
     return (
-        (_scenes_of(result, samples[:, :, a:b], stage) for a, b in pairwise(edges)),
-        (_scenes_of(result, samples[:, r : r + 1, t : t + 1], stage) for r, t in picks),
+        (scenes(samples, a, b) for a, b in pairwise(edges)),
+        (scenes(samples[:, r : r + 1], t, t + 1) for r, t in picks),
         realizations * times * step,
     )
 
@@ -151,6 +161,7 @@ langevin = Method(
     replicas=_field_replicas,
     variables=True,
     ending=_last_samples,
+    kicks=True,
     keeping=keeping.fields,
     realizations=("realizations", "max_realizations"),
 )

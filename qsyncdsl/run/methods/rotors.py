@@ -11,7 +11,6 @@ from qsyncdsl.algebra.build import build
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.system import System
 from qsyncdsl.algebra.windows import packet_means
-from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.measure.rotors import scenes as rotor_scenes
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
@@ -31,10 +30,6 @@ def build_with_rotors(
         rotors = any(mode.kind == "rotor" for mode in model.modes.values())
         if rotors and not model.variables:
             return build(model, environment)
-        if model.kicks:
-            message = "'classical' applies kicks to rotors only"
-            fault = Diagnostic("E443", message, model.kicks[0].span, "a kick")
-            raise ModelError([fault])
         return others(model, environment)
 
     return chosen
