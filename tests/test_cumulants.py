@@ -266,3 +266,22 @@ experiment e { solve cumulants(order = 2, times = [1]); measure n = <a'*a> }
 """
     )["e"]
     assert found.trust["cumulants"]["failures"][0]["code"] == "E524"
+
+
+def test_rates_below_zero_and_moments_that_never_rest_are_refused():
+    """Not followed for ever: the closure at order 1 of a driven oscillator with gain circles."""
+    decay = "parameter g = -1\nmode a : boson\nhamiltonian 0.3*(a + a')\ndissipator g : a\nexperiment e {{ solve cumulants({}); measure n = <a> }}"
+    for options in ("order = 1", "order = 1, time = 3"):
+        (failure,) = run_text(decay.format(options))["e"].trust["cumulants"]["failures"]
+        assert failure["code"] == "E503"
+        assert "a is -1 here" in failure["message"]
+    circling = """
+mode a : boson
+hamiltonian 0.7*a'*a + 0.1*(a + a')
+dissipator 1 : a'
+dissipator 0.1 : a^2
+initial a = coherent(1)
+experiment e { solve cumulants(order = 1); measure n = <a> }
+"""
+    (failure,) = run_text(circling)["e"].trust["cumulants"]["failures"]
+    assert failure["code"] == "E520"

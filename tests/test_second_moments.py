@@ -112,11 +112,11 @@ def test_covariances_are_those_of_the_density_matrix(seed):
     problem, rho = _problem(), _state(seed)
     second = SecondMoments(problem.system, problem.moments)
     moments = _moments(problem, rho)
-    found, _ = second.covariances(moments)
+    (found,), _ = second.covariances(moments[None])
     direct = np.linalg.eigvalsh(_direct(rho))
     assert second.count == len(direct) == 11
     assert np.linalg.eigvalsh(found) == pytest.approx(direct, abs=1e-10)
-    assert second.negative(moments) == 0.0
+    assert second.negative(moments[None]) == [0.0]
 
 
 def test_a_correlation_beyond_that_of_any_state_is_found():
@@ -131,7 +131,8 @@ def test_a_correlation_beyond_that_of_any_state_is_found():
     moments = np.zeros(len(problem.moments), dtype=complex)
     for a, negative in ((-0.2499, 0.0), (-0.26, 0.02), (0.51, 0.01 / 1.52)):
         moments[place] = a
-        assert second.negative(moments) == pytest.approx(negative, abs=1e-12)
+        (found,) = second.negative(moments[None])
+        assert found == pytest.approx(negative, abs=1e-12)
 
 
 def _trust(text):

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import sympy
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coefficient:
@@ -77,11 +75,44 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class Factors:
-    """The ring of such coefficients, with the table of its factors."""
+    """The ring of such coefficients, with the table of its factors.
 
-    table: list[Any] = field(default_factory=list)
+    Kept on disk, factors are texts, and become expressions where they are asked for: what only
+    calculates with coefficients needs no SymPy.
+    """
+
+    _factors: list[Any] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict, repr=False)
     _known: dict[Any, Coefficient] = field(default_factory=dict, repr=False)
+    _conjugates: dict[int, int] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> Any:
+        from sympy import srepr
+
+        texts = [f if isinstance(f, str) else srepr(f) for f in self._factors]
+        return texts, self._conjugates
+
+    def __setstate__(self, state: Any) -> None:
+        texts, conjugates = state
+        for name, value in zip(
+            ("_factors", "_numbers", "_known", "_conjugates"),
+            (texts, {}, {}, conjugates),
+            strict=True,
+        ):
+            object.__setattr__(self, name, value)
+
+    @property
+    def table(self) -> list[Any]:
+        """The factors by number."""
+        if len(self._numbers) < len(self._factors):
+            import sympy
+
+            names = vars(sympy)
+            for k, factor in enumerate(self._factors):
+                expression = eval(factor, {"__builtins__": {}}, names)
+                self._factors[k] = expression
+                self._numbers[expression] = k
+        return self._factors
 
     imaginary = Coefficient({(): 1j})
 
@@ -101,12 +132,28 @@ class Factors:
         """Complex conjugate."""
         return Coefficient(
             {
-                tuple(
-                    sorted(self._factor(sympy.conjugate(self.table[k])) for k in key)
-                ): (complex(v).conjugate() if isinstance(v, complex) else v)
+                tuple(sorted(map(self._conjugate, key))): (
+                    complex(v).conjugate() if isinstance(v, complex) else v
+                )
                 for key, v in value.terms.items()
             }
         )
+
+    def _conjugate(self, place: int) -> int:
+        """The place of the conjugate of a factor."""
+        if place not in self._conjugates:
+            import sympy
+
+            found = self._factor(sympy.conjugate(self.table[place]))
+            self._conjugates[place] = found
+        return self._conjugates[place]
+
+    def close(self) -> None:
+        """Have the conjugates of all factors in the table too."""
+        place = 0
+        while place < len(self._factors):
+            self._conjugate(place)
+            place += 1
 
     def is_zero(self, value: Coefficient) -> bool:
         """Whether nothing is left."""
@@ -127,11 +174,15 @@ class Factors:
 
     def of(self, expression: Any) -> Coefficient:
         """An expression as a coefficient; what is no number or product becomes a factor."""
+        if isinstance(expression, int | float | complex):
+            return self.number(expression)
         if expression not in self._known:
             self._known[expression] = self._of(expression)
         return self._known[expression]
 
     def _of(self, expression: Any) -> Coefficient:
+        import sympy
+
         total = self.number(0)
         for term in sympy.Add.make_args(sympy.expand(expression)):
             value, rest = term.as_independent(*term.free_symbols, as_Add=False)
@@ -152,6 +203,8 @@ class Factors:
 
     def expression(self, value: Coefficient) -> Any:
         """The expression of a coefficient."""
+        import sympy
+
         return sympy.Add(
             *(
                 _exact(v) * sympy.Mul(*(self.table[k] for k in key))
@@ -160,14 +213,17 @@ class Factors:
         )
 
     def _factor(self, expression: Any) -> int:
+        table = self.table
         if expression not in self._numbers:
-            self._numbers[expression] = len(self.table)
-            self.table.append(expression)
+            self._numbers[expression] = len(table)
+            table.append(expression)
         return self._numbers[expression]
 
 
 def _exact(value: complex) -> Any:
     """A number without needless decimals."""
+    import sympy
+
     number = complex(value)
     real, imaginary = (
         sympy.Rational(repr(float(x))) for x in (number.real, number.imag)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import sympy
-
 from qsyncdsl.algebra.coefficients import Factors
 from qsyncdsl.algebra.moments import SIGMA_Z, Channel, Moment, Moments
 from qsyncdsl.algebra.operators import Polynomial, Space
@@ -25,7 +23,7 @@ class MomentSystem:
         algebra: The moments, closed at an order.
         hamiltonian: For each mode of the system the terms of H/hbar that act on it.
         channels: The dissipators.
-        sizes: The values of the symbols for numbers of atoms.
+        sizes: Numbers of atoms, by the names of their symbols.
         symmetry: Moments with a charge vanish.
         kept: The modes that charges count, by their position in the system.
     """
@@ -33,7 +31,7 @@ class MomentSystem:
     algebra: Moments
     hamiltonian: Mapping[int, Polynomial]
     channels: tuple[Channel, ...]
-    sizes: Mapping[Any, Any]
+    sizes: Mapping[str, int]
     symmetry: Symmetry
     kept: tuple[int, ...]
 
@@ -80,7 +78,7 @@ class MomentSystem:
     def moved(self, operator: Polynomial) -> Polynomial:
         """An operator of the system with coefficients of this ring."""
         ring = self.ring
-        terms = {m: ring.of(sympy.sympify(c)) for m, c in operator.terms.items()}
+        terms = {m: ring.of(c) for m, c in operator.terms.items()}
         return Polynomial(self.algebra.outer, terms)
 
 
@@ -107,8 +105,8 @@ def moment_system(
     sizes, numbers = {}, {}
     for position in ensembles:
         mode = space.modes[position]
-        symbol = sympy.Symbol("N" if alike else f"N_{mode.label}", positive=True)
-        sizes[position], numbers[symbol] = ring.of(symbol), sympy.Integer(mode.size)
+        name = "N" if alike else f"N_{mode.label}"
+        sizes[position], numbers[name] = ring.of(atoms_symbol(name)), mode.size
     kept = tuple(k for k, mode in enumerate(space.modes) if mode.ensemble is None)
     shifts = operator_shifts(system, kept)
     symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
@@ -126,7 +124,7 @@ def moment_system(
                 mine = hamiltonian.setdefault(place if own is None else own, {})
                 mine[monomial] = mine[monomial] + value if monomial in mine else value
     channels = tuple(
-        Channel(ring.of(sympy.sympify(j.rate)), found.moved(j.operator), j.per_atom)
+        Channel(ring.of(j.rate), found.moved(j.operator), j.per_atom)
         for j in system.jumps
     )
     alone: set[int] = set()
@@ -137,6 +135,13 @@ def moment_system(
     algebra = Moments(space, sizes, order, products, frozenset(alone))
     split = {k: Polynomial(space, terms) for k, terms in hamiltonian.items()}
     return MomentSystem(algebra, split, channels, numbers, symmetry, kept)
+
+
+def atoms_symbol(name: str) -> Any:
+    """The symbol for a number of atoms."""
+    import sympy
+
+    return sympy.Symbol(name, positive=True)
 
 
 def _factorized(system: MomentSystem, given: Any) -> frozenset[Moment]:

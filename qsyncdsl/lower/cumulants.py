@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import sympy
 
-from qsyncdsl.algebra.moment_system import MomentSystem, moment_system
+from qsyncdsl.algebra.moment_system import (
+    MomentSystem,
+    atoms_symbol,
+    moment_system,
+)
 from qsyncdsl.algebra.moments import SIGMA_Z, Moment, MomentSum, NoMoments
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
@@ -52,6 +56,7 @@ def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered
     expressions: list[Any] = []
     terms = _terms(drifts, places, equations, gathered, expressions)
     factors = _factor_places(equations, expressions)
+    rates = _rates(system, expressions)
     coefficients, keys = coefficient_source(expressions, system.symbols)
     problem = CumulantProblem(
         moments=tuple(moments),
@@ -61,6 +66,7 @@ def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered
         drifts=tuple(drifts),
         system=equations,
         factors=factors,
+        rates=rates,
         title=title,
     )
     return Lowered(problem, keys)
@@ -133,12 +139,31 @@ def _closed(
 
 def _factor_places(system: MomentSystem, expressions: list[Any]) -> tuple[int, ...]:
     """Where the factors of coefficients and their conjugates are among the functions f_k."""
-    table = system.ring.table
-    for factor in tuple(table):
-        system.ring.of(sympy.conjugate(factor))
+    system.ring.close()
     first = len(expressions)
-    expressions += [factor.xreplace(system.sizes) for factor in table]
+    sizes = _sizes(system)
+    expressions += [factor.xreplace(sizes) for factor in system.ring.table]
     return tuple(range(first, len(expressions)))
+
+
+def _rates(system: System, expressions: list[Any]) -> tuple[tuple[int, str], ...]:
+    """Where the rates of dissipators are among the functions f_k, with the first that has each."""
+    labels: dict[Any, str] = {}
+    for jump in system.jumps:
+        labels.setdefault(sympy.sympify(jump.rate), str(jump.operator))
+    found = []
+    for rate, label in labels.items():
+        if not (rate.is_number and rate >= 0):
+            found.append((len(expressions), label))
+            expressions.append(rate)
+    return tuple(found)
+
+
+def _sizes(system: MomentSystem) -> dict[Any, Any]:
+    """Numbers of atoms by symbol."""
+    return {
+        atoms_symbol(name): sympy.Integer(size) for name, size in system.sizes.items()
+    }
 
 
 def _terms(
@@ -151,12 +176,13 @@ def _terms(
     """The right sides as flat arrays."""
     target, coefficient, lengths = [], [], []
     fields, p, q = [], [], []
+    sizes = _sizes(system)
     for row, drift in enumerate(drifts):
         for product, value in drift.items():
             if value not in gathered:
                 gathered[value] = len(expressions)
                 expression = system.ring.expression(value)
-                expressions.append(expression.xreplace(system.sizes))
+                expressions.append(expression.xreplace(sizes))
             target.append(row)
             coefficient.append(gathered[value])
             lengths.append(len(product))

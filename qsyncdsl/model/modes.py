@@ -13,6 +13,8 @@ from fractions import Fraction
 from math import comb, factorial, perm
 from typing import Any
 
+from qsyncdsl.registry import modes
+
 Word = tuple[Any, ...]
 Combination = dict[Word, Any]
 IDENTITY: Word = ()
@@ -45,6 +47,22 @@ class ModeKind:
     first: Callable[[Any], int]
     element: Callable[[Word, Any, int], tuple[list[int], list[int], list[float]]]
     text: Callable[[Word, str], str]
+
+    def __reduce__(self) -> tuple[Callable[[str], ModeKind], tuple[str]]:
+        """Kept by its word.
+
+        Raises:
+            TypeError: Unless it is the kind of that word.
+        """
+        if modes[self.name].load() is not self:
+            raise TypeError(f"'{self.name}' is another kind")
+        return kind_named, (self.name,)
+
+
+def kind_named(name: str) -> ModeKind:
+    """The kind behind a word."""
+    kind: ModeKind = modes[name].load()
+    return kind
 
 
 # ── bosons ───────────────────────────────────────────────────────────────────────────────────

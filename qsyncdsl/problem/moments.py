@@ -21,6 +21,7 @@ class CumulantProblem:
         system: Where the equations come from (a `MomentSystem`); regression derives those of two
             times from it.
         factors: The functions f_k that are the factors of its coefficients.
+        rates: The functions f_k that are rates of dissipators, with the labels of these.
         equations, latex: For the reader; written where they are asked for.
     """
 
@@ -31,6 +32,7 @@ class CumulantProblem:
     drifts: tuple[Any, ...] = field(repr=False)
     system: Any = field(repr=False)
     factors: tuple[int, ...]
+    rates: tuple[tuple[int, str], ...] = ()
     equations: tuple[tuple[str, str], ...] = ()
     latex: str = ""
     title: str = ""

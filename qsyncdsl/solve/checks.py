@@ -59,15 +59,19 @@ def refuse_rates(problem: LindbladProblem, f: np.ndarray) -> None:
             Diagnostic("E507", "a coefficient of the model is not finite here")
         )
     for channel in problem.channels:
-        rate = f[channel.rate]
-        if abs(rate.imag) > 1e-12 * abs(rate) or rate.real < 0:
-            raise SolveError(
-                Diagnostic(
-                    "E503",
-                    f"the rate of the dissipator {channel.label} is {_number(rate)} here",
-                    help="a rate is real and not negative",
-                )
-            )
+        refuse_rate(f[channel.rate], channel.label)
+
+
+def refuse_rate(rate: complex, label: str) -> None:
+    """Refuse the rate of one dissipator if it is complex or negative.
+
+    Raises:
+        SolveError: E503.
+    """
+    if abs(rate.imag) > 1e-12 * abs(rate) or rate.real < 0:
+        message = f"the rate of the dissipator {label} is {_number(rate)} here"
+        help_ = "a rate is real and not negative"
+        raise SolveError(Diagnostic("E503", message, help=help_))
 
 
 def _number(value: complex) -> str:

@@ -2,6 +2,7 @@ r"""Closed equations of moments: in time, stationary, and two-time correlations 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from qsyncdsl.algebra.moments import SIGMA_Z, Moment
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import CumulantProblem, Point
 from qsyncdsl.result import MomentResult, Trust
-from qsyncdsl.solve.fields import numbers, sampling_of_moments
+from qsyncdsl.solve.checks import refuse_rate
+from qsyncdsl.solve.fields import Numbers, numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator, tableau
 from qsyncdsl.solve.polynomials import (
     Slope,
@@ -20,7 +22,7 @@ from qsyncdsl.solve.polynomials import (
     slope,
     with_numbers,
 )
-from qsyncdsl.solve.regression import Regression
+from qsyncdsl.solve.regression import Regression, Regressions
 from qsyncdsl.solve.relaxation import ROUNDING
 from qsyncdsl.solve.second_moments import SecondMoments
 from qsyncdsl.solve.two_times import TwoTimes
@@ -37,11 +39,17 @@ _ATTEMPTS = np.array([
     (_EXPLICIT, 1e-4, 200), (_IMPLICIT, 0.1, 400), (_EXPLICIT, 1e-6, 1000),
     (_IMPLICIT, 0.1, 1000), (_IMPLICIT, 0.01, 2000), (_EXPLICIT, 1e-6, 60_000),
 ])  # fmt: skip
+# Steps that are taken at most where that does not lead to a root, and where there are more moments.
+_STEPS = 100_000
 # How far beyond its bounds a mean of levels may get while a relaxation is followed loosely.
 _BEYOND = 2.0
 # Times at which moments are looked at, and negative variances from which on that is said.
 _EXAMINED = 64
 _NEGATIVE = 1e-6
+
+
+# Rows of the real form that are not zero for all times, bounds of all of them, places among these rows.
+Form = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class CumulantSolver:
@@ -54,93 +62,187 @@ class CumulantSolver:
             slope(problem.drift, problem.count, conjugated)
             for conjugated in (False, True)
         )
-        self.shape = _shape(problem)
+        self.form = _form(problem)
         self.second_moments = SecondMoments(problem.system, problem.moments)
         self._populations = _populations(problem)
+        self._broken = _charged(problem)
+        self._facts = {
+            "closure": f"{problem.count} moments of up to {problem.order} operators"
+        }
 
     def solve(self, point: Point) -> MomentResult:
         """Moments in time (`time`, `times`), or stationary ones.
 
         Raises:
-            SolveError: E510-E512 for times, E514 where the integration fails, E520 where nothing
-                stationary is reached, E524 for a start that breaks the symmetry.
+            SolveError: E503 for a rate below zero, E510-E512 for times, E514 where the integration fails,
+                E520 where nothing stationary is reached, E524 for a start that breaks the symmetry.
         """
+        (found,) = self.solve_many([point])
+        if isinstance(found, SolveError):
+            raise found
+        return found
+
+    def solve_many(self, points: Sequence[Point]) -> list[MomentResult | SolveError]:
+        """The same at some points; a fault stands for a point without an answer.
+
+        Stationary moments are found together; they do not depend on what they were found together with.
+        """
+        found: dict[int, MomentResult | SolveError] = {}
+        stationary: list[tuple[int, _Flow]] = []
+        starts: dict[int, np.ndarray] = {}
+        for k, point in enumerate(points):
+            try:
+                self._refuse_broken(point)
+                values = numbers(self.problem, point)  # type: ignore[arg-type]
+                for place, label in self.problem.rates:
+                    refuse_rate(complex(values.c[place]), label)
+                flow = _Flow(self.problem, self.slopes, values)
+                if id(point.initial) not in starts:
+                    first = initial_moments(self.problem.moments, point.initial)
+                    starts[id(point.initial)] = first
+                flow.first = starts[id(point.initial)]
+                if "times" in point.options or point.options.get("time"):
+                    found[k] = self._evolved(flow, point)
+                elif flow.values.moving:
+                    message = (
+                        "coefficients depend on time: there is no stationary state"
+                    )
+                    raise SolveError(
+                        Diagnostic("E521", message, help="ask for time = T")
+                    )
+                else:
+                    stationary.append((k, flow))
+            except SolveError as fault:
+                found[k] = fault
+        answers = self._stationary([flow for _, flow in stationary])
+        found |= {k: x for (k, _), x in zip(stationary, answers, strict=True)}
+        return [found[k] for k in range(len(points))]
+
+    def _evolved(self, flow: _Flow, point: Point) -> MomentResult:
+        """Moments in time."""
         options = point.options
-        self._refuse_broken(point)
-        flow = _Flow(self.problem, self.slopes, self.shape, point)
-        first = initial_moments(self.problem.moments, point.initial)
-        if "times" in options or options.get("time"):
-            series = "times" in options
-            times = sampling_of_moments(options, 16 * self.problem.count, _ROOM)
-            if not series:
-                low, high = options.get("window") or (
-                    options.get("burn_in", 0.0),
-                    times[-1],
-                )
-                times = times[
-                    (times >= float(low) - 1e-9) & (times <= float(high) + 1e-9)
-                ]
-            values = flow.run(first, times)
-            trust = self._trust(values, {"tolerance": _RELATIVE}, "DOP853")
-            return MomentResult(self.problem, times, values, trust, series)
-        if flow.values.moving:
-            message = "coefficients depend on time: there is no stationary state"
-            raise SolveError(Diagnostic("E521", message, help="ask for time = T"))
-        values, residual = flow.stationary(first)
-        scheme = "Rosenbrock or DOP853, Newton"
-        trust = self._trust(values[None, :], {"residual": residual}, scheme)
-        factors = flow.values.c[list(self.problem.factors)]
-        regression = Regression(self.two_times, factors, values)
-        return MomentResult(
-            self.problem, None, values[None, :], trust, False, regression
-        )
+        series = "times" in options
+        times = sampling_of_moments(options, 16 * self.problem.count, _ROOM)
+        if not series:
+            given = options.get("window") or (options.get("burn_in", 0.0), times[-1])
+            low, high = map(float, given)
+            times = times[(times >= low - 1e-9) & (times <= high + 1e-9)]
+        values = flow.run(flow.first, times)
+        numbers = {"tolerance": _RELATIVE}
+        (trust,) = self._trust(values[None], [numbers], "DOP853")
+        return MomentResult(self.problem, times, values, trust, series)
+
+    def _stationary(self, flows: list[_Flow]) -> list[MomentResult | SolveError]:
+        """Stationary moments with what is known of their error."""
+        if not flows:
+            return []
+        roots, residuals, faults = self._relaxed(flows)
+        there = [k for k in range(len(flows)) if k not in faults]
+        scheme = "DOP853 or Rosenbrock, Newton"
+        facts = [{"residual": float(residuals[k])} for k in there]
+        trusts = self._trust(roots[there, None, :], facts, scheme)
+        chosen = list(self.problem.factors)
+        factors = np.array([flows[k].values.c[chosen] for k in there])
+        shared = Regressions(self.two_times, factors, roots[there])
+        found: list[MomentResult | SolveError] = [
+            faults.get(k) or SolveError(_moving()) for k in range(len(flows))
+        ]
+        for place, k in enumerate(there):
+            found[k] = MomentResult(
+                self.problem,
+                None,
+                roots[k : k + 1],
+                trusts[place],
+                False,
+                Regression(shared, place),
+            )
+        return found
+
+    def _relaxed(
+        self, flows: list[_Flow]
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, SolveError]]:
+        """Moments, shape (B, M), with the rates that are left, and faults by place."""
+        roots = np.array([flow.first for flow in flows])
+        count, residuals = self.problem.count, np.zeros(len(flows))
+        faults: dict[int, SolveError] = {}
+        if count == 0:
+            return roots, residuals, faults
+        stand = np.zeros(len(flows), dtype=bool)
+        if count <= _COMPILED:
+            values = np.array([flow.drift.arrays[1] for flow in flows])
+            stand, residuals = relaxation("relaxed")(
+                roots.view(float),
+                values,
+                _pattern(flows[0].drift),
+                *(_derived(pattern) for pattern in self.slopes),
+                self.form,
+                _ATTEMPTS,
+                _RESIDUAL,
+                tableau(),
+            )
+        for k in np.flatnonzero(~stand):
+            try:
+                roots[k], residuals[k] = flows[k].stationary(self.form)
+            except SolveError as fault:
+                faults[int(k)] = fault
+        return roots, residuals, faults
 
     def _refuse_broken(self, point: Point) -> None:
         """E524 for an initial state with means that the closure takes to vanish."""
-        system = self.problem.system
-        for key, mode in enumerate(system.algebra.space.modes):
-            if mode.kind.name != "boson":
-                continue
-            moment: Moment = ((key, ("a", 0, 1)),)
-            broken = any(system.charges(moment))
-            if broken and abs(initial_moments((moment,), point.initial)[0]) > 1e-12:
+        for moment, label in self._broken:
+            if abs(initial_moments((moment,), point.initial)[0]) > 1e-12:
                 raise SolveError(
                     Diagnostic(
                         "E524",
-                        f"<{mode.label}> is not zero in the initial state, but zero by symmetry in all others",
+                        f"<{label}> is not zero in the initial state, but zero by symmetry in all others",
                         help="start from vacuum, fock or thermal states: moments with a charge are left out",
                     )
                 )
 
-    def _trust(self, values: np.ndarray, found: dict[str, float], scheme: str) -> Trust:
-        """Moments that no state can have; values of shape (T, M)."""
-        values = values[:: -(-len(values) // _EXAMINED)]
-        outside = self._outside(values)
-        negative = max(map(self.second_moments.negative, values))
-        warnings = []
-        help_ = "raise the order, or compare with a density matrix"
-        if outside > 1e-9:
-            message = f"a population is outside its range by {outside:.2g}: the closure fails here"
-            warnings.append(Diagnostic("W525", message, help=help_))
-        if negative > _NEGATIVE:
-            message = (
-                "second moments that no state has: a combination of operators has the negative "
-                f"variance {-negative:.2g}, in units of the largest one"
+    def _trust(
+        self, values: np.ndarray, found: list[dict[str, float]], scheme: str
+    ) -> list[Trust]:
+        """Moments that no state can have; values of shape (B, T, M)."""
+        looked = values[:, :: -(-values.shape[1] // _EXAMINED)]
+        outside = self._outside(looked)
+        flat = looked.reshape(-1, looked.shape[-1])
+        negative = self.second_moments.negative(flat).reshape(looked.shape[:2])
+        facts = {"scheme": scheme, **self._facts}
+        return [
+            Trust(
+                {**one, "outside_range": beyond, "negative_variance": below},
+                facts,
+                _doubts(beyond, below),
             )
-            warnings.append(Diagnostic("W526", message, help=help_))
-        facts = {
-            "scheme": scheme,
-            "closure": f"{self.problem.count} moments of up to {self.problem.order} operators",
-        }
-        numbers = {**found, "outside_range": outside, "negative_variance": negative}
-        return Trust(numbers, facts, tuple(warnings))
+            for one, beyond, below in zip(
+                found, outside.tolist(), negative.max(axis=1).tolist(), strict=True
+            )
+        ]
 
-    def _outside(self, values: np.ndarray) -> float:
-        """How far a population is outside its range."""
+    def _outside(self, values: np.ndarray) -> np.ndarray:
+        """How far a population is outside its range, shape (B,)."""
         polarized, populated = self._populations
-        beyond = np.abs(values[:, polarized].real).max(initial=1.0) - 1.0
-        below = -values[:, populated].real.min(initial=0.0)
-        return float(max(beyond, below))
+        beyond = np.abs(values[..., polarized].real).max(axis=(1, 2), initial=1.0)
+        below = -values[..., populated].real.min(axis=(1, 2), initial=0.0)
+        return np.maximum(beyond - 1.0, below)
+
+
+def _doubts(outside: float, negative: float) -> tuple[Diagnostic, ...]:
+    """W525 and W526 for moments that no state has."""
+    if outside <= 1e-9 and negative <= _NEGATIVE:
+        return ()
+    warnings = []
+    help_ = "raise the order, or compare with a density matrix"
+    if outside > 1e-9:
+        message = f"a population is outside its range by {outside:.2g}: the closure fails here"
+        warnings.append(Diagnostic("W525", message, help=help_))
+    if negative > _NEGATIVE:
+        message = (
+            "second moments that no state has: a combination of operators has the negative "
+            f"variance {-negative:.2g}, in units of the largest one"
+        )
+        warnings.append(Diagnostic("W526", message, help=help_))
+    return tuple(warnings)
 
 
 def initial_moments(moments: tuple[Any, ...], factors: Any) -> np.ndarray:
@@ -157,15 +259,17 @@ def initial_moments(moments: tuple[Any, ...], factors: Any) -> np.ndarray:
 class _Flow:
     """The equations with the numbers of one point."""
 
+    first: np.ndarray
+
     def __init__(
-        self,
-        problem: CumulantProblem,
-        slopes: tuple[Slope, ...],
-        shape: tuple[np.ndarray, np.ndarray],
-        point: Point,
+        self, problem: CumulantProblem, slopes: tuple[Slope, ...], values: Numbers
     ) -> None:
-        self.problem, self.slopes, self.shape = problem, slopes, shape
-        self.values = numbers(problem, point)  # type: ignore[arg-type]
+        self.problem, self.slopes, self.values = problem, slopes, values
+
+    @property
+    def drift(self) -> Sum:
+        """The right side at time 0."""
+        return self._sum()
 
     def _sum(self, time: float = 0.0) -> Sum:
         c = self.values.at(time) if self.values.moving else self.values.c
@@ -185,24 +289,33 @@ class _Flow:
         )
         return np.ascontiguousarray(found).view(complex)
 
-    def stationary(self, first: np.ndarray) -> tuple[np.ndarray, float]:
+    def stationary(self, form: Form) -> tuple[np.ndarray, float]:
         """The moments that the initial ones run into: evolution, then Newton's method.
 
         Roots that are unstable, or that the evolution is not close to, are not taken.
+
+        Raises:
+            SolveError: E514 for moments that grow without bound, E520.
         """
-        drift = self._sum()
-        n = len(first)
-        if n == 0:
-            return first, 0.0
+        drift = self.drift
         slope, other = (pattern.of(drift) for pattern in self.slopes)
-        found = self._relaxed(first, drift, slope, other)
-        if found is not None:
-            return found
-        m = first
+        equations = (drift.arrays, slope.arrays, other.arrays, *form)
+        m, follow = self.first.copy(), relaxation("followed")
+        y, middle, k = m.view(float), np.empty(2 * len(m)), np.empty((13, 2 * len(m)))
         fastest = float(np.abs(_real(slope.at(m), other.at(m))).sum(axis=1).max())
         span = 10.0 / max(fastest, 1e-300)
-        for _ in range(60):
-            before, m = m, self.run(m, np.array([span]))[0]
+        h, left, time = 0.01 * span, _STEPS, 0.0
+        k[0] = _flat(drift.at(m))
+        while left > 0:
+            before = m.copy()
+            h, taken, passed, fine = follow(
+                y, h, span, _RELATIVE, left, equations, tableau(), k, middle
+            )
+            left, time = left - taken, time + passed
+            if not fine and left > 0:
+                message = f"the integration ended at t = {time:.4g}"
+                help_ = "do moments grow without bound?"
+                raise SolveError(Diagnostic("E514", message, help=help_))
             found = self._newton(m, drift, slope, other)
             if found is not None:
                 root, residual = found
@@ -218,20 +331,7 @@ class _Flow:
                 ):
                     return root, residual
             span *= 1.7
-        message = "the moments go on moving: nothing stationary was reached"
-        raise SolveError(Diagnostic("E520", message, help="ask for time = T"))
-
-    def _relaxed(
-        self, first: np.ndarray, drift: Sum, slope: Sum, other: Sum
-    ) -> tuple[np.ndarray, float] | None:
-        """The stable root that the flow leads to; None where it is not found in some thousand steps."""
-        if len(first) > _COMPILED:
-            return None
-        equations = (drift.arrays, slope.arrays, other.arrays, *self.shape)
-        y, stands, residual = relaxation()(
-            first.view(float), equations, _ATTEMPTS, _RESIDUAL, tableau()
-        )
-        return (y.view(complex), residual) if stands else None
+        raise SolveError(_moving())
 
     def _residual(self, root: np.ndarray, drift: Sum, fastest: float) -> float:
         """The rates that are left, in units of the fastest ones."""
@@ -262,8 +362,27 @@ class _Flow:
         return None
 
 
-def _shape(problem: CumulantProblem) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the real form that are not zero for all times, and the bounds of all of them."""
+def _moving() -> Diagnostic:
+    """E520."""
+    message = "the moments go on moving: nothing stationary was reached"
+    return Diagnostic("E520", message, help="ask for time = T")
+
+
+def _pattern(terms: Sum) -> Any:
+    """A polynomial without its coefficients, as the compiled relaxation takes it."""
+    target, _, *rest = terms.arrays
+    return (target, *rest)
+
+
+def _derived(slope: Slope) -> Any:
+    """A derivative without its coefficients, as the compiled relaxation takes it."""
+    return (slope.terms, slope.powers.astype(float), *slope.arrays)
+
+
+def _form(problem: CumulantProblem) -> Form:
+    """The rows of the real form that are not zero for all times, the bounds of all of them, and their
+    places among these rows, -1 for others.
+    """
     algebra = problem.system.algebra
     rows, caps = [], []
     for k, moment in enumerate(problem.moments):
@@ -271,7 +390,19 @@ def _shape(problem: CumulantProblem) -> tuple[np.ndarray, np.ndarray]:
         rows += [2 * k] if hermitian else [2 * k, 2 * k + 1]
         finite = all(word[0] != "a" for _, word in moment)
         caps += 2 * [_BEYOND if finite else np.inf]
-    return np.array(rows, dtype=np.int64), np.array(caps)
+    places = np.full(len(caps), -1)
+    places[rows] = np.arange(len(rows))
+    return np.array(rows, dtype=np.int64), np.array(caps), places
+
+
+def _charged(problem: CumulantProblem) -> list[tuple[Moment, str]]:
+    """The means of bosons that the closure takes to vanish, with the labels of these."""
+    system, found = problem.system, []
+    for key, mode in enumerate(system.algebra.space.modes):
+        moment: Moment = ((key, ("a", 0, 1)),)
+        if mode.kind.name == "boson" and any(system.charges(moment)):
+            found.append((moment, mode.label))
+    return found
 
 
 def _populations(problem: CumulantProblem) -> tuple[list[int], list[int]]:

@@ -149,11 +149,33 @@ def integrate(
 
 @lru_cache(maxsize=1)
 def tableau() -> tuple[np.ndarray, ...]:
-    """The coefficients of DOP853."""
-    from scipy.integrate import DOP853
+    """The coefficients of DOP853: a, b, e3, e5, those of the extra stages, d."""
+    known = _coefficients()
+    stages = known.N_STAGES
+    arrays = (
+        known.A[:stages, :stages],
+        known.B,
+        known.E3,
+        known.E5,
+        known.A[stages + 1 :],
+        known.D,
+    )
+    return tuple(map(np.ascontiguousarray, arrays))
 
-    names = ("A", "B", "E3", "E5", "A_EXTRA", "D")
-    return tuple(np.ascontiguousarray(getattr(DOP853, name)) for name in names)
+
+def _coefficients() -> Any:
+    """SciPy's table of them: its own file, since all of `scipy.integrate` takes half a second."""
+    package = importlib.util.find_spec("scipy")
+    for folder in (package and package.submodule_search_locations) or ():
+        path = Path(folder) / "integrate" / "_ivp" / "dop853_coefficients.py"
+        spec = importlib.util.spec_from_file_location("dop853_coefficients", path)
+        if path.is_file() and spec is not None and spec.loader is not None:
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    from scipy.integrate._ivp import dop853_coefficients
+
+    return dop853_coefficients
 
 
 def run_integrator(

@@ -33,18 +33,33 @@ class Sum:
 
     def at(self, z: np.ndarray) -> np.ndarray:
         """The value at fields z, shape (F,)."""
-        out = np.zeros(prod(self.shape), dtype=complex)
-        _add_terms()(*self.arrays, z, out)
-        return out.reshape(self.shape)
+        return self.many(z[None, :])[0].reshape(self.shape)
+
+    def many(self, z: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """The values at several sets of fields, shape (B, F), flat: shape (B, S).
+
+        Args:
+            values: Coefficients for each set, shape (B, T), in place of the own ones.
+        """
+        target, own, *rest = self.arrays
+        out = np.zeros((len(z), prod(self.shape)), dtype=complex)
+        chosen = own[None, :] if values is None else values
+        _add_many()(target, chosen, *rest, np.ascontiguousarray(z), out)
+        return out
 
 
 def with_numbers(terms: Terms, c: np.ndarray, w: np.ndarray) -> Sum:
     """A polynomial with its coefficients: c, shape (K,), or w, shape (V, n), by site."""
-    uniform = c[np.maximum(terms.coefficient, 0)] if len(c) else 0.0
-    by_site = w[terms.varying[0], terms.varying[1]]
-    values = np.where(terms.coefficient >= 0, uniform, by_site).astype(complex)
+    values = coefficients(terms, c, w)
     arrays = (terms.target, values, terms.start, terms.fields, terms.p, terms.q)
     return Sum(arrays, terms.shape)
+
+
+def coefficients(terms: Terms, c: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Those of all terms, shape (T,)."""
+    uniform = c[np.maximum(terms.coefficient, 0)] if len(c) else 0.0
+    by_site = w[terms.varying[0], terms.varying[1]]
+    return np.where(terms.coefficient >= 0, uniform, by_site).astype(complex)
 
 
 @dataclass(frozen=True)
@@ -104,8 +119,8 @@ def derivative(polynomial: Sum, count: int, conjugated: bool) -> Sum:
 
 
 @lru_cache(maxsize=1)
-def _add_terms() -> Any:
-    return compiled(integrator_source(pieces("means_right")), "add_terms")
+def _add_many() -> Any:
+    return compiled(integrator_source(pieces("means_right")), "add_many")
 
 
 @lru_cache(maxsize=8)
@@ -114,10 +129,11 @@ def integrator(right: str) -> str:
     return integrator_source(pieces(right))
 
 
-@lru_cache(maxsize=1)
-def relaxation() -> Any:
-    """`relaxed` of `relaxation`, compiled."""
+@lru_cache(maxsize=4)
+def relaxation(name: str) -> Any:
+    """A function of `relaxation`, compiled."""
     functions = (
+        source.add_slopes,
         source.slopes,
         source.factored,
         source.solved,
@@ -126,18 +142,25 @@ def relaxation() -> Any:
         source.possible,
         source.root_near,
         source.holds,
+        source.step,
+        source.followed,
         source.explicit,
         source.implicit,
         source.relaxed,
     )
-    names = ("NEAR", "AGREED", "ROUNDING", "SAMPLES", "SMALLEST")
+    names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST")
     limits = "\n".join(f"{n} = {getattr(source, n)}" for n in names)
     added = [limits, *(inspect.getsource(function) for function in functions)]
-    return compiled(integrator_source([*pieces("means_right"), *added]), "relaxed")
+    return compiled(integrator_source([*pieces("means_right"), *added]), name)
 
 
 def pieces(right: str) -> list[str]:
     """Source of a right side of `right_sides` under the name `right`, with what it needs."""
-    names = ["add_terms", "means_right", *([right] if right != "means_right" else [])]
+    names = [
+        "add_terms",
+        "add_many",
+        "means_right",
+        *([right] if right != "means_right" else []),
+    ]
     found = [inspect.getsource(getattr(right_sides, name)) for name in names]
     return [*found, f"right = {right}\n"]

@@ -19,32 +19,38 @@ import numpy as np
 NEAR, AGREED = 0.1, 2
 # Relative steps of Newton's method that may be rounding: rates differ by as much as the number of atoms.
 ROUNDING = 1e-8
-# Times over which the moments of a stretch are averaged: what circles about a root is near it on the mean.
-SAMPLES = 16
 # Moments are followed from here on: collective states grow out of correlations of the order of 1/N.
 SMALLEST = 1e-10
 
 
 def slopes(y, equations, out):
     """The Jacobian of the real form of the right side, for the rows that are not zero for all times."""
-    n = len(y) // 2
-    z = np.empty(n, dtype=np.complex128)
-    for k in range(n):
-        z[k] = y[2 * k] + 1j * y[2 * k + 1]
-    found = np.zeros((2, n * n), dtype=np.complex128)
-    target, values, start, fields, p, q = equations[1]
-    add_terms(target, values, start, fields, p, q, z, found[0])
-    target, values, start, fields, p, q = equations[2]
-    add_terms(target, values, start, fields, p, q, z, found[1])
-    rows = equations[3]
-    for i in range(len(rows)):
-        for j in range(len(rows)):
-            u = found[0, (rows[i] // 2) * n + rows[j] // 2]
-            v = found[1, (rows[i] // 2) * n + rows[j] // 2]
-            if rows[i] % 2 == 0:
-                out[i, j] = (u + v).real if rows[j] % 2 == 0 else (v - u).imag
-            else:
-                out[i, j] = (u + v).imag if rows[j] % 2 == 0 else (u - v).real
+    out[:] = 0.0
+    add_slopes(y, equations[1], equations[5], 1.0, out)
+    add_slopes(y, equations[2], equations[5], -1.0, out)
+
+
+def add_slopes(y, terms, places, sign, out):
+    r"""Add $\partial\dot z_i/\partial z_j$ (sign 1) or $\partial\dot z_i/\partial z_j^*$ (sign -1)."""
+    target, values, start, fields, p, q = terms
+    count = len(places) // 2
+    for n in range(len(target)):
+        re, im = values[n].real, values[n].imag
+        for k in range(start[n], start[n + 1]):
+            x, v = y[2 * fields[k]], y[2 * fields[k] + 1]
+            for _ in range(q[k]):
+                re, im = re * x - im * v, re * v + im * x
+            for _ in range(p[k]):
+                re, im = re * x + im * v, im * x - re * v
+        i, j = 2 * (target[n] // count), 2 * (target[n] % count)
+        for a in range(2):
+            row = places[i + a]
+            if row < 0:
+                continue
+            if places[j] >= 0:
+                out[row, places[j]] += re if a == 0 else im
+            if places[j + 1] >= 0:
+                out[row, places[j + 1]] += -sign * im if a == 0 else sign * re
 
 
 def factored(a, pivots):
@@ -162,38 +168,106 @@ def holds(root, equations):
     return growth < 1e-9 * norm(matrix)
 
 
+def step(y, h, relative, tableau, equations, k, inside, trial):
+    """One step of DOP853 from y, whose slope is k[0], to `trial`, whose slope is k[12]: the error in units of
+    what is allowed. E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I, Sec. II.10.
+    """
+    a, b, e3, e5, _, _ = tableau
+    n = len(y)
+    for s in range(1, 12):
+        combine(a[s], s, k, inside)
+        for j in range(n):
+            inside[j] = y[j] + h * inside[j]
+        means_right(inside, equations[0], k[s])
+    combine(b, 12, k, trial)
+    for j in range(n):
+        trial[j] = y[j] + h * trial[j]
+    means_right(trial, equations[0], k[12])
+    fifth, third = 0.0, 0.0
+    for j in range(n):
+        first, second = 0.0, 0.0
+        for m in range(13):
+            first += e5[m] * k[m, j]
+            second += e3[m] * k[m, j]
+        scale = relative * (SMALLEST + max(abs(y[j]), abs(trial[j])))
+        fifth += (first / scale) ** 2
+        third += (second / scale) ** 2
+    if fifth > 0 or third > 0:
+        return h * fifth / np.sqrt((fifth + 0.01 * third) * n)
+    return fifth
+
+
+def followed(y, h, span, relative, most, equations, tableau, k, middle):
+    """Follow y' = right(y) in its place over a time of at least `span`, by at most `most` steps.
+
+    Args:
+        h: The first step.
+        k: Slopes, shape (13, n); k[0] is the one at y.
+        middle: Where the mean of y is put.
+
+    Returns:
+        The next step, the number of steps, the time; and whether y is possible and the time was reached.
+    """
+    n = len(y)
+    inside, trial = np.empty(n), np.empty(n)
+    now, taken = 0.0, 0
+    middle[:] = 0.0
+    while now < span:
+        h = min(h, span)
+        taken += 1
+        error = step(y, h, relative, tableau, equations, k, inside, trial)
+        if taken > most or not (h > 1e-14 * span):
+            return h, taken, now, False
+        if not (error <= 1.0):
+            h *= max(0.2, 0.9 * error ** (-1 / 8)) if np.isfinite(error) else 0.1
+            continue
+        if not possible(trial, equations):
+            return h, taken, now, False
+        # the integral of the cubic through both ends with their slopes
+        for j in range(n):
+            middle[j] += h / 2 * (y[j] + trial[j]) + h * h / 12 * (k[0, j] - k[12, j])
+        now += h
+        h *= 10.0 if error == 0 else min(10.0, 0.9 * error ** (-1 / 8))
+        y[:] = trial
+        k[0] = k[12]
+    for j in range(n):
+        middle[j] /= now
+    return h, taken, now, True
+
+
 def explicit(first, equations, relative, precision, most, tableau):
     """Where y' = right(y), y(0) = first comes to rest, by DOP853; and whether it does so in `most` steps.
 
     Without rest, the moments that were reached.
     """
-    y = first.copy()
-    n = len(equations[3])
-    matrix = np.empty((n, n))
+    y, n = first.copy(), len(first)
+    begin, middle, last, unstable = y.copy(), np.empty(n), y.copy(), np.full(n, np.inf)
+    matrix, k = np.empty((len(equations[3]), len(equations[3]))), np.empty((13, n))
     slopes(y, equations, matrix)
+    means_right(y, equations[0], k[0])
     span = 10.0 / max(norm(matrix), 1e-300)
-    last, same, taken = y.copy(), 0, 0
+    h = 0.01 * span
+    same, taken = 0, 0
     while taken < most:
-        times = span * np.arange(1, SAMPLES + 1) / SAMPLES
-        found, steps, reached = integrate(
-            y, times, relative, SMALLEST * relative, tableau, equations[0]
+        begin[:] = y
+        h, steps, _, fine = followed(
+            y, h, span, relative, most, equations, tableau, k, middle
         )
-        if not (reached >= span * (1.0 - 1e-12)) or not possible(found[-1], equations):
-            return y, False
-        y = found[-1].copy()
+        if not fine:
+            return begin, False
+        taken += steps
         root, there, distance = root_near(y, equations, precision)
         same = same + 1 if there and largest(root - last) < 1e-6 else 0
         last[:] = root
         near = there and (distance < NEAR or (same >= AGREED and distance < 1.0))
-        if near and holds(root, equations):
-            return root, True
-        middle = np.zeros(len(y))
-        for moments in found:
-            middle += moments / SAMPLES
-        root, there, distance = root_near(middle, equations, precision)
-        if there and distance < NEAR and holds(root, equations):
-            return root, True
-        taken += steps
+        if not near:
+            # what circles about a root is near it on the mean
+            root, there, distance = root_near(middle, equations, precision)
+            near = there and distance < NEAR
+        if near and largest(root - unstable) > 1e-9 * largest(root):
+            if holds(root, equations):
+                return root, True
+            unstable[:] = root
         span *= 1.4
     return y, False
 
@@ -278,30 +352,49 @@ def implicit(first, equations, relative, precision, most):
     return y, False
 
 
-def relaxed(first, equations, attempts, precision, tableau):
-    """The stable root that the flow from `first` leads to: whether it was found, and the rates left there.
+def relaxed(first, values, drift, slope, other, form, attempts, precision, tableau):
+    """Put the stable root that the flow from each row of `first` leads to, shape (B, 2M), in its place.
 
     Args:
-        equations: The right side, its derivatives, the rows of the real form, and the bounds of moments.
+        values: Coefficients of the terms of the right side, shape (B, T).
+        drift: target, start, fields, p, q of the terms.
+        slope, other: The same of its derivatives, behind the terms that they come from and what the
+            coefficients of these are multiplied with.
+        form: Rows of the real form that are not zero for all times, bounds of all, places among the rows.
         attempts: In turn, shape (A, 3): 0 for explicit steps from the start, 1 for implicit ones on from
             where the attempt before has led; the relative error of a step; the number of steps.
 
     Returns:
-        The root, whether it is one, and the largest rate in units of the fastest ones.
+        Whether there is a root, shape (B,), and the largest rate there in units of the fastest ones.
     """
-    y = first.copy()
-    n = len(equations[3])
-    for kind, relative, most in attempts:
-        if kind == 0.0:
-            y, stands = explicit(
-                first, equations, relative, precision, int(most), tableau
-            )
-        else:
-            y, stands = implicit(y, equations, relative, precision, int(most))
+    count, n = len(first), len(form[0])
+    stand, residual = np.zeros(count, dtype=np.bool_), np.zeros(count)
+    matrix, rate = np.empty((n, n)), np.empty(first.shape[1])
+    for k in range(count):
+        c = values[k]
+        equations = (
+            (drift[0], c, drift[1], drift[2], drift[3], drift[4]),
+            (slope[2], c[slope[0]] * slope[1], slope[3], slope[4], slope[5], slope[6]),
+            (other[2], c[other[0]] * other[1], other[3], other[4], other[5], other[6]),
+            form[0],
+            form[1],
+            form[2],
+        )
+        y, stands = first[k].copy(), False
+        for kind, relative, most in attempts:
+            if kind == 0.0:
+                y, stands = explicit(
+                    first[k], equations, relative, precision, int(most), tableau
+                )
+            else:
+                y, stands = implicit(y, equations, relative, precision, int(most))
+            if stands:
+                break
         if stands:
-            matrix, rate = np.empty((n, n)), np.empty(len(y))
+            first[k] = y
             slopes(y, equations, matrix)
             means_right(y, equations[0], rate)
             scale = norm(matrix) * max(largest(y), 1.0)
-            return y, True, largest(rate) / max(scale, 1e-300)
-    return y, False, 0.0
+            residual[k] = largest(rate) / max(scale, 1e-300)
+        stand[k] = stands
+    return stand, residual

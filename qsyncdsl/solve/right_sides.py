@@ -21,18 +21,30 @@ def add_terms(target, values, start, fields, p, q, z, out):
         out[target[n]] += complex(re, im)
 
 
+def add_many(target, values, start, fields, p, q, z, out):
+    """The same at each row of z, shape (B, F), into `out`, shape (B, S).
+
+    `values` have the shape (B, T), or (1, T) where they are the same for all rows.
+    """
+    for k in range(len(z)):
+        c = values[min(k, len(values) - 1)]
+        add_terms(target, c, start, fields, p, q, z[k], out[k])
+
+
 def means_right(y, data, out):
     """Mean fields alone, real and imaginary parts interleaved."""
-    n = len(y) // 2
-    z = np.empty(n, dtype=np.complex128)
-    rate = np.zeros(n, dtype=np.complex128)
-    for k in range(n):
-        z[k] = y[2 * k] + 1j * y[2 * k + 1]
     target, values, start, fields, p, q = data
-    add_terms(target, values, start, fields, p, q, z, rate)
-    for k in range(n):
-        out[2 * k] = rate[k].real
-        out[2 * k + 1] = rate[k].imag
+    out[:] = 0.0
+    for n in range(len(target)):
+        re, im = values[n].real, values[n].imag
+        for k in range(start[n], start[n + 1]):
+            x, v = y[2 * fields[k]], y[2 * fields[k] + 1]
+            for _ in range(q[k]):
+                re, im = re * x - im * v, re * v + im * x
+            for _ in range(p[k]):
+                re, im = re * x + im * v, im * x - re * v
+        out[2 * target[n]] += re
+        out[2 * target[n] + 1] += im
 
 
 def moments_right(y, data, out):

@@ -73,28 +73,43 @@ class SecondMoments:
                         terms.append((j * n + i, c.conjugate(), turned))
         self._sum = _gathered(terms, n * (n + 1))
 
-    def covariances(self, values: np.ndarray) -> tuple[np.ndarray, float]:
-        """C, shape (n, n), and the size of the second moments that it is a difference of."""
-        n = self.count
-        found = self._sum.at(values)
-        second, means = found[: n * n].reshape(n, n), found[n * n :]
-        size = float(np.abs(second).max(initial=0.0))
-        return second - np.conj(means)[:, None] * means, size
+    def covariances(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """C, shape (B, n, n), of moments, shape (B, M).
 
-    def negative(self, values: np.ndarray) -> float:
-        """How far the lowest eigenvalue is below 0, in units of the largest variance, or of 1."""
+        And the sizes of the second moments that they are differences of, shape (B,).
+        """
+        n = self.count
+        found = self._sum.many(values)
+        second, means = found[:, : n * n].reshape(-1, n, n), found[:, n * n :]
+        size = np.abs(second).max(axis=(1, 2), initial=0.0)
+        return second - np.conj(means)[:, :, None] * means[:, None, :], size
+
+    def negative(self, values: np.ndarray) -> np.ndarray:
+        """How far the lowest eigenvalues are below 0, in units of the largest variance, or of 1.
+
+        Args:
+            values: Moments, shape (B, M).
+
+        Returns:
+            Shape (B,); infinite where a moment is no number.
+        """
+        found = np.zeros(len(values))
         if not self.count:
-            return 0.0
+            return found
         covariance, size = self.covariances(values)
-        if not np.isfinite(size):
-            return np.inf
-        scale = max(1.0, float(covariance.diagonal().real.max()))
+        fine = np.flatnonzero(np.isfinite(size))
+        found[~np.isfinite(size)] = np.inf
+        scale = covariance.diagonal(axis1=1, axis2=2).real.max(axis=1)
+        scale = np.maximum(scale, 1.0)
+        lifted = (_ROUNDING * (scale + size))[fine, None, None] * self._identity
+        lifted = lifted + covariance[fine]
         # a factorization is a few times faster than eigenvalues, and mostly enough
-        try:
-            np.linalg.cholesky(covariance + _ROUNDING * (scale + size) * self._identity)
-        except np.linalg.LinAlgError:
-            return max(0.0, -float(np.linalg.eigvalsh(covariance)[0])) / scale
-        return 0.0
+        if not _positive(lifted):
+            for k, matrix in zip(fine, lifted, strict=True):
+                if not _positive(matrix):
+                    lowest = float(np.linalg.eigvalsh(covariance[k])[0])
+                    found[k] = max(0.0, -lowest) / scale[k]
+        return found
 
     def _rows(self, moments: tuple[Moment, ...]) -> Iterator[_Row]:
         """Sums, then differences, of every operator that occurs in a moment."""
@@ -140,6 +155,15 @@ class SecondMoments:
                         weight * complex(number),
                         tuple(self._places[m] for m in product),
                     )
+
+
+def _positive(matrices: np.ndarray) -> bool:
+    """Whether all are positive definite."""
+    try:
+        np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _gathered(terms: list[tuple[int, complex, _Product]], size: int) -> Sum:

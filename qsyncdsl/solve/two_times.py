@@ -32,11 +32,9 @@ class Products:
     sign: np.ndarray
     sum: Sum
 
-    def at(self, numbers: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """The values at fields z for some numbers."""
-        target, _, *rest = self.sum.arrays
-        values = numbers[self.coefficient] * self.sign
-        return Sum((target, values, *rest), self.sum.shape).at(z)
+    def many(self, numbers: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """The values, shape (B, S), at fields z, shape (B, F), for numbers, shape (B, K)."""
+        return self.sum.many(z, numbers[:, self.coefficient] * self.sign)
 
 
 class _Draft:
@@ -88,16 +86,21 @@ class Equations:
     means: Products
     entries: Products
 
-    def at(
+    def many(
         self, factors: np.ndarray, moments: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """M, shape (n, n), what A sees, shape (n,), and the values at equal times, shape (n,)."""
+        """M, shape (B, n, n), what A sees, shape (B, n), and the values at equal times, shape (B, n).
+
+        Args:
+            factors: Of coefficients, shape (B, K).
+            moments: Shape (B, M).
+        """
         n = self.rows
-        numbers = self.numbers.at(np.ones(1), factors)
-        means = self.means.at(numbers, moments)
-        found = self.entries.at(numbers, means)
-        matrix = found[: n * n].reshape(n, n)
-        return matrix, found[n * n : n * (n + 1)], found[n * (n + 1) :]
+        numbers = self.numbers.many(np.ones((len(factors), 1)), factors)
+        means = self.means.many(numbers, moments)
+        found = self.entries.many(numbers, means)
+        matrix = found[:, : n * n].reshape(-1, n, n)
+        return matrix, found[:, n * n : n * (n + 1)], found[:, n * (n + 1) :]
 
 
 class TwoTimes:

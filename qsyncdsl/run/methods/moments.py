@@ -22,6 +22,7 @@ cumulants = Method(
     lambda result, stage: moment_scenes(
         result, stage.space, stage.hbar, stage.options, stage.matrices
     ),
+    together=128,
     start=lambda evaluator, initials, problem, options: initial_laws(
         evaluator, initials, int(options.get("order", 2))
     ),
