@@ -90,6 +90,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_a_common_bath_may_have_a_rate_that_depends_on_time():
     result = run_text(SWITCHED)["e"]
     for name in ("n", "c"):
@@ -113,6 +114,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_every_site_may_add_noise_to_a_single_mode():
     result = run_text(REDUCED)["e"]
     error = result.dataset["n_error"].sel({"method": "langevin"}).values

@@ -103,6 +103,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_langevin_and_fokker_planck_agree_and_have_the_published_values():
     result = run_text(VDP)["e"]
     assert values(result, "A", "density") == pytest.approx(
@@ -138,6 +139,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_classical_oscillators_lock_inside_their_tongue():
     found = run_text(ARNOLD)["e"]
     slip, number = values(found, "f", "classical"), values(found, "n", "classical")
@@ -163,7 +165,6 @@ dissipator  2 : a[j]'    for j in net
 dissipator  0.4 : a[j]^2  for j in net
 experiment e {
   solve   langevin(time = 30, burn_in = 10, realizations = 20)
-  solve   classical(time = 30, burn_in = 10)
   initial a[net] = coherent(2)
   measure R = order_parameter(a[net])
   measure n = <a[1]'*a[1]>
@@ -177,9 +178,9 @@ experiment e {
 
 LATTICES = [
     "ring(6, range = 2)",
-    "chain(6)",
+    pytest.param("chain(6)", marks=pytest.mark.slow),
     "square(3, 3, boundary = periodic)",
-    "complete(5)",
+    pytest.param("complete(5)", marks=pytest.mark.slow),
 ]
 
 

@@ -56,6 +56,8 @@ class LangevinSolver:
         realizations = int(point.options.get("realizations", 1))
         if realizations < 1:
             raise SolveError(Diagnostic("E511", "realizations must be at least 1"))
+        # Times that are refused need no compiled kernel.
+        sampling(point.options, self.problem.count, realizations, np.inf)
         values = numbers(self.problem, point)
         weak = point.options.get("noise") == "weak"
         order = 1 if point.options.get("scheme") == "euler" else 2
