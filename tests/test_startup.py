@@ -64,3 +64,26 @@ def test_a_second_run_needs_no_symbols_no_compiler_and_no_dataset(tmp_path):
 def test_a_plan_needs_no_symbols_and_no_dataset(tmp_path):
     found = imported(tmp_path, "run", "m.qsync", "--plan")
     assert found & {"matplotlib", "qutip", "numba", "h5netcdf", "xarray"} == set()
+
+
+def test_an_installed_package_adds_words(tmp_path, monkeypatch):
+    """Its entry points are found by the files alone, and loaded as `importlib.metadata` says."""
+    from qsyncdsl.registry import entry
+
+    info = tmp_path / "more_words-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Name: more-words\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[qsyncdsl.measures]\nbrightness = more_words:brightness\n"
+    )
+    (tmp_path / "more_words.py").write_text(
+        "from qsyncdsl.registry.entry import word\n"
+        "brightness = word('brightness', 'a: mode', 'real', 'how bright')\n"
+    )
+    entry._announced.cache_clear()
+    words = entry.Registry("measures", ())
+    assert list(words) == []
+    monkeypatch.syspath_prepend(tmp_path)
+    entry._announced.cache_clear()
+    assert list(entry.Registry("measures", ())) == ["brightness"]
+    entry._announced.cache_clear()

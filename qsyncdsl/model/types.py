@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from qsyncdsl.record import Record, record
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
 
@@ -24,8 +25,8 @@ def _frozen(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 copyreg.pickle(MappingProxyType, lambda proxy: (_frozen, (dict(proxy),)))
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+@record
+class Index(Record):
     """One index of a declaration: `j in sites where ...`, or `sites` alone (`names` empty).
 
     `scope` is where the domain is read: for the index of a `use`, the scope around it.
@@ -37,8 +38,8 @@ class Index:
     scope: Scope = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+@record
+class Entity(Record):
     """Something with a name.
 
     Attributes:
@@ -62,7 +63,7 @@ class Entity:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Parameter(Entity):
     """A number, or an array of numbers; `random` where it is drawn from `value`."""
 
@@ -70,14 +71,14 @@ class Parameter(Entity):
     random: bool = field(default=False, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lattice(Entity):
     """A finite set of sites with edges; `value` is the call that makes it."""
 
     value: tree.Expr = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mode(Entity):
     """A quantum degree of freedom, or one on each site; `kind` as a word and its arguments."""
 
@@ -85,14 +86,14 @@ class Mode(Entity):
     arguments: tuple[tree.Argument, ...] = field(default=(), kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Variable(Entity):
     """A classical variable: `angle`, `real` or `complex`."""
 
     kind: str = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Noise(Entity):
     """A classical source: `white(S)` or `colored(f)`."""
 
@@ -100,7 +101,7 @@ class Noise(Entity):
     arguments: tuple[tree.Argument, ...] = field(default=(), kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conjugate(Entity):
     """One variable of a conjugate pair.
 
@@ -115,8 +116,8 @@ class Conjugate(Entity):
     commutator: tree.Expr = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Duality:
+@record
+class Duality(Record):
     """A substitution that takes one Hamiltonian of a conjugate pair to another."""
 
     source: tree.Name
@@ -126,7 +127,7 @@ class Duality:
     span: Span = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Define(Entity):
     """An abbreviation; `parameters` is None where it is not a function."""
 
@@ -134,14 +135,14 @@ class Define(Entity):
     parameters: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Namespace(Entity):
     """What `use ... as left` or `import library.oscillators` brings: names behind a dot."""
 
     members: Scope = field(kw_only=True, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Component(Entity):
     """A reusable part: its arguments with defaults and its statements."""
 
@@ -175,8 +176,8 @@ class Scope:
         return {**around, **self.names}
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+@record
+class Term(Record):
     """A Hamiltonian term, a jump operator or a kick, repeated by its binders.
 
     Attributes:
@@ -196,8 +197,8 @@ class Term:
     span: Span = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Equation:
+@record
+class Equation(Record):
     """`d/dt variable = value`, or one rule of a map (`discrete`), repeated by its binders."""
 
     place: tree.Place
@@ -209,8 +210,8 @@ class Equation:
     discrete: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Initial:
+@record
+class Initial(Record):
     """`initial a, b[j in sites] = state`."""
 
     places: tuple[tree.Place | tree.Group, ...]
@@ -220,8 +221,8 @@ class Initial:
     span: Span = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+@record
+class Override(Record):
     """A new value of a parameter or of `levels`.
 
     Attributes:
@@ -238,8 +239,8 @@ class Override:
     index: tuple[Index, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+@record
+class Case(Record):
     """A named set of parameter values and initial states."""
 
     name: str
@@ -249,8 +250,8 @@ class Case:
     initials: tuple[Initial, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Experiment:
+@record
+class Experiment(Record):
     """What is computed, measured, drawn and expected; `requests` in the order written."""
 
     name: str

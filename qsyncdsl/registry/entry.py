@@ -6,11 +6,14 @@ Installed packages add words through the entry-point group `qsyncdsl.<registry>`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from qsyncdsl.diagnostics import InternalError
@@ -67,10 +70,30 @@ class Word:
         return getattr(import_module(module), name)
 
 
+def _plugged(group: str) -> Iterable[Any]:
+    """What installed packages add to a group."""
+    if not _announced():
+        return ()
+    from importlib.metadata import entry_points
+
+    return entry_points(group=group)
+
+
 @lru_cache(maxsize=1)
-def _plugged() -> Any:
-    """What installed packages add to anything; looking for it takes long."""
-    return entry_points()
+def _announced() -> bool:
+    """Whether an installed package may add words: `importlib.metadata` takes longer than all else to tell."""
+    for folder in sys.path:
+        # Archives are left to it.
+        if os.path.isfile(folder):
+            return True
+        with suppress(OSError):
+            for name in os.listdir(folder or "."):
+                if name.endswith((".dist-info", ".egg-info", "EGG-INFO")):
+                    with suppress(OSError):
+                        place = os.path.join(folder, name, "entry_points.txt")
+                        if b"[qsyncdsl." in Path(place).read_bytes():
+                            return True
+    return False
 
 
 class Registry(Mapping[str, Word]):
@@ -83,7 +106,7 @@ class Registry(Mapping[str, Word]):
     @cached_property
     def _words(self) -> dict[str, Word]:
         words = {word.name: word for word in self._built_in}
-        for entry in _plugged().select(group=f"qsyncdsl.{self.name}"):
+        for entry in _plugged(f"qsyncdsl.{self.name}"):
             plugged = entry.load()
             words[plugged.name] = plugged
         return words

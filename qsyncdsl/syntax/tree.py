@@ -9,8 +9,8 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import field
 
+from qsyncdsl.record import record
 from qsyncdsl.syntax.node import Node as Node
-from qsyncdsl.syntax.node import node
 
 _GREEK = dict(
     zip(
@@ -71,7 +71,7 @@ def canonical(name: str) -> str:
 # ── words ────────────────────────────────────────────────────────────────────────────────────
 
 
-@node
+@record
 class Name(Node):
     """A name; `key` is the form that is compared, `written` the one to show."""
 
@@ -79,21 +79,21 @@ class Name(Node):
     written: str = field(compare=False, repr=False)
 
 
-@node
+@record
 class Number(Node):
     """A literal; an int where it was written as one."""
 
     value: int | float
 
 
-@node
+@record
 class String(Node):
     """A text in double quotes, without them."""
 
     value: str
 
 
-@node
+@record
 class Path(Node):
     """`library.oscillators`."""
 
@@ -103,7 +103,7 @@ class Path(Node):
 # ── expressions ──────────────────────────────────────────────────────────────────────────────
 
 
-@node
+@record
 class Unary(Node):
     """`-x`, `+x`, `not x`."""
 
@@ -111,7 +111,7 @@ class Unary(Node):
     operand: Expr
 
 
-@node
+@record
 class Binary(Node):
     """`+ - * / ^`, comparisons `< > <= >= != =`, `and`, `or`; operators in ASCII."""
 
@@ -120,7 +120,7 @@ class Binary(Node):
     right: Expr
 
 
-@node
+@record
 class Range(Node):
     """`start..stop`: integers with both ends, or an interval in `locate`."""
 
@@ -128,28 +128,28 @@ class Range(Node):
     stop: Expr
 
 
-@node
+@record
 class Tuple(Node):
     """`(x, y)`."""
 
     items: tuple[Expr, ...]
 
 
-@node
+@record
 class List(Node):
     """`[x, y]`."""
 
     items: tuple[Expr, ...]
 
 
-@node
+@record
 class Adjoint(Node):
     """`x'`."""
 
     operand: Expr
 
 
-@node
+@record
 class Attribute(Node):
     """`base.name`."""
 
@@ -157,7 +157,7 @@ class Attribute(Node):
     name: Name
 
 
-@node
+@record
 class Index(Node):
     """`base[arguments]`."""
 
@@ -165,7 +165,7 @@ class Index(Node):
     arguments: tuple[Argument, ...]
 
 
-@node
+@record
 class Call(Node):
     """`function(arguments)`."""
 
@@ -173,14 +173,14 @@ class Call(Node):
     arguments: tuple[Argument, ...]
 
 
-@node
+@record
 class Expectation(Node):
     """`<operator>`."""
 
     operand: Expr
 
 
-@node
+@record
 class Ketbra(Node):
     """`|n><m| of mode`."""
 
@@ -189,12 +189,12 @@ class Ketbra(Node):
     of: Expr | None
 
 
-@node
+@record
 class HermitianConjugate(Node):
     """`h.c.`"""
 
 
-@node
+@record
 class Option(Node):
     """`name = value` among arguments."""
 
@@ -202,7 +202,7 @@ class Option(Node):
     value: Expr
 
 
-@node
+@record
 class Each(Node):
     """`index in domain where condition` among arguments."""
 
@@ -234,7 +234,7 @@ Argument = Expr | Option | Each
 # ── bindings ─────────────────────────────────────────────────────────────────────────────────
 
 
-@node
+@record
 class Place(Node):
     """A name that is declared, set or bound, with its index: `a`, `omega[j in sites]`."""
 
@@ -242,14 +242,14 @@ class Place(Node):
     arguments: tuple[Argument, ...]
 
 
-@node
+@record
 class Group(Node):
     """`(j, k)`: several names bound at once."""
 
     names: tuple[Name, ...]
 
 
-@node
+@record
 class Declaration(Node):
     """`place = value "description"`, or `place ~ distribution` where `operator` is `~`."""
 
@@ -259,7 +259,7 @@ class Declaration(Node):
     description: String | None
 
 
-@node
+@record
 class Setting(Node):
     """`place = value`."""
 
@@ -267,7 +267,7 @@ class Setting(Node):
     value: Expr
 
 
-@node
+@record
 class Binder(Node):
     """`index in domain`."""
 
@@ -275,7 +275,7 @@ class Binder(Node):
     domain: Expr
 
 
-@node
+@record
 class Binders(Node):
     """`for binder, binder where condition`."""
 
@@ -286,35 +286,35 @@ class Binders(Node):
 # ── statements ───────────────────────────────────────────────────────────────────────────────
 
 
-@node
+@record
 class Title(Node):
     """`model "title"`."""
 
     text: String
 
 
-@node
+@record
 class Reference(Node):
     """`reference "paper"`."""
 
     text: String
 
 
-@node
+@record
 class Import(Node):
     """`import "file.qsync"` or `import library.oscillators`."""
 
     target: String | Path
 
 
-@node
+@record
 class Parameters(Node):
     """`parameter x = 1, y = 2*x "text"`."""
 
     items: tuple[Declaration, ...]
 
 
-@node
+@record
 class Lattice(Node):
     """`lattice sites = ring(10)`."""
 
@@ -323,7 +323,7 @@ class Lattice(Node):
     description: String | None
 
 
-@node
+@record
 class Mode(Node):
     """`mode a, b[sites] : boson(levels = 4)`."""
 
@@ -332,7 +332,7 @@ class Mode(Node):
     description: String | None
 
 
-@node
+@record
 class Variable(Node):
     """`variable phi : angle`."""
 
@@ -341,7 +341,7 @@ class Variable(Node):
     description: String | None
 
 
-@node
+@record
 class Noise(Node):
     """`noise xi : white(S)`."""
 
@@ -350,7 +350,7 @@ class Noise(Node):
     description: String | None
 
 
-@node
+@record
 class Hamiltonian(Node):
     """`hamiltonian expression for j in sites`."""
 
@@ -358,7 +358,7 @@ class Hamiltonian(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Dissipator(Node):
     """`dissipator rate : operator, operator for j in sites`."""
 
@@ -367,7 +367,7 @@ class Dissipator(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Coupling(Node):
     """A hamiltonian term (`operators` is None, `value` the term) or a dissipator (`value` the rate)."""
 
@@ -376,7 +376,7 @@ class Coupling(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Kick(Node):
     """`kick every period : generator`."""
 
@@ -385,7 +385,7 @@ class Kick(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Equation(Node):
     """`equation d/dt x = expression`."""
 
@@ -394,7 +394,7 @@ class Equation(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Step(Node):
     """`x -> f(x)`: one rule of a map."""
 
@@ -402,7 +402,7 @@ class Step(Node):
     value: Expr
 
 
-@node
+@record
 class Map(Node):
     """`map x -> f(x, y), y -> g(x, y)`: all rules at once."""
 
@@ -410,7 +410,7 @@ class Map(Node):
     binders: Binders | None
 
 
-@node
+@record
 class Conjugate(Node):
     """`conjugate q, phi : -i`: two variables with [q, phi] = -i."""
 
@@ -420,7 +420,7 @@ class Conjugate(Node):
     description: String | None
 
 
-@node
+@record
 class Duality(Node):
     """`duality source -> target : q -> ..., phi -> ... with EL = EC`: a canonical substitution."""
 
@@ -430,7 +430,7 @@ class Duality(Node):
     settings: tuple[Setting, ...] | None
 
 
-@node
+@record
 class Define(Node):
     """`define f(x) = expression`; `parameters` is None where there are no brackets."""
 
@@ -440,7 +440,7 @@ class Define(Node):
     description: String | None
 
 
-@node
+@record
 class Component(Node):
     """`component name(settings) { statements }`."""
 
@@ -449,7 +449,7 @@ class Component(Node):
     body: tuple[Statement, ...]
 
 
-@node
+@record
 class Use(Node):
     """`use component(settings) as place`."""
 
@@ -458,7 +458,7 @@ class Use(Node):
     place: Place
 
 
-@node
+@record
 class Initial(Node):
     """`initial a, b = coherent(2)`."""
 
@@ -466,7 +466,7 @@ class Initial(Node):
     value: Expr
 
 
-@node
+@record
 class Case(Node):
     """`case name "text" { overrides }`."""
 
@@ -475,7 +475,7 @@ class Case(Node):
     body: tuple[Declaration | Initial, ...]
 
 
-@node
+@record
 class Experiment(Node):
     """`experiment name "text" { requests }`."""
 
@@ -513,21 +513,21 @@ Statement = (
 # ── requests of an experiment ────────────────────────────────────────────────────────────────
 
 
-@node
+@record
 class Cases(Node):
     """`case fig3a, fig3b`."""
 
     names: tuple[Name, ...]
 
 
-@node
+@record
 class Set(Node):
     """`set E = 1, levels = 8`."""
 
     settings: tuple[Setting, ...]
 
 
-@node
+@record
 class Protocol(Node):
     """`updown`, `down`, `reset`, `continue`; or `adaptive on measure to tolerance` (word `adaptive`)."""
 
@@ -536,7 +536,7 @@ class Protocol(Node):
     tolerance: Expr | None
 
 
-@node
+@record
 class Sweep(Node):
     """`sweep V = grid, E = grid protocol`."""
 
@@ -544,7 +544,7 @@ class Sweep(Node):
     protocol: Protocol | None
 
 
-@node
+@record
 class Until(Node):
     """`until error(S) < 0.01` among the options of a method with realizations."""
 
@@ -568,7 +568,7 @@ class Until(Node):
         return self.condition.right
 
 
-@node
+@record
 class Solve(Node):
     """`solve method(options) as label with settings`."""
 
@@ -588,7 +588,7 @@ class Solve(Node):
         return next((x for x in self.options or () if isinstance(x, Until)), None)
 
 
-@node
+@record
 class Measure(Node):
     """`measure name[h in 1..10] = expression "description [unit]"`."""
 
@@ -597,14 +597,14 @@ class Measure(Node):
     description: String | None
 
 
-@node
+@record
 class Versus(Node):
     """`vs x`."""
 
     x: Expr
 
 
-@node
+@record
 class Over(Node):
     """`over (x, y)`."""
 
@@ -612,7 +612,7 @@ class Over(Node):
     y: Expr
 
 
-@node
+@record
 class Plot(Node):
     """`plot y1, y2 vs x with yscale = log`."""
 
@@ -621,7 +621,7 @@ class Plot(Node):
     options: tuple[Setting, ...] | None
 
 
-@node
+@record
 class Extremum(Node):
     """`S is maximal`."""
 
@@ -629,7 +629,7 @@ class Extremum(Node):
     word: str
 
 
-@node
+@record
 class Locate(Node):
     """`locate name : parameter in range where goal`."""
 
@@ -639,21 +639,21 @@ class Locate(Node):
     goal: Expr | Extremum
 
 
-@node
+@record
 class Average(Node):
     """`average 50 draws`."""
 
     count: Expr
 
 
-@node
+@record
 class Keep(Node):
     """`keep states`."""
 
     what: Name
 
 
-@node
+@record
 class Outcome(Node):
     """`value within error`, `below value`, `above value`, `none`: `word` is `value` for the first."""
 
@@ -662,7 +662,7 @@ class Outcome(Node):
     error: Expr | None
 
 
-@node
+@record
 class Expect(Node):
     """`expect value at settings is outcome "source"`."""
 
@@ -687,7 +687,7 @@ Request = (
 )
 
 
-@node
+@record
 class File(Node):
     """A whole file."""
 
