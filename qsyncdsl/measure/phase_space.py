@@ -12,6 +12,7 @@ from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import density_map
+from qsyncdsl.measure.rotor_husimi import rotor_husimi
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
 
@@ -52,11 +53,17 @@ def husimi(
 ) -> PhaseSpaceMap:
     r"""$Q(\alpha) = \langle\alpha|\rho|\alpha\rangle/\pi$, integral 1.
 
+    Of a rotor $Q(x, p) = \langle x, p|\rho|x, p\rangle/2\pi\hbar$ with packets of the widths
+    $\sqrt{\hbar/2}$ (`algebra.circle`), over all angles and the momenta -extent .. extent.
+
     Raises:
-        SolveError: E606 for a part that is not a boson.
+        SolveError: E606 for a part that is neither a boson nor a rotor, E663 for an extent that leaves
+            out more than a hundredth of a rotor's state.
     """
     if gaussian.gaussian(scene):
         return gaussian.density(scene, a, extent, points, 0.5)
+    if scene.state.parts[a].kind == "rotor":
+        return rotor_husimi(scene, a, extent, points)
     rho = _boson_state(scene, a, "husimi")
     n = np.arange(len(rho))
     axis = np.linspace(-extent, extent, points)
@@ -100,6 +107,10 @@ def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
     part = scene.state.parts[a]
     if part.kind != "boson":
         raise SolveError(
-            Diagnostic("E606", f"{word} needs a boson, '{part.label}' is a {part.kind}")
+            Diagnostic(
+                "E606",
+                f"{word} needs a boson, '{part.label}' is a {part.kind}",
+                help="of a rotor there is husimi" if part.kind == "rotor" else "",
+            )
         )
     return scene.reduced((a,))

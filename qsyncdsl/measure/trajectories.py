@@ -152,6 +152,11 @@ class TrajectoryScene:
         positive = {k: complex(value) for k, value in enumerate(found)}
         return {-k: np.conj(value) for k, value in positive.items()} | positive
 
+    def husimi(self, a: int, extent: float, points: int) -> np.ndarray:
+        """Mean Husimi function of a rotor under a static force: each state at its own quasi-momentum."""
+        request = Request("husimi", (a, extent, points, self.hbar))
+        return np.asarray(self._mean(self.given.record(request)).real)
+
     def _refuse_pulled(self, parts: tuple[int, ...]) -> None:
         """E662: at different quasi-momenta density matrices have no mean."""
         for k in parts:
@@ -224,6 +229,11 @@ class Probe:
         if request.kind == "operator":
             return rng.random((2, 16)) + 1j * rng.random((2, 16))
         times = (16,) if self.series else ()
+        if request.kind == "husimi":
+            key: Any = request.key
+            _, extent, points, _ = key
+            flat = np.full((2, *times, points, points), 1 / (4 * np.pi * extent))
+            return Blocks(flat, np.ones((2, *times)))
         dims = [self.parts[k].dimension for k in request.key]  # type: ignore[attr-defined]
         if request.kind == "phase":
             inner: tuple[int, ...] = (min(dims),)

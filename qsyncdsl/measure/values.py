@@ -88,12 +88,16 @@ class Distribution:
 
 @dataclass(frozen=True, eq=False)
 class PhaseSpaceMap:
-    """A real function of alpha = x + iy on a grid, values[y, x]; exact at any alpha."""
+    """A real function of alpha = x + iy on a grid, values[y, x]; exact at any alpha.
+
+    `axes` names x and y: those of a rotor are `angle` and `momentum`, and alpha is x + ip.
+    """
 
     x: np.ndarray
     y: np.ndarray
     values: np.ndarray
     at: Function = field(repr=False)
+    axes: tuple[str, str] = ("x", "y")
 
     def map(self, function: Function) -> PhaseSpaceMap:
         """Apply a function to the values."""

@@ -84,8 +84,8 @@ class Request:
     Attributes:
         kind: `operator`: the mean of a matrix, for each state by itself; `reduced`: the density
             matrix of some parts, averaged; `phase`: moments of the relative phase of two parts,
-            averaged.
-        key: What distinguishes it from others of its kind; the parts for the last two kinds.
+            averaged; `husimi`: that of a rotor, on a grid.
+        key: What distinguishes it from others of its kind: the parts; part, extent, points and hbar of `husimi`.
         matrix: Of an operator, sparse, shape (D, D); None where the basis moves.
         operator: The operator itself, where the basis moves.
     """

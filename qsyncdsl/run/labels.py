@@ -50,7 +50,8 @@ def label(
         values = value.values if same else np.array([value.at(x) for x in grid])
         return Labelled(values, (value.coordinate,), {value.coordinate: grid})
     if isinstance(value, PhaseSpaceMap):
-        return Labelled(value.values, ("y", "x"), {"x": value.x, "y": value.y})
+        across, up = value.axes
+        return Labelled(value.values, (up, across), {across: value.x, up: value.y})
     if isinstance(value, Records) and times is not None:
         return _records(np.asarray(value), times)
     if isinstance(value, np.ndarray) and value.ndim and path_times is not None:

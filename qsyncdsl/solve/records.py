@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from qsyncdsl.algebra.circle import husimi_grid, husimi_of_vectors, packets
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import LindbladProblem, Request, Stretch
@@ -138,6 +139,9 @@ class Records:
             if isinstance(entry, MovingOperator):
                 assert where is not None
                 entry.add(place, states, where)
+            elif isinstance(entry, _Husimi):
+                entry.where = where
+                entry.add(place, states)
             else:
                 entry.add(place, states)
         self._watch(states)
@@ -214,6 +218,11 @@ def refuse_large(shape: Shape, requests: list[Request]) -> None:
     for request in requests:
         if request.kind == "operator":
             size, name = 16.0 * shape.realizations * shape.times, "mean values"
+        elif request.kind == "husimi":
+            key: Any = request.key
+            part, points = key[0], key[2]
+            size = 16.0 * points**2 * shape.count * times
+            name = f"the Husimi function of {shape.parts[part].label}"
         else:
             dims = [shape.parts[k].dimension for k in request.key]  # type: ignore[attr-defined]
             labels = ", ".join(shape.parts[k].label for k in request.key)  # type: ignore[attr-defined]
@@ -237,7 +246,9 @@ def refuse_large(shape: Shape, requests: list[Request]) -> None:
 
 
 def _entry(shape: Shape, request: Request) -> Any:
-    kinds = {"operator": _Operator, "reduced": _Reduced, "phase": _Phase}
+    kinds = {
+        "operator": _Operator, "reduced": _Reduced, "phase": _Phase, "husimi": _Husimi
+    }  # fmt: skip
     return kinds[request.kind](shape, request)
 
 
@@ -301,15 +312,20 @@ class _Averaged(ABC):
     def add(self, place: int, states: np.ndarray) -> None:
         """The states of one realization, in order of time."""
         shape = self.shape
+        each = np.arange(len(states))
         if shape.series:
-            for k, state in enumerate(states, start=place):
-                self.sums[k] = self.total(state[None])
+            for k in each:
+                self.sums[place + k] = self.chosen(states, each[k : k + 1])
         elif shape.by_time:
             blocks = shape.blocks[place : place + len(states)]
             for block in np.unique(blocks):
-                self.sums[block] += self.total(states[blocks == block])
+                self.sums[block] += self.chosen(states, each[blocks == block])
         else:
             self.sums += self.total(states)
+
+    def chosen(self, states: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The sum over some of the states."""
+        return self.total(states[rows])
 
     def close(self, realization: int) -> None:
         """The realization is finished."""
@@ -365,3 +381,34 @@ class _Phase(_Averaged):
             upper, lower = tensor[k:, : dims[b] - k], tensor[: dims[a] - k, k:]
             found[k] = np.vdot(lower, upper)
         return found
+
+
+class _Husimi(_Averaged):
+    """The Husimi function of a rotor, each state in its own window and at its own quasi-momentum."""
+
+    def __init__(self, shape: Shape, request: Request) -> None:
+        key: Any = request.key
+        part, extent, points, hbar = key
+        self.part, self.points, self.hbar = int(part), int(points), float(hbar)
+        super().__init__(shape, (self.points, self.points))
+        self.x, self.p = husimi_grid(extent, self.points)
+        self.where: tuple[Place, ...] | None = None
+
+    def chosen(self, states: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The sum over some of the states."""
+        assert self.where is not None
+        dims, part = self.shape.dims, self.part
+        size = dims[part]
+        total = np.zeros((self.points, self.points), dtype=complex)
+        for row in rows.tolist():
+            place = self.where[row]
+            first = place.centers[part] - size // 2
+            momenta = self.hbar * (first + np.arange(size) + place.beta[part])
+            packet = packets(self.p, momenta, self.hbar)
+            state = np.moveaxis(states[row].reshape(dims), part, 0).reshape(size, -1)
+            total += husimi_of_vectors(state, self.x, packet, first, self.hbar)
+        return total
+
+    def total(self, states: np.ndarray) -> np.ndarray:
+        """The sum over all states."""
+        return self.chosen(states, np.arange(len(states)))

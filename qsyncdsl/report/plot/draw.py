@@ -97,7 +97,10 @@ def _figure(sheet: Sheet) -> Any | None:
     axes = sheet.request.axes
     if isinstance(axes, tree.Over):
         return maps.heat_maps(sheet, drawn, axes)
-    if all({"x", "y"} <= set(a.dims) for _, a in drawn):
+    if all(
+        {"x", "y"} <= set(a.dims) or {"angle", "momentum"} <= set(a.dims)
+        for _, a in drawn
+    ):
         return maps.phase_space(sheet, drawn)
     if all(maps.rows_and_columns(a) for _, a in drawn):
         return maps.matrices(sheet, drawn)

@@ -76,18 +76,27 @@ def matrices(sheet: Sheet, drawn: Drawn) -> Any:
 
 
 def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
-    """Functions over alpha, with one color scale; white is zero."""
+    """Functions over alpha, or over angle and momentum, with one color scale; white is zero."""
     # Methods have grids of their own: the rows and columns of others are empty.
+    dims: list[tuple[str, ...]] = [
+        ("momentum", "angle") if "angle" in array.dims else ("y", "x")
+        for _, array in drawn
+    ]
     found = [
-        (node, words, panel.dropna("x", how="all").dropna("y", how="all"))
-        for node, words, panel in _all_panels(drawn, [("y", "x")] * len(drawn))
+        (
+            node,
+            words,
+            panel.dropna(panel.dims[1], how="all").dropna(panel.dims[0], how="all"),
+        )
+        for node, words, panel in _all_panels(drawn, dims)
     ]
     largest = max(float(np.nanmax(np.abs(panel.values))) for _, _, panel in found)
     figure, grid = _grid(sheet, len(found), 2.7, 2.8)
     for axes, (_, words, panel) in zip(grid, found, strict=False):
+        up, across = panel.dims
         mesh = axes.pcolormesh(
-            panel["x"].values,
-            panel["y"].values,
+            panel[across].values,
+            panel[up].values,
             panel.values,
             shading="nearest",
             cmap=sheet.word("cmap", "RdBu_r"),
@@ -95,9 +104,13 @@ def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
             vmax=largest,
             rasterized=True,
         )
-        axes.set_aspect("equal")
-        axes.set_xlabel("Re α")
-        axes.set_ylabel("Im α")
+        if across == "angle":
+            axes.set_xlabel("x")
+            axes.set_ylabel("p")
+        else:
+            axes.set_aspect("equal")
+            axes.set_xlabel("Re α")
+            axes.set_ylabel("Im α")
         sheet.finish(axes, words, 2.0)
     used = [axes for axes in grid if axes.get_visible()]
     label = sheet.expression(drawn[0][0])
