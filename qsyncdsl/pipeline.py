@@ -417,7 +417,28 @@ def describe(
     if typed_only:
         typed = _describe_method(name, request, form, "classical(time = 1)")
     symmetry = _reduction(model, environment, system)
-    return explain.explain(model, system, symmetry, typed)
+    frame = _frame(model, environment, system)
+    return explain.explain(model, system, symmetry, typed, frame)
+
+
+def _frame(model: Model, environment: Environment, system: Any) -> str:
+    """The field about which levels that are open are kept; empty where that is the vacuum."""
+    bosons = [m for m in system.space.modes if m.kind.name == "boson"]
+    if not any(mode.size is None for mode in bosons) or model.kicks:
+        return ""
+    from qsyncdsl.algebra.build import numeric
+    from qsyncdsl.algebra.frames import NoFieldError, stationary_frame
+    from qsyncdsl.report.terminal import number_text
+
+    try:
+        frame = stationary_frame(numeric(model, environment), False)
+    except (NoFieldError, ModelError, TypeError, ValueError, ArithmeticError):
+        return ""
+    if frame is None or not frame.sole:
+        return ""
+    modes = system.space.modes
+    named = {modes[k].label: c for k, c in frame.centers.items() if not modes[k].size}
+    return ", ".join(f"{label} = {number_text(c)}" for label, c in named.items())
 
 
 def _describe_method(name: str, request: Request, form: str, solve: str) -> str:

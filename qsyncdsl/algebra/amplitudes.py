@@ -21,6 +21,10 @@ from qsyncdsl.algebra.system import System
 _EVALUATIONS = 1500
 _STARTS = (0.1, 4.0)
 _MIDDLE = 0.5
+# How far from a stationary field a run may end that goes there, relative.
+_NEAR = 0.2
+# Relative speed of a field at rest, and steps after which it is looked at.
+_REST, _EVERY = 1e-4, 4
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Amplitudes:
                 largest = np.maximum(largest, np.where(np.isfinite(late), late, 0.0))
         return largest
 
-    def fixed_point(self) -> np.ndarray | None:
-        """A stable stationary field reached from near the vacuum, or None."""
-        path = self._run(_STARTS[0])
+    def fixed_point(self, start: np.ndarray) -> np.ndarray | None:
+        """The stable stationary field that a start runs to; None where it runs to none."""
+        path = self.run(start, 60.0 / self.rate, rest=True)
         if path is None:
             return None
         from scipy.optimize import root
@@ -60,39 +64,64 @@ class Amplitudes:
             v = self.velocity(x[:n] + 1j * x[n:])
             return np.concatenate([v.real, v.imag])
 
-        start = path[len(path) // 2 :].mean(axis=0)
-        found = root(real, np.concatenate([start.real, start.imag]), tol=1e-12)
+        last = path[-1]
+        found = root(real, np.concatenate([last.real, last.imag]), tol=1e-12)
         alpha = found.x[:n] + 1j * found.x[n:]
         residual = np.abs(self.velocity(alpha)).max(initial=0.0)
         scale = self.rate * max(1.0, np.abs(alpha).max(initial=0.0))
         if not np.isfinite(residual) or residual > 1e-8 * scale:
             return None
-        steps = 1e-6 * max(1.0, float(np.abs(found.x).max(initial=0.0)))
-        jacobian = np.array(
-            [
-                (real(found.x + steps * e) - real(found.x - steps * e)) / (2 * steps)
-                for e in np.eye(2 * n)
-            ]
-        )
-        stable = np.linalg.eigvals(jacobian).real.max(initial=-1.0) <= 1e-6 * self.rate
-        return alpha if stable else None
+        # An unstable one is not where the run went, and one far away may not be.
+        near = np.abs(alpha - last).max() <= _NEAR * max(1.0, np.abs(last).max())
+        decay = np.linalg.eigvals(self.jacobian(alpha)).real.max(initial=-1.0)
+        return alpha if near and decay < -1e-6 * self.rate else None
+
+    def jacobian(self, alpha: np.ndarray) -> np.ndarray:
+        r"""Of $(\alpha, \bar\alpha)$: the velocity of small deviations, shape (2n, 2n), complex."""
+        n = len(alpha)
+        step = 1e-6 * max(1.0, float(np.abs(alpha).max(initial=0.0)))
+
+        def slope(direction: np.ndarray) -> np.ndarray:
+            there, back = alpha + step * direction, alpha - step * direction
+            return (self.velocity(there) - self.velocity(back)) / (2 * step)
+
+        real = np.array([slope(e) for e in np.eye(n)]).T
+        imaginary = np.array([slope(1j * e) for e in np.eye(n)]).T
+        own, other = (real - 1j * imaginary) / 2, (real + 1j * imaginary) / 2
+        return np.block([[own, other], [other.conj(), own.conj()]])
+
+    def start(self, size: float) -> np.ndarray:
+        """Fields of one size and of phases without any symmetry."""
+        return size * np.exp(0.7j * np.arange(1, len(self.modes) + 1))
 
     def _run(self, size: float) -> np.ndarray | None:
         """The fields along a run, shape (T, n); None where it goes nowhere."""
+        return self.run(self.start(size), 60.0 / self.rate)
+
+    def run(
+        self, start: np.ndarray, horizon: float, rest: bool = False
+    ) -> np.ndarray | None:
+        """The fields from a start, up to a time or until they take too long, shape (T, n).
+
+        Args:
+            rest: Whether to stop where they have come to rest.
+        """
         from scipy.integrate import RK45
 
-        n = len(self.modes)
-        start = size * np.exp(0.7j * np.arange(1, n + 1))
+        start = np.asarray(start, dtype=complex)
         solver = RK45(
-            lambda t, y: self.velocity(y), 0.0, start.astype(complex),
-            60.0 / self.rate, rtol=1e-4, atol=1e-6,
-        )  # fmt: skip
+            lambda t, y: self.velocity(y), 0.0, start, horizon, rtol=1e-4, atol=1e-6
+        )
         path = [start]
         while solver.status == "running" and solver.nfev < _EVALUATIONS:
             solver.step()
             if not np.isfinite(solver.y).all() or np.abs(solver.y).max() > 1e6:
                 return None
             path.append(solver.y)
+            if rest and len(path) % _EVERY == 0:
+                speed = np.abs(self.velocity(solver.y)).max()
+                if speed < _REST * self.rate * np.abs(solver.y).max():
+                    break
         return np.array(path)
 
 

@@ -23,6 +23,8 @@ from qsyncdsl.syntax import tree
 
 # Representatives of an ensemble: moments of up to this many different atoms can be written.
 _REPRESENTATIVES = 4
+# When coefficients that depend on time are looked at.
+_TIME = 0.3
 
 
 def build(model: types.Model, environment: Environment) -> System:
@@ -35,14 +37,35 @@ def build(model: types.Model, environment: Environment) -> System:
 
 
 def numeric(
-    model: types.Model, environment: Environment, sample: int | None = None
+    model: types.Model,
+    environment: Environment,
+    sample: int | None = None,
+    time: float = _TIME,
 ) -> System:
     """The system in plain numbers at one point; with `sample`, few values of each binder.
+
+    Args:
+        time: Value of `t`.
 
     Raises:
         ModelError: E3xx.
     """
-    return _build(model, environment, NUMERIC, sample)
+    return _build(model, environment, NUMERIC, sample, time)
+
+
+def moves(model: types.Model, environment: Environment) -> bool:
+    """Whether the Hamiltonian or a channel depends on time.
+
+    Raises:
+        ModelError: E3xx.
+    """
+    one, other = (numeric(model, environment, time=t) for t in (_TIME, 1.7))
+    pairs = [(one.total_hamiltonian, other.total_hamiltonian)]
+    pairs += [
+        (x.operator * x.rate, y.operator * y.rate)
+        for x, y in zip(one.jumps, other.jumps, strict=True)
+    ]
+    return any(x != y for x, y in pairs)
 
 
 def named_defect(model: types.Model, environment: Environment) -> Diagnostic | None:
@@ -94,12 +117,16 @@ _SITES = 100_000
 
 
 def _build(
-    model: types.Model, environment: Environment, ring: Ring, sample: int | None
+    model: types.Model,
+    environment: Environment,
+    ring: Ring,
+    sample: int | None,
+    time: float = _TIME,
 ) -> System:
     with environment.recording() as reads:
         space, positions = space_of(model, environment, ring, sample)
         symbols = Symbols(environment) if ring is SYMBOLIC else None
-        evaluator = OperatorEvaluator(environment, space, positions, symbols)
+        evaluator = OperatorEvaluator(environment, space, positions, symbols, time)
         evaluator.stand_in = ring is NUMERIC
         hbar = evaluator.hbar()
         hamiltonian = [

@@ -115,8 +115,19 @@ def _factor(space: Space, factor: Factor, dimensions: Sequence[int]) -> Any:
     assert isinstance(key, int)
     mode = space.modes[key]
     dimension = dimensions[key]
+    if word[0] == "D":
+        return _displaced_projector(word, dimension)
     rows, columns, values = mode.kind.element(word, mode.size, dimension)
     return sp.coo_array((values, (rows, columns)), shape=(dimension, dimension))
+
+
+def _displaced_projector(word: Any, dimension: int) -> Any:
+    r"""$D^\dagger(\alpha)|n\rangle\langle m|D(\alpha)$."""
+    from qsyncdsl.algebra.displaced import displacement
+
+    _, n, m, alpha = word
+    rows = displacement(-alpha, dimension, max(n, m) + 1)
+    return sp.coo_array(np.outer(rows[:, n], rows[:, m].conj()))
 
 
 def _joint(

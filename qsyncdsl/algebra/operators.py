@@ -28,13 +28,15 @@ class SystemMode:
     """One mode of a system: its label, its kind and its size.
 
     `size` is the number of levels of a boson (None if it is still open), s of a spin, M, N, nmax;
-    `ensemble` is the position of the ensemble that an atom represents.
+    `ensemble` is the position of the ensemble that an atom represents. The levels kept of a boson are
+    D(center)|n>, those about the vacuum where `center` is 0.
     """
 
     label: str
     kind: ModeKind
     size: Any = None
     ensemble: int | None = None
+    center: complex = 0j
 
     @property
     def dimension(self) -> int:

@@ -5,7 +5,7 @@ Single-mode states are vectors where they are pure and matrices where they are m
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import factorial, lgamma, perm
@@ -138,12 +138,26 @@ def initial_state(
     chosen = chosen_states(evaluator, initials, single)
     if not chosen and not default:
         return None
-    factors = [
-        chosen[k] if k in chosen else vacuum(mode)
-        for k, mode in enumerate(evaluator.space.modes)
-        if mode.ensemble is None
-    ]
+    try:
+        factors = [
+            chosen[k] if k in chosen else _on_levels(mode, vacuum)
+            for k, mode in enumerate(evaluator.space.modes)
+            if mode.ensemble is None
+        ]
+    except ValueError as reason:
+        raise ModelError([Diagnostic("E340", f"{reason}")]) from None
     return product(factors)
+
+
+def _on_levels(
+    mode: SystemMode, make: Callable[[SystemMode], np.ndarray]
+) -> np.ndarray:
+    """A state on the levels that are kept: those about the center of the mode, if it has one."""
+    if not mode.center:
+        return make(mode)
+    from qsyncdsl.algebra.displaced import framed_state
+
+    return framed_state(mode, make)
 
 
 def initial_factors(
@@ -392,7 +406,9 @@ def single(
     if mode.kind.name == "rotor" and name == "coherent":
         function = partial(function, hbar=float(evaluator.hbar()))
     try:
-        return signature.call(function, (mode,), word, numbers)  # type: ignore[no-any-return]
+        return _on_levels(
+            mode, lambda whole: signature.call(function, (whole,), word, numbers)
+        )
     except (ValueError, TypeError, IndexError) as reason:
         raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure import gaussian
-from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.scene import Scene, in_numbers
 
 Parts = tuple[int, ...]
 # Eigenvalues of this size are rounding, not entanglement.
@@ -78,10 +78,8 @@ def concurrence(scene: Scene, a: int, b: int, levels: int = 0) -> float:
                 help="write concurrence(a, b, levels = 2) for the block of the two lowest",
             )
         )
-    rho = scene.reduced((a, b)).reshape(dims[a], dims[b], dims[a], dims[b])[
-        :2, :2, :2, :2
-    ]
-    rho = rho.reshape(4, 4)
+    rho, (da, db) = in_numbers(scene, (a, b))
+    rho = rho.reshape(da, db, da, db)[:2, :2, :2, :2].reshape(4, 4)
     rho = rho / np.trace(rho)
     flip = np.fliplr(np.diag([-1.0, 1.0, 1.0, -1.0]))
     values = np.linalg.eigvals(rho @ flip @ rho.conj() @ flip)

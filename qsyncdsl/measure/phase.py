@@ -9,7 +9,7 @@ import numpy as np
 from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import phase_histogram
-from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.scene import Scene, in_numbers
 from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution
 
@@ -36,7 +36,7 @@ def phase_distribution(scene: Scene, a: int) -> Distribution:
         return phase_histogram(scene.samples[a])
     if densities(scene):
         return _trigonometric({-k: c for k, c in scene.phases(a).items()})
-    rho = scene.reduced((a,))
+    rho, _ = in_numbers(scene, (a,))
     size = len(rho)
     moments = {k: complex(np.trace(rho, offset=k)) for k in range(1 - size, size)}
     return _trigonometric({k: c for k, c in moments.items() if c != 0 or k == 0})
@@ -66,9 +66,8 @@ def _relative_moments(scene: Scene, a: int, b: int) -> dict[int, complex]:
     """C_k for every k that the cutoffs allow."""
     if jumping(scene):
         return scene.relative_moments(a, b)
-    dims = scene.state.dims
-    da, db = dims[a], dims[b]
-    rho = scene.reduced((a, b)).reshape(da, db, da, db)
+    rho, (da, db) = in_numbers(scene, (a, b))
+    rho = rho.reshape(da, db, da, db)
     moments = {}
     for k in range(-min(da, db) + 1, min(da, db)):
         na = np.arange(max(0, k), min(da, da + k))

@@ -13,7 +13,7 @@ from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.paths import density_map
 from qsyncdsl.measure.rotor_husimi import rotor_husimi
-from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.scene import Scene, in_numbers
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
 
 
@@ -36,10 +36,11 @@ def wigner(
 
     rho = Qobj(_boson_state(scene, a, "wigner"))
     axis = np.linspace(-extent, extent, points)
+    center = scene.space.modes[a].center
 
     def on(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         # g = 2 makes QuTiP's coordinates the real and imaginary parts of alpha.
-        return np.asarray(qutip_wigner(rho, x, y, g=2))
+        return np.asarray(qutip_wigner(rho, x - center.real, y - center.imag, g=2))
 
     def at(alpha: Any) -> float:
         z = complex(alpha)
@@ -67,8 +68,10 @@ def husimi(
     rho = _boson_state(scene, a, "husimi")
     n = np.arange(len(rho))
     axis = np.linspace(-extent, extent, points)
+    center = scene.space.modes[a].center
 
     def on(alpha: np.ndarray) -> np.ndarray:
+        alpha = alpha - center
         modulus = np.abs(alpha)[..., None]
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = (
@@ -92,7 +95,8 @@ def husimi(
 
 def fock_distribution(scene: Scene, a: int) -> Distribution:
     """Populations of the levels of a part, against their labels."""
-    populations = np.diag(scene.reduced((a,))).real
+    rho, _ = in_numbers(scene, (a,))
+    populations = np.diag(rho).real
     first = scene.state.parts[a].offset
     labels = first + np.arange(len(populations))
 

@@ -193,19 +193,20 @@ _TIME = "time: real = 0, times: list = 0, window: list = 0, burn_in: real = 0"
 _RUNS = "realizations: integer = 1, dt: real = 0, max_realizations: integer = 0"
 _PROTOCOL = "protocol: word = reset | continue | updown"
 _BACKEND = "backend: word = own | qutip"
+_FRAME = "frame: word = automatic | vacuum | displaced"
 methods = Registry(
     "methods",
     (
         word(
             "steadystate",
-            f"{_BACKEND}, solver: word = automatic | direct | iterative, accuracy: real = 0",
+            f"{_BACKEND}, solver: word = automatic | direct | iterative, accuracy: real = 0, {_FRAME}",
             "state",
             "density matrix with L rho = 0",
             "qsyncdsl.run.methods.states:steadystate",
         ),
         word(
             "evolve",
-            f"{_TIME}, {_BACKEND}, accuracy: real = 0",
+            f"{_TIME}, {_BACKEND}, accuracy: real = 0, {_FRAME}",
             "states",
             "density matrix in time",
             "qsyncdsl.run.methods.states:evolve",

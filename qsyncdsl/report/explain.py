@@ -25,17 +25,23 @@ _EQUATIONS = 6
 _WIDTH = 80
 
 
-def explain(model: Model, system: System, symmetry: str, typed: str = "") -> str:
+def explain(
+    model: Model, system: System, symmetry: str, typed: str = "", frame: str = ""
+) -> str:
     """The system as text of 80 columns.
 
     Args:
         typed: The typed equations of motion, as text.
+        frame: The stationary field about which open levels are kept, as text.
     """
-    lines = [*_lines(model, system, symmetry), *(["", typed.rstrip()] if typed else [])]
+    lines = [
+        *_lines(model, system, symmetry, frame),
+        *(["", typed.rstrip()] if typed else []),
+    ]
     return "\n".join(lines) + "\n"
 
 
-def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
+def _lines(model: Model, system: System, symmetry: str, frame: str) -> Iterator[str]:
     yield model.title or model.source.name
     yield from (f"  {reference}" for reference in model.references)
     yield ""
@@ -65,6 +71,8 @@ def _lines(model: Model, system: System, symmetry: str) -> Iterator[str]:
     if system.space.modes:
         yield ""
         yield f"Weak symmetries   {symmetry}"
+    if frame:
+        yield from _wrapped("Displaced frame   open levels are kept about ", [frame])
     equations = list(_equations(system))
     if equations:
         yield ""

@@ -153,6 +153,8 @@ def trust_lines(
         parts.append("not unique")
     if trust.get("symmetry", "none") != "none":
         parts.append(trust["symmetry"])
+    if "frame" in trust:
+        parts.append(f"frame {trust['frame']}")
     yield ", ".join(parts), "dim"
     for name, reasons in trust["doubts"].items():
         yield f"! {name} is not to be trusted: {'; '.join(reasons)}", "bold red"

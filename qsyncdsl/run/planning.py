@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.algebra.build import numeric
+from qsyncdsl.algebra.build import numeric, space_of
+from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.run import cutoffs
+from qsyncdsl.run.frames import levels_of
 from qsyncdsl.run.methods.outlook import OUTLOOKS, Outlook, sizes
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.session import Session
@@ -113,28 +115,41 @@ def _point(
     environment = Environment(plan.model, layers, plan.options.seed)
     declared = cutoffs.declared(environment)
     open_ = [name for name, count in declared.items() if count is None]
-    assumed = {}
+    assumed: dict[str, int] = {}
+    case = plan.cases[index[0]]
+    if line.method not in OUTLOOKS:
+        return None, assumed, environment
+    session = Session(plan, line)
+    options = session.options(environment)
+    guess = cutoffs.estimate(plan.model, environment) if open_ else {}
+    frame = session.frames.at(environment, options, open_, case, 0, guess)
     if open_:
-        guess = cutoffs.estimate(plan.model, environment)
+        if frame is not None:
+            _, positions = space_of(plan.model, environment, NUMERIC)
+            guess |= levels_of(frame, environment, positions)
         assumed = {name: cutoffs.above(guess[name]) for name in open_}
         layers.append(cutoffs.layer(assumed))
         environment = Environment(plan.model, layers, plan.options.seed)
-    case = plan.cases[index[0]]
-    return _outlook(plan, line, environment, case), assumed, environment
+    centers = {} if frame is None else frame.centers
+    return _outlook(session, environment, case, centers), assumed, environment
 
 
 def _outlook(
-    plan: Plan, line: Line, environment: Environment, case: str | None
-) -> Outlook | None:
-    if line.method not in OUTLOOKS:
-        return None
-    session = Session(plan, line)
-    model = plan.model
+    session: Session,
+    environment: Environment,
+    case: str | None,
+    centers: Mapping[int, complex],
+) -> Outlook:
+    model, line = session.plan.model, session.line
     options = session.options(environment)
     sites = sum(
         1 for mode in model.modes.values() for _ in environment.sites(mode.index)
     )
     system = numeric(model, environment, None if sites <= _MODES else 3)
+    if centers:
+        from qsyncdsl.algebra.displaced import moved
+
+        system = moved(system, centers)
     own = cutoffs.declared(environment)
     kinds = {mode.label: mode.dimension for mode in system.space.modes}
     cell = prod(

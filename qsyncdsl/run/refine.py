@@ -62,8 +62,18 @@ def wish(environment: Environment, accuracy: float) -> Wish | None:
     )
 
 
-def refined(wish: Wish, environment: Environment, solve: Solve) -> Any:
+def refined(
+    wish: Wish,
+    environment: Environment,
+    solve: Solve,
+    guess: Mapping[str, int],
+    displaced: Mapping[str, int] | None = None,
+) -> Any:
     """A solved point whose measures hold the accuracy; it depends on no other point.
+
+    Args:
+        guess: Levels to begin with about the vacuum, where none are declared.
+        displaced: Those of modes in a displaced frame, declared or not.
 
     Raises:
         SolveError: E530 where they cannot, with the accuracy that was reached.
@@ -71,8 +81,7 @@ def refined(wish: Wish, environment: Environment, solve: Solve) -> Any:
     """
     search = _Search(wish, environment, solve)
     given = {n: c for n, c in wish.start.items() if c is not None}
-    guess = cutoffs.estimate(environment.model, environment)
-    return search.verified(search.settled({**guess, **given}))
+    return search.verified(search.settled({**guess, **given, **(displaced or {})}))
 
 
 class _Search:
@@ -302,12 +311,29 @@ def located(
 ) -> tuple[float, float]:
     """A located value on two successive rungs of levels, and its change.
 
-    The levels are those of the ends and the middle of the range, and the same for the whole search,
-    so that no step of the levels is taken for a feature of a measure.
+    The levels are those of the ends and the middle of the range, about the vacuum, and the same for
+    the whole search, so that no step of the levels is taken for a feature of a measure.
 
     Raises:
         SolveError: E530 where the two do not agree.
     """
+    session.frames.still = True
+    try:
+        return _located(session, layers, ends, name, search, draw, case)
+    finally:
+        session.frames.still = False
+
+
+def _located(
+    session: Any,
+    layers: list[Layer],
+    ends: tuple[float, float],
+    name: str,
+    search: Callable[[Any], float],
+    draw: int,
+    case: str | None,
+) -> tuple[float, float]:
+    """The search, on rung after rung."""
     from qsyncdsl.model.types import Override
 
     def levels_at(x: float) -> Levels:

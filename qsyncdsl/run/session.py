@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,11 +26,15 @@ from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.derived import Derived, keep, known
+from qsyncdsl.run.frames import Frames, center_value, levels_of
 from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.structure import Structure
 from qsyncdsl.syntax import tree
+
+if TYPE_CHECKING:
+    from qsyncdsl.algebra.frames import Frame
 
 # Levels of an open boson where only equations are looked at.
 _SHOWN = 8
@@ -38,6 +42,12 @@ _SHOWN = 8
 _STARTS = 4
 # Points from which on a sweep is solved many at once.
 _LONG = 32
+
+_SEVERAL_FIELDS = Diagnostic(
+    "W504",
+    "the classical field may also end elsewhere: levels about one field hide what is far from it",
+    help="compare with 'frame = vacuum' and enough levels",
+)
 
 # The layers of a point nearby, if there is one.
 Near = Callable[[], Sequence[Layer] | None]
@@ -50,6 +60,7 @@ class _Prepared:
     derived: Derived
     solver: Any
     space: Space
+    framed: tuple[int, ...] = ()
     matrices: dict[Any, Any] = field(default_factory=dict)
     starts: dict[Any, Any] = field(default_factory=dict)
 
@@ -130,6 +141,7 @@ class Session:
         self.line = line
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
+        self.frames = Frames(self)
         self.tell: Callable[[float], None] | None = None
         # The realizations that were begun last, by their address.
         self.begun: tuple[bytes, Any] = (b"", None)
@@ -179,13 +191,36 @@ class Session:
             message = "points that follow one another keep their levels"
             help_ = "give the levels, and no accuracy, on this line"
             raise SolveError(Diagnostic("E531", message, help=help_))
-        return refined(  # type: ignore[no-any-return]
-            wanted,
-            environment,
-            lambda levels, last: self.solve_with(
+
+        def solve(levels: Mapping[str, int], last: Any) -> Any:
+            return self.solve_with(
                 levels, layers, case, draw, located, near=near, last=last
-            ),
-        )
+            )
+
+        guess = cutoffs.estimate(self.plan.model, environment)
+        displaced = self._displaced(environment, wanted, case, draw, guess)
+        try:
+            return refined(wanted, environment, solve, guess, displaced)  # type: ignore[no-any-return]
+        except SolveError:
+            if not displaced or not self.frames.leave(environment, case, draw):
+                raise
+        return refined(wanted, environment, solve, guess)  # type: ignore[no-any-return]
+
+    def _displaced(
+        self,
+        environment: Environment,
+        wanted: Wish,
+        case: str | None,
+        draw: int,
+        guess: Mapping[str, int],
+    ) -> dict[str, int]:
+        """Levels to begin with where a frame is displaced."""
+        options = self.options(environment, operators=False)
+        frame = self.frames.at(environment, options, wanted.free, case, draw, guess)
+        if frame is None:
+            return {}
+        _, positions = space_of(self.plan.model, environment, NUMERIC)
+        return levels_of(frame, environment, positions)
 
     def wish(self, environment: Environment) -> Wish | None:
         """What a point leaves to the program to choose."""
@@ -215,7 +250,9 @@ class Session:
         """
         below = [*layers, cutoffs.layer(levels)]
         beside = near and partial(_with_levels, near, levels)
-        request = self.request(below, case, draw, located, before, near=beside)
+        request = self.request(
+            below, case, draw, located, before, near=beside, open_=tuple(levels)
+        )
         guess = None if last is None else last.guess()
         point = request.point if guess is None else replace(request.point, guess=guess)
         try:
@@ -296,26 +333,30 @@ class Session:
         chosen: Mapping[str, Any] | None = None,
         near: Near | None = None,
         environment: Environment | None = None,
+        open_: tuple[str, ...] = (),
     ) -> _Request:
-        """A point with its solver, and what is made of the answer."""
+        """A point with its solver, and what is made of the answer.
+
+        Args:
+            open_: The options of levels that the model leaves open.
+        """
         model = self.plan.model
         if environment is None:
             environment = Environment(model, layers, self.plan.options.seed, draw)
         options = self.options(environment, operators=False) | dict(chosen or {})
-        prepared = self._prepare(environment)
-        values = tuple(
-            _value(environment, name, index)
-            for name, index in prepared.lowered.parameters
-        )
+        frame = self.frames.at(environment, options, open_, case, draw)
+        prepared = self._prepare(environment, _framed(frame))
+        space = _space_in(prepared.space, frame)
+        values = _values(environment, prepared, frame)
         times = self.method.times(options)
-        start = self._start(prepared, environment, case, options)
+        start = self._start(prepared, environment, case, options, space)
         seed = self.plan.options.seed + 1_000_003 * draw
         previous = None
         if before is not None:
             # Other noise than that of the point before.
             seed, previous = seed + 15_485_863 * before.steps, before.state
         hbar = environment.named("hbar") if "hbar" in model.parameters else 1.0
-        stage = Stage(prepared.space, prepared.matrices, float(hbar), options)
+        stage = Stage(space, prepared.matrices, float(hbar), options)
 
         def measured(scenes: tuple[Any, ...]) -> MeasureEvaluator:
             positions = prepared.derived.positions
@@ -324,7 +365,7 @@ class Session:
             )
 
         needed = self._needed(prepared, stage, measured)
-        middle = self._middle(prepared, near, draw)
+        middle = self._middle(prepared, near, case, draw, options, open_)
         point = Point(
             values, start, times, options, seed, needed, previous, self.tell, middle,
             self.sole, fewer=self.fewer,
@@ -334,7 +375,7 @@ class Session:
             return Solved(
                 measured(self.method.scenes(result, stage)),
                 environment,
-                result.trust,
+                _told(result.trust, frame, space),
                 lambda: self.method.replicas(result, stage),
                 measured,
                 lambda: self.method.ending(result) if self.method.ending else None,
@@ -346,7 +387,13 @@ class Session:
         return _Request(prepared, point, finish)
 
     def _middle(
-        self, prepared: _Prepared, near: Near | None, draw: int
+        self,
+        prepared: _Prepared,
+        near: Near | None,
+        case: str | None,
+        draw: int,
+        options: Mapping[str, Any],
+        open_: tuple[str, ...],
     ) -> tuple[Any, ...] | None:
         """The parameters of a point nearby, where the same system is solved there."""
         if near is None or not getattr(prepared.solver, "stretches", False):
@@ -359,10 +406,10 @@ class Session:
         try:
             if not prepared.derived.structure.fits(environment):
                 return None
-            return tuple(
-                _value(environment, name, index)
-                for name, index in prepared.lowered.parameters
-            )
+            frame = self.frames.at(environment, options, open_, case, draw)
+            if _framed(frame) != prepared.framed:
+                return None
+            return _values(environment, prepared, frame)
         except ModelError:
             return None
 
@@ -372,13 +419,14 @@ class Session:
         environment: Environment,
         case: str | None,
         options: dict[str, Any],
+        space: Space,
     ) -> Any:
         """The initial state; one that depends on no parameter is made once for all points of a sweep."""
-        key = case, repr(options)
+        key = case, repr(options), tuple(mode.center for mode in space.modes)
         if key in prepared.starts:
             return prepared.starts[key]
         positions = prepared.derived.positions
-        evaluator = OperatorEvaluator(environment, prepared.space, positions)
+        evaluator = OperatorEvaluator(environment, space, positions)
         with environment.recording() as reads:
             start = self.method.start(
                 evaluator, self.initials(case), prepared.lowered.problem, options
@@ -459,7 +507,9 @@ class Session:
         if open_ and (self.method.populations is not None or self.method.grows):
             below = [*layers, cutoffs.layer(open_)]
             environment = Environment(self.plan.model, below, self.plan.options.seed)
-        return self._prepare(environment).lowered
+        options = self.options(environment, operators=False)
+        frame = self.frames.at(environment, options, (), None, 0)
+        return self._prepare(environment, _framed(frame)).lowered
 
     def options(
         self, environment: Environment, operators: bool = True
@@ -517,42 +567,97 @@ class Session:
         chosen = model.cases[case].initials if case else ()
         return (*model.initials, *chosen, *self.plan.initials)
 
-    def _prepare(self, environment: Environment) -> _Prepared:
+    def _prepare(
+        self, environment: Environment, framed: tuple[int, ...] = ()
+    ) -> _Prepared:
         for prepared in self._prepared:
-            if prepared.derived.structure.fits(environment):
+            same = prepared.framed == framed
+            if same and prepared.derived.structure.fits(environment):
                 return prepared
         model = self.plan.model
         options = self.options(environment)
         _refuse_variables(model, self.line, self.method)
         self._refuse_kicks()
-        derived = self._derive(environment, options)
+        derived = self._derive(environment, options, framed)
         solver = self.method.solver(derived.lowered.problem, options)
         space, _ = space_of(model, environment, NUMERIC)
-        prepared = _Prepared(derived, solver, space)
+        prepared = _Prepared(derived, solver, space, framed)
         # Sweeps over sizes would keep every system; a few are enough for neighbors.
         self._prepared = [prepared, *self._prepared[:3]]
         return prepared
 
-    def _derive(self, environment: Environment, options: Mapping[str, Any]) -> Derived:
+    def _derive(
+        self,
+        environment: Environment,
+        options: Mapping[str, Any],
+        framed: tuple[int, ...],
+    ) -> Derived:
         """The problem at a point: one that is kept, or derived now and kept."""
         model = self.plan.model
-        address = self._address(options)
+        address = self._address(options, framed)
         found = known(address, environment)
         if found is None:
             system = self.method.build(model, environment)
+            if framed:
+                from qsyncdsl.algebra.displaced import in_frame
+
+                system = in_frame(system, framed)
             lowered = self.method.lower(system, model.title, options)
             structure = Structure.of(system, model)
             found = Derived(lowered, system.positions, structure)
             keep(address, found)
         return found
 
-    def _address(self, options: Mapping[str, Any]) -> str:
+    def _address(self, options: Mapping[str, Any], framed: tuple[int, ...]) -> str:
         """Where a problem is kept; that of the text of the line and of its options here."""
         from qsyncdsl.run.store.address import Addresses, digest
 
         base = Addresses(self.plan, self.line).realizations
         chosen = sorted((name, repr(value)) for name, value in options.items())
-        return digest("problem", base, self.plan.model.title, chosen)
+        title = self.plan.model.title
+        return digest("problem", base, title, chosen, *([framed] if framed else []))
+
+
+def _framed(frame: Frame | None) -> tuple[int, ...]:
+    """The modes whose levels are displaced."""
+    return () if frame is None else tuple(sorted(frame.centers))
+
+
+def _space_in(space: Space, frame: Frame | None) -> Space:
+    """A space with the levels of a frame."""
+    if frame is None:
+        return space
+    from qsyncdsl.algebra.displaced import centered
+
+    return centered(space, frame.centers)
+
+
+def _values(
+    environment: Environment, prepared: _Prepared, frame: Frame | None
+) -> tuple[Any, ...]:
+    """The parameters of a problem at a point, the centers of its frame among them."""
+    return tuple(
+        center_value(frame, index[0])
+        if frame is not None and index and name == "center of"
+        else _value(environment, name, index)
+        for name, index in prepared.lowered.parameters
+    )
+
+
+def _told(trust: Trust, frame: Frame | None, space: Space) -> Trust:
+    """The trust report with the frame that the levels were kept in."""
+    if frame is None:
+        return trust
+    labels = {k: space.modes[k].label for k in sorted(frame.centers)}
+    centers = {f"center_{labels[k]}": abs(frame.centers[k]) for k in labels}
+    warnings = trust.warnings if frame.sole else (*trust.warnings, _SEVERAL_FIELDS)
+    fact = f"displaced by the classical field: {', '.join(labels.values())}"
+    return replace(
+        trust,
+        numbers={**trust.numbers, **centers},
+        facts={**trust.facts, "frame": fact},
+        warnings=warnings,
+    )
 
 
 def _looked_at(request: tree.Request) -> tree.Expr | None:
