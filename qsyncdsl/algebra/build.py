@@ -95,13 +95,15 @@ def space_of(
     found: list[SystemMode] = []
     positions: dict[ParameterKey, int] = {}
     for mode in model.modes.values():
-        kind = mode_words[mode.kind].load()
+        kind, size = mode_words[mode.kind].load(), None
         for site in islice(
             environment.sites(mode.index), None if sample is None else _SITES
         ):
             value = ModeValue(mode, site)
             positions[(mode.name, site)] = len(found)
-            found.append(SystemMode(value.label, kind, _size(mode, site, environment)))
+            if size is None or mode.kind not in _SAME_SIZE:
+                size = _size(mode, site, environment)
+            found.append(SystemMode(value.label, kind, size))
     for position, system_mode in enumerate(tuple(found)):
         if system_mode.kind.name == "ensemble":
             qubit = mode_words["qubit"].load()
@@ -112,6 +114,8 @@ def space_of(
     return Space(tuple(found), ring), positions
 
 
+# Kinds whose size is that of all sites.
+_SAME_SIZE = ("boson", "qubit")
 # Checking a lattice of any size looks at this many of its sites.
 _SITES = 100_000
 

@@ -279,13 +279,25 @@ def initial_fields(
 def chosen_states(
     evaluator: OperatorEvaluator, initials: Iterable[types.Initial], make: Any
 ) -> dict[int, Any]:
-    """What `initial` statements give to each mode; the last one holds, the others are not made."""
+    """What `initial` statements give to each mode; the last one holds, the others are not made.
+
+    Modes that are alike and given the same by one statement share what is made.
+    """
     chosen = {
         position: state
         for statement in initials
         for position, state in _assignments(evaluator, statement, make)
     }
-    return {position: state() for position, state in chosen.items()}
+    found, known = {}, {}
+    for position, state in chosen.items():
+        mode = evaluator.space.modes[position]
+        _, _, node, scope, frame = state.args
+        names = tuple(frame.bindings.items())
+        key = (mode.kind.name, mode.size, id(node), scope.path, frame.instance, names)
+        if key not in known:
+            known[key] = state()
+        found[position] = known[key]
+    return found
 
 
 def _disc(

@@ -151,7 +151,7 @@ def matrix_integrator() -> str:
             right_sides.add_terms,
             cell_right_side.means_of,
             cell_matrix_side.matrix,
-            cell_matrix_side.add_row,
+            cell_matrix_side.product,
             cell_matrix_side.right,
         )
     ]

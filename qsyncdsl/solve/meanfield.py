@@ -26,6 +26,8 @@ from qsyncdsl.solve.selfconsistent import (
 from qsyncdsl.solve.stability import growth
 
 _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
+# Unknowns that are made density matrices at once.
+_TOGETHER = 1 << 16
 # Bytes of states that are kept; of those that are averaged over fewer, but a few hundred times.
 _ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 28, 200
 # Classes of cells whose states are looked at for the report.
@@ -96,10 +98,12 @@ class MeanFieldSolver:
             n, m = base.unknowns, len(layout.members)
             shape = (len(y), m, base.dimension, base.dimension)
             states = np.empty(shape, dtype=complex)
-            # one time after the other: many cells leave little room beside them
-            for at, row in enumerate(y):
-                real = row[layout.offset : layout.offset + n * m].reshape(n, m)
-                states[at] = base.to_matrices(real.T)
+            # a few times after the other: many cells leave little room beside them
+            few = max(1, _TOGETHER // (n * m))
+            for at in range(0, len(y), few):
+                real = y[at : at + few, layout.offset : layout.offset + n * m]
+                rows = real.reshape(-1, n, m).swapaxes(1, 2).reshape(-1, n)
+                states[at : at + few] = base.to_matrices(rows).reshape(-1, *shape[1:])
             found.append(CellStates(states, layout.class_of))
         trust = self._trust(
             found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point
@@ -292,9 +296,11 @@ def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
             for kind in range(len(problem.kinds))
         }
     factors: Any = point.initial
+    known = {id(f): f for f in factors}
+    listed = {key: np.round(f, 14).tobytes() for key, f in known.items()}
     return {
         kind: [
-            b"".join(np.round(factors[o + cell], 14).tobytes() for o in cells.offsets)
+            b"".join(listed[id(factors[o + cell])] for o in cells.offsets)
             for cell in range(cells.count)
         ]
         for kind, cells in enumerate(problem.kinds)
