@@ -14,7 +14,7 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve import dormand_prince, equation_steps
-from qsyncdsl.solve.kernels import compiled, module_text
+from qsyncdsl.solve.kernels import compiled, module_text, tableau
 
 _ROW = "types.float64[::1]"
 _TABLEAU = (
@@ -118,15 +118,9 @@ class Driver:
         Raises:
             SolveError: E514 where the integration fails.
         """
-        from scipy.integrate import DOP853
-
-        tableau = tuple(
-            np.ascontiguousarray(getattr(DOP853, name))
-            for name in ("A", "B", "E3", "E5", "A_EXTRA", "D")
-        )
         tolerances = (tolerance, tolerance / 1e3)
         found, _, reached = self.call(
-            "integrate", first, times, *tolerances, tableau, data
+            "integrate", first, times, *tolerances, tableau(), data
         )
         if reached < times[-1] * (1 - 1e-12) or not np.isfinite(found).all():
             raise SolveError(

@@ -23,7 +23,6 @@ from qsyncdsl.solve.field_kicks import (
 )
 from qsyncdsl.solve.fields import Numbers, Sampling, numbers, sampling
 from qsyncdsl.solve.flow import Flow
-from qsyncdsl.solve.kernels import compiled, integrate, integrator_source
 from qsyncdsl.solve.kick_times import intervals
 
 _TOLERANCE = 1e-9
@@ -90,7 +89,6 @@ class ClassicalSolver:
         drift = problem.source[: problem.source.index("def advance(")]
         self._text = "\n\n".join([drift, _RIGHT])
         self._shared: dict[str, Any] = {}
-        self.source = integrator_source([drift, _RIGHT], 1, 2 * problem.sums)
         self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
 
     def solve(self, point: Point) -> FieldResult:
@@ -141,8 +139,14 @@ class ClassicalSolver:
         if values.moving or np.isfinite(step):
             return self._by_scipy(values, start, times, step, begin)
         data = (*_parts(values.c), *_parts(values.w), self.tables)
-        tolerance = (_TOLERANCE, 1e-12)
-        return integrate(self.source, start, times, data, tolerance).T
+        return self._driver(data).integrate(start, times, data, _TOLERANCE).T
+
+    def _driver(self, data: Any) -> Driver:
+        """Runs of y; the integrator is compiled once for all models."""
+        if "plain" not in self._shared:
+            self._shared["plain"] = Driver([self._text], data, 1, 2 * self.problem.sums)
+        driver: Driver = self._shared["plain"]
+        return driver
 
     # ── kicks ────────────────────────────────────────────────────────────────────────────────
 
@@ -254,8 +258,8 @@ class ClassicalSolver:
         self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, begin: float
     ) -> np.ndarray:  # fmt: skip
         """With a longest step, or with coefficients that depend on time; shape (2F, T)."""
-        right = compiled(self.source, "right")
         fixed = (*_parts(values.w), self.tables)
+        right = self._driver((*_parts(values.c), *fixed)).right
 
         def rates(time: float, y: np.ndarray) -> np.ndarray:
             c = values.at(begin + time) if values.moving else values.c
