@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from qsyncdsl import resources
@@ -491,7 +492,18 @@ def _reduction(model: Model, environment: Environment, system: Any) -> str:
         for line in sizes(lowered.problem, values)
         if not line.endswith(f": {text}")
     ]
-    return "\n".join([text, *(f"  {line}" for line in found)])
+    shown = [
+        part
+        for line in found
+        for part in wrap(
+            line,
+            80,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_on_hyphens=False,
+        )
+    ]
+    return "\n".join([text, *shown])
 
 
 def symmetry_text(system: Any) -> str:

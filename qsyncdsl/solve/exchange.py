@@ -6,14 +6,17 @@ $$ T\rho = P\rho P^\dagger \quad\text{or}\quad T\rho = P\rho^* P^\dagger , \qqua
 
 and on the real unknowns of the invariant sector as a permutation with signs. Where $T\mathcal{L} =
 \mathcal{L}T$ the unknowns fall into even and odd ones; a stationary state that is unique is even. The
-odd blocks are kept, for a second stationary state may lie there.
+odd blocks are kept, for a second stationary state may lie there. What more there is of translations and
+permutations that do not commute, see `solve.identical`, leaves still fewer of the even ones.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
+from math import factorial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +24,7 @@ import scipy.sparse as sp
 
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.result import Part
+from qsyncdsl.solve.identical import Orbits, cycles, joined, moves
 
 if TYPE_CHECKING:
     from qsyncdsl.solve.generator import Generator
@@ -40,23 +44,47 @@ class Exchange:
     conjugate: bool
 
     def describe(self, labels: list[str]) -> str:
-        """For instance `a1 <-> a2 with complex conjugation`."""
-        pairs = [
-            f"{labels[k]} <-> {labels[j]}" for k, j in enumerate(self.order) if k < j
-        ]
-        text = ", ".join(pairs)
-        if not self.conjugate:
-            return f"exchange {text}"
-        return (
-            f"exchange {text} with complex conjugation"
-            if pairs
-            else "complex conjugation"
-        )
+        """For instance `exchange a1 <-> a2 with complex conjugation`."""
+        found = cycles(self.order)
+        if not found:
+            return "complex conjugation"
+        link = " <-> " if self.involution else " -> "
+        text = ", ".join(link.join(labels[k] for k in cycle) for cycle in found)
+        word = "exchange" if self.involution else "translation"
+        return f"{word} {text}" + " with complex conjugation" * self.conjugate
+
+    @property
+    def involution(self) -> bool:
+        """Whether twice is nothing."""
+        return all(self.order[j] == k for k, j in enumerate(self.order))
+
+    @property
+    def pair(self) -> tuple[int, int] | None:
+        """The two parts that change places, where nothing else happens."""
+        found = cycles(self.order)
+        if self.conjugate or len(found) != 1 or len(found[0]) != 2:
+            return None
+        return found[0][0], found[0][1]
+
+
+def described(found: tuple[Exchange, ...], labels: list[str]) -> list[str]:
+    """Exchanges in words; pairs that share parts as all permutations of them."""
+    pairs = [x.pair for x in found if x.pair is not None]
+    sets = [s for s in joined(pairs) if len(s) > 2]
+    words = []
+    for exchange in found:
+        own = [s for s in sets if exchange.pair is not None and exchange.pair[0] in s]
+        text = exchange.describe(labels)
+        if own:
+            text = "permutations of " + ", ".join(labels[k] for k in own[0])
+        if text not in words:
+            words.append(text)
+    return words
 
 
 @dataclass(frozen=True)
 class Signed:
-    """T e_u = sign[u] e_{image[u]}, with T^2 = 1."""
+    """T e_u = sign[u] e_{image[u]}."""
 
     image: np.ndarray
     sign: np.ndarray
@@ -104,7 +132,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The even block, all others, and the exchanges that were found."""
+    """The even block, all others, and the exchanges that were found: generators of their group."""
 
     even: Block
     odd: tuple[Block, ...]
@@ -115,14 +143,16 @@ def exchanges(generator: Generator, matrix: sp.csc_array) -> Blocks | None:
     """The blocks of a real Liouvillian at one point; None where no exchange commutes with it."""
     if generator.unknowns < _FEW:
         return None
+    probe = _Probe(matrix)
     blocks: list[Block] = []
     kept: list[tuple[Exchange, Signed]] = []
+    left: list[tuple[Exchange, Signed]] = []
     for candidate, action in _candidates(generator):
-        if len(kept) == _MOST:
-            break
-        if not all(action.commutes(other) for _, other in kept):
+        full = len(kept) == _MOST
+        if full or not all(action.commutes(other) for _, other in kept):
+            left.append((candidate, action))
             continue
-        if not _commutes(matrix, action):
+        if not probe.commutes(action):
             continue
         now = blocks or [_whole(len(action.image))]
         inside = [_inside(action, block) for block in now]
@@ -134,19 +164,88 @@ def exchanges(generator: Generator, matrix: sp.csc_array) -> Blocks | None:
             for new in _halves(block, own)
         ]
         kept.append((candidate, action))
-    if not kept:
+    more = _more(generator, probe, kept, left)
+    if not kept and not more:
         return None
+    if more:
+        whole = blocks or [_whole(matrix.shape[0])]
+        blocks = [*_parted(whole[0], [action for _, action in kept + more]), *whole[1:]]
     odd = tuple(block for block in blocks[1:] if len(block.first))
-    return Blocks(blocks[0], odd, tuple(candidate for candidate, _ in kept))
+    return Blocks(blocks[0], odd, tuple(candidate for candidate, _ in kept + more))
+
+
+def _more(
+    generator: Generator,
+    probe: _Probe,
+    kept: list[tuple[Exchange, Signed]],
+    left: list[tuple[Exchange, Signed]],
+) -> list[tuple[Exchange, Signed]]:
+    """Permutations that commute with L and not with one another, as far as they join more unknowns."""
+    found: list[tuple[Exchange, Signed]] = []
+    orbits = _orbits([action for _, action in kept]) if kept else None
+    # What is said in few words goes first.
+    pairs = [item for item in left if item[0].pair]
+    others = [item for item in left if not item[0].pair]
+    for candidate, action in (*pairs, *_translations(generator), *others):
+        if orbits is not None and orbits.holds(action.image, action.sign):
+            continue
+        if not probe.commutes(action):
+            continue
+        found.append((candidate, action))
+        orbits = _orbits([action for _, action in kept + found])
+    return found
+
+
+def _orbits(actions: list[Signed]) -> Orbits:
+    return Orbits.of([a.image for a in actions], [a.sign for a in actions])
+
+
+def _parted(block: Block, actions: list[Signed]) -> tuple[Block, Block]:
+    """The invariant combinations of the orbits of a block, and the others."""
+    orbits = _orbits(actions)
+    count = len(block.first)
+    weights = np.diff(block.basis.indptr).astype(float)
+    sums = orbits.split(block.first, weights, count)
+    return tuple(  # type: ignore[return-value]
+        _chosen(block, first, own)
+        for first, own in zip(orbits.kept(block.first), sums, strict=True)
+    )
+
+
+def _chosen(block: Block, mine: np.ndarray, sums: sp.csc_array) -> Block:
+    """A block of combinations of the vectors of another, each with the one that stands for it."""
+    first = block.first[mine]
+    ones = np.ones(len(mine)), (np.arange(len(mine)), first)
+    chosen = sp.csr_array(ones, shape=(len(mine), block.basis.shape[0]))
+    return Block(sp.csc_array(block.basis @ sums), first, chosen)
+
+
+def _translations(generator: Generator) -> Iterator[tuple[Exchange, Signed]]:
+    for order in moves(generator.problem.parts, _PARTS):
+        for conjugate in (False, True):
+            yield from _tried(generator, Exchange(order, conjugate))
+
+
+def _tried(
+    generator: Generator, exchange: Exchange
+) -> Iterator[tuple[Exchange, Signed]]:
+    """An exchange with what it does to the unknowns, if it keeps the sector."""
+    if exchange not in generator.exchanges:
+        generator.exchanges[exchange] = _action(generator, exchange)
+    action = generator.exchanges[exchange]
+    if action is not None:
+        yield exchange, action
 
 
 def _candidates(generator: Generator) -> Iterator[tuple[Exchange, Signed]]:
     for exchange in possible(generator.problem.parts):
-        if exchange not in generator.exchanges:
-            generator.exchanges[exchange] = _action(generator, exchange)
-        action = generator.exchanges[exchange]
-        if action is not None:
-            yield exchange, action
+        yield from _tried(generator, exchange)
+
+
+def most_gain(parts: tuple[Part, ...]) -> float:
+    """How much less the work of an LU may be: the square of what is left of the unknowns."""
+    alike = Counter((part.kind, part.dimension, part.offset) for part in parts)
+    return 16.0 * factorial(min(_PARTS, max(alike.values()))) ** 2
 
 
 def possible(parts: tuple[Part, ...]) -> Iterator[Exchange]:
@@ -193,12 +292,20 @@ def _states(problem: LindbladProblem, order: tuple[int, ...]) -> np.ndarray:
     return np.asarray(np.ravel_multi_index(moved, dims))
 
 
-def _commutes(matrix: sp.csc_array, action: Signed) -> bool:
-    """Whether T L = L T, on a vector without any structure."""
-    v = np.cos(1.0 + 0.7 * np.arange(matrix.shape[0]) ** 1.1)
-    there, back = matrix @ action.of(v), action.of(matrix @ v)
-    largest = float(np.abs(back).max(initial=0.0))
-    return bool(np.abs(there - back).max(initial=0.0) <= _ROUNDING * largest)
+class _Probe:
+    """Whether T L = L T, asked of a vector without any structure."""
+
+    def __init__(self, matrix: sp.csc_array) -> None:
+        self.matrix = matrix
+        self.vector = np.cos(1.0 + 0.7 * np.arange(matrix.shape[0]) ** 1.1)
+        self.image = matrix @ self.vector
+        self.largest = float(np.abs(self.image).max(initial=0.0))
+
+    def commutes(self, action: Signed) -> bool:
+        """Whether T L v = L T v."""
+        there = self.matrix @ action.of(self.vector)
+        change = np.abs(there - action.of(self.image)).max(initial=0.0)
+        return bool(change <= _ROUNDING * self.largest)
 
 
 def _whole(size: int) -> Block:
@@ -237,8 +344,4 @@ def _half(block: Block, action: Signed, kept: np.ndarray, parity: float) -> Bloc
     data = np.concatenate([np.ones(len(mine)), parity * action.sign[mine[two]]])
     shape = (len(action.image), len(mine))
     sums = sp.csc_array((data, (rows, columns)), shape=shape)
-    first = block.first[mine]
-    chosen = sp.csr_array(
-        (np.ones(len(mine)), (column, first)), shape=(len(mine), block.basis.shape[0])
-    )
-    return Block(sp.csc_array(block.basis @ sums), first, chosen)
+    return _chosen(block, mine, sums)

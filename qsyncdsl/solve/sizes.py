@@ -9,6 +9,7 @@ import numpy as np
 
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.solve import coefficients, superoperator
+from qsyncdsl.solve.exchange import described
 from qsyncdsl.solve.generator import At, prepare
 from qsyncdsl.solve.groups import uncoupled
 
@@ -53,5 +54,5 @@ def _exchanges(
     at = At(generator, f, superoperator.strengths(generator.sides, f))
     if at.blocks is not None:
         labels = [part.label for part in problem.parts]
-        words = ", ".join(exchange.describe(labels) for exchange in at.blocks.found)
+        words = ", ".join(described(at.blocks.found, labels))
         yield f"{words}: {len(at.blocks.even.first)} of these"

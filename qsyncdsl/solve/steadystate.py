@@ -19,7 +19,7 @@ from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import MOST_TOGETHER, batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
-from qsyncdsl.solve.exchange import Exchange
+from qsyncdsl.solve.exchange import Exchange, described, most_gain
 from qsyncdsl.solve.fewer import solve_beside
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
@@ -33,8 +33,6 @@ _FEW_UNKNOWNS, _MOST_UNKNOWNS = 600, 12_000
 # Work n b^2 of an LU in a band above which an iterative solver is tried first: sooner where charges
 # leave the jump chain many small blocks.
 _MOST_WORK, _MOST_WORK_IN_BLOCKS = 4e9, 9e8
-# The largest gain by exchanges of parts that is hoped for.
-_MOST_EXCHANGES = 64
 # Unknowns up to which one half of them is solved by LU where iterations are more than a few.
 _MOST_HALVED, _FEW_ITERATIONS = 30_000, 160
 _RESIDUAL = 1e-9
@@ -309,16 +307,16 @@ class SteadyStateSolver:
         if unknowns > _MOST_UNKNOWNS:
             return True
         cost = at.generator.elimination_cost
-        if most < cost < _MOST_EXCHANGES * most and at.blocks:
-            # Two blocks of half the unknowns, each with half the band.
-            cost /= 4.0 ** len(at.blocks.found)
+        if most < cost < most_gain(self.problem.parts) * most and at.blocks:
+            # As many blocks as one is smaller, each with so much less of the band.
+            cost *= (len(at.blocks.even.first) / unknowns) ** 2
         return cost > most
 
     def _symmetry(self, at: At, found: tuple[Exchange, ...] = ()) -> str:
         """The symmetries that were used, in words."""
         labels = [part.label for part in self.problem.parts]
         charges = at.generator.symmetry.describe(labels)
-        words = [exchange.describe(labels) for exchange in found]
+        words = described(found, labels)
         return ", ".join(words if words and charges == "none" else [charges, *words])
 
     def _product(self, at: At, groups: Partition, point: Point) -> SteadyResult:
