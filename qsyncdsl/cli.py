@@ -376,6 +376,9 @@ def test_models(
         list[str] | None,
         typer.Argument(help="Files, folders or bundled names; default: all bundled."),
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Check this experiment only.")
+    ] = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
@@ -385,7 +388,7 @@ def test_models(
 
     verdicts = []
     with progress_of(quiet) as progress:
-        for name, verdict in pipeline.expectations(files or (), progress):
+        for name, verdict in pipeline.expectations(files or (), progress, only or ()):
             verdicts.append(verdict)
             terminal.show_verdict(name, verdict, quiet)
     terminal.summary_of_verdicts(verdicts)

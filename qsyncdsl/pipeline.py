@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
@@ -224,14 +224,15 @@ def _chosen(model: Model, only: tuple[str, ...]) -> list[Experiment]:
     """
     for name in only:
         if name not in model.experiments:
-            help = (
-                did_you_mean(name, model.experiments)
-                or f"it has {', '.join(model.experiments)}"
-            )
-            raise ModelError(
-                [Diagnostic("E705", f"the model has no experiment '{name}'", help=help)]
-            )
+            _no_experiment(name, model.experiments)
     return [e for e in model.experiments.values() if not only or e.name in only]
+
+
+def _no_experiment(name: str, known: Iterable[str]) -> NoReturn:
+    """E705."""
+    help = did_you_mean(name, known) or f"it has {', '.join(known)}"
+    fault = Diagnostic("E705", f"the model has no experiment '{name}'", help=help)
+    raise ModelError([fault])
 
 
 # ── what was begun before ────────────────────────────────────────────────────────────────────
@@ -607,19 +608,32 @@ def document(name: str, results: Iterable[ExperimentResult]) -> dict[str, Any]:
 
 
 def expectations(
-    names: Iterable[str], progress: Progress | None = None
+    names: Iterable[str], progress: Progress | None = None, only: Iterable[str] = ()
 ) -> Iterator[tuple[str, Any]]:
     """The verdict on every `expect` line of some models; of all bundled ones by default.
 
+    Args:
+        only: Experiments; all if there are none. Each must be one of some of the models.
+
     Raises:
-        ModelError: If a model has errors.
+        ModelError: If a model has errors; E705 for an experiment that none of them has.
     """
     from qsyncdsl.run.expect import Expectations
     from qsyncdsl.run.plan import Options, make_plan
 
-    for name in _model_files(names):
+    files, wanted = _model_files(names), tuple(only)
+    if wanted:
+        known: dict[str, Model] = {}
+        for name in files:
+            model = load_source(read(find(name)))[0]
+            known |= dict.fromkeys(model.experiments, model)
+        for unknown in (name for name in wanted if name not in known):
+            _no_experiment(unknown, known)
+    for name in files:
         model, _ = load_source(read(find(name)))
         for experiment in model.experiments.values():
+            if wanted and experiment.name not in wanted:
+                continue
             checker = Expectations(make_plan(model, experiment, Options()))
             requests = checker.requests()
             for done, request in enumerate(requests, start=1):

@@ -75,6 +75,34 @@ def test_an_expectation_that_fails_is_exit_code_4(command, tmp_path):
     assert command("run", "m.qsync")[0] == 4
 
 
+def test_only_one_experiment_is_tested(command, tmp_path):
+    text = "mode a : boson(levels = 4)\ndissipator 1 : a\nexperiment e { solve steadystate; measure n = <a.n>; expect n is 1 within 0.1 }\nexperiment f { solve steadystate; measure n = <a.n>; expect n is 0 within 0.1 }\n"
+    (tmp_path / "m.qsync").write_text(text)
+    assert command("test", "m.qsync")[0] == 4
+    code, out, _ = command("test", "m.qsync", "--only", "f")
+    assert code == 0
+    assert "1 passed, 0 failed" in out
+    code, _, err = command("test", "m.qsync", "--only", "g")
+    assert code == 1
+    assert "E705" in err
+
+
+def test_long_sums_of_one_form_are_explained_in_short(command, tmp_path):
+    text = (
+        "mode r : rotor(nmax = 9)\nmode u : levels(12)\nparameter J = 2\n"
+        "hamiltonian r.n^2 - J/2*sum(n in -9..8, |n+1><n| of r + h.c.)\n"
+        "dissipator 1 : sum(n in 0..10, sqrt(n + 1)*|n><n+1| of u)\n"
+    )
+    (tmp_path / "m.qsync").write_text(text)
+    _, out, _ = command("explain", "m.qsync")
+    joined = " ".join(out.split())
+    assert "- J/2 [Σ |n⟩⟨n+1|(r), n = -9..8] - J/2 [Σ |n⟩⟨n-1|(r), n = -8..9]" in joined
+    assert (
+        "|0⟩⟨1|(u) + sqrt(2) |1⟩⟨2|(u) + ... (8 more) + sqrt(11) |10⟩⟨11|(u)" in joined
+    )
+    assert "⟨3|" not in joined
+
+
 def test_a_method_that_is_not_for_the_model_is_skipped_with_its_reason(
     command, tmp_path
 ):

@@ -129,28 +129,77 @@ def _equations(system: System) -> Iterator[tuple[str, list[str]]]:
 
 
 def polynomial_terms(operator: Polynomial, mean: bool = False) -> list[str]:
-    """The summands of an operator, signs included, in the order of degree."""
+    """The summands of an operator, signs included, in the order of degree.
+
+    Many |n><m| at one distance n - m are one sum over n where their coefficients agree; else the first
+    two and the last are shown.
+    """
+    ordered = sorted(operator.terms.items(), key=lambda item: _order(item[0]))
+    ladders = _ladders(operator)
+    shown = {monomial for rungs in ladders for monomial, _ in rungs}
     found = []
-    for monomial, value in sorted(
-        operator.terms.items(), key=lambda item: _order(item[0])
-    ):
+    for monomial, value in ordered:
+        if monomial in shown:
+            continue
         text = monomial_text(operator.space, monomial)
-        if mean and text:
-            text = f"⟨{text}⟩"
-        coefficient = coefficient_text(value)
-        sign = (
-            "-"
-            if coefficient.startswith("-") and not coefficient.startswith("-(")
-            else "+"
-        )
-        coefficient = coefficient.removeprefix("-") if sign == "-" else coefficient
-        body = " ".join(
-            p for p in ("" if coefficient == "1" and text else coefficient, text) if p
-        )
-        found.append(f"{sign} {body}")
+        found.append(_signed(value, f"⟨{text}⟩" if mean and text else text))
+    for rungs in ladders:
+        found += _ladder_terms(operator, rungs, mean)
     if found and found[0].startswith("+ "):
         found[0] = found[0][2:]
     return found
+
+
+def _signed(value: Any, text: str) -> str:
+    """A summand with its sign before it."""
+    coefficient = coefficient_text(value)
+    negative = coefficient.startswith("-") and not coefficient.startswith("-(")
+    coefficient = coefficient.removeprefix("-") if negative else coefficient
+    bare = "" if coefficient == "1" and text else coefficient
+    return " ".join(p for p in ("-" if negative else "+", bare, text) if p)
+
+
+# |n><m| at one distance from which on they are shown together.
+_MANY = 5
+
+
+def _ladders(operator: Polynomial) -> list[list[tuple[Monomial, Any]]]:
+    """Summands |n><n - d| of one mode, with n consecutive: of equal coefficients where they are many."""
+    places: dict[Any, dict[int, tuple[Monomial, Any]]] = {}
+    for monomial, value in operator.terms.items():
+        if len(monomial) == 1 and monomial[0][1][:1] == ("E",):
+            ((key, (_, n, m)),) = monomial
+            places.setdefault((key, n - m), {})[n] = (monomial, value)
+    found = []
+    for _, rungs in sorted(places.items(), key=lambda item: str(item[0])):
+        alike: list[list[int]] = []
+        for n in sorted(rungs):
+            if alike and n == alike[-1][-1] + 1:
+                alike[-1].append(n)
+            else:
+                alike.append([n])
+        found += [[rungs[n] for n in run] for run in alike if len(run) >= _MANY]
+    return found
+
+
+def _ladder_terms(
+    operator: Polynomial, rungs: list[tuple[Monomial, Any]], mean: bool
+) -> list[str]:
+    """A sum over n, or its first two and its last summand."""
+    (key, (_, first, low)), last = rungs[0][0][0], rungs[-1][0][0][1][1]
+    if all(value == rungs[0][1] for _, value in rungs):
+        distance = low - first
+        other = f"n{distance:+d}" if distance else "n"
+        assert isinstance(key, int)
+        label = operator.space.modes[key].label
+        unit = f"|n⟩⟨{other}|({label})"
+        sum_ = f"Σ {f'⟨{unit}⟩' if mean else unit}, n = {first}..{last}"
+        return [_signed(rungs[0][1], f"[{sum_}]")]
+    parts = []
+    for monomial, value in (*rungs[:2], rungs[-1]):
+        text = monomial_text(operator.space, monomial)
+        parts.append(_signed(value, f"⟨{text}⟩" if mean else text))
+    return [*parts[:2], f"+ ... ({len(rungs) - 3} more)", parts[2]]
 
 
 def _order(monomial: Monomial) -> tuple[int, str]:

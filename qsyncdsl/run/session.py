@@ -32,6 +32,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.structure import Structure
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import mentions
 
 if TYPE_CHECKING:
     from qsyncdsl.algebra.frames import Frame
@@ -51,6 +52,9 @@ _SEVERAL_FIELDS = Diagnostic(
 
 # The layers of a point nearby, if there is one.
 Near = Callable[[], Sequence[Layer] | None]
+
+# Measures of events: samples between which they may fall are too few.
+_EVENTS = {"phase_slips", "net_slips", "residence_times"}
 
 
 @dataclass(frozen=True)
@@ -366,6 +370,8 @@ class Session:
 
         needed = self._needed(prepared, stage, measured)
         middle = self._middle(prepared, near, case, draw, options, open_)
+        if self._counts_events:
+            options = {**options, "events": True}
         point = Point(
             values, start, times, options, seed, needed, previous, self.tell, middle,
             self.sole, fewer=self.fewer,
@@ -552,6 +558,12 @@ class Session:
                     )
                 ]
             )
+
+    @cached_property
+    def _counts_events(self) -> bool:
+        """Whether a measure counts what happens between samples that lie far apart."""
+        asked = self.plan.measures.values()
+        return any(mentions(measure.value, _EVENTS) for measure in asked)
 
     def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:
         """A list of operators, in numbers."""

@@ -13,7 +13,7 @@ from qsyncdsl.problem import EquationProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import Data, data_of, noises, periods
-from qsyncdsl.solve.fields import Sampling, sampling
+from qsyncdsl.solve.fields import Sampling, coarse_events, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled
 from qsyncdsl.solve.kick_times import falls, instants, intervals
@@ -275,7 +275,9 @@ class Run:
             step = given or _ACCURACY / self.flow.fastest(self.start)
         self.every = periods(problem, point.values)
         shortest = min(self.every, default=0.0)
-        chosen = sampling(options, problem.count, self.count, step, shortest)
+        # two steps lie between samples at least, so that a run with twice the step has the same ones
+        finest = 2 * step if options.get("events") and not problem.discrete else step
+        chosen = sampling(options, problem.count, self.count, finest, shortest)
         if problem.discrete:
             chosen = _whole(chosen)
         self.times, self.series = chosen.times, chosen.series
@@ -360,7 +362,11 @@ class Run:
             np.concatenate([arrays["samples"] for arrays in found], axis=1),
             self.series,
             True,
-            Trust({"dt": self.step}, facts),
+            Trust(
+                {"dt": self.step},
+                facts,
+                coarse_events(self.point.options, self.times, self.step),
+            ),
             coarse,
             {"quiet": self.solver.quiet(self.point)},
         )

@@ -139,6 +139,8 @@ class Sampling:
 # Samples of all fields together that are kept for averages, and times at most.
 _SAMPLES = 1_000_000
 _TIMES = 200_000
+# The same where events are counted, which must not fall between samples.
+_EVENTS, _EVENT_TIMES = 8_000_000, 4_000_000
 
 
 def sampling(
@@ -190,8 +192,11 @@ def sampling(
                 "E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
             )
         )
-    room = max(_SAMPLES // max(fields * realizations, 1), 20)
-    count = int(np.clip(min(room, (high - low) / finest), 2, _TIMES))
+    most, longest = (
+        (_EVENTS, _EVENT_TIMES) if options.get("events") else (_SAMPLES, _TIMES)
+    )
+    room = max(most // max(fields * realizations, 1), 20)
+    count = int(np.clip(min(room, (high - low) / finest), 2, longest))
     if period:
         return Sampling(_inside_periods(low, high, count, period), False)
     return Sampling(np.linspace(low, high, count + 1)[1:], False)
@@ -212,6 +217,26 @@ def _inside_periods(low: float, high: float, count: int, period: float) -> np.nd
     first = step * (np.ceil(low / step - 1e-9) + 0.5)
     found = np.arange(first, high, m * step)
     return found if len(found) > 1 else np.array([low + (high - low) / 2, high])
+
+
+def coarse_events(
+    options: Mapping[str, Any], times: np.ndarray, step: float
+) -> tuple[Diagnostic, ...]:
+    """W563 where events are counted on samples that lie much farther apart than two steps."""
+    if not options.get("events") or len(times) < 2:
+        return ()
+    spacing = float(times[1] - times[0])
+    if spacing <= 4 * step * (1 + 1e-9):
+        return ()
+    message = (
+        f"slips and visits are counted on samples that lie {spacing:.3g} apart, {spacing / step:.3g} steps:"
+        " shorter visits are missed"
+    )
+    help = (
+        "a shorter time or fewer realizations in one line; slips_missed in the trust report is the share that"
+        " is lost with every second sample"
+    )
+    return (Diagnostic("W563", message, help=help),)
 
 
 # Times between 0 and `time = T` at which moments are kept, at most and at least.

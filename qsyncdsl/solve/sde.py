@@ -12,7 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.field_kicks import FieldKicks
-from qsyncdsl.solve.fields import Numbers, numbers, sampling
+from qsyncdsl.solve.fields import Numbers, coarse_events, numbers, sampling
 from qsyncdsl.solve.kernels import kernel_source, loaded
 from qsyncdsl.solve.kick_times import intervals
 from qsyncdsl.solve.lanes import streams
@@ -103,7 +103,8 @@ class Run:
         kicks = self.kernel.kicks
         period = kicks.shortest if kicks else 0.0
         options, fields = self.point.options, self.problem.count
-        chosen = sampling(options, fields, self.count, step, period)
+        finest = 2 * step if options.get("events") else step
+        chosen = sampling(options, fields, self.count, finest, period)
         self.times, self.series = chosen.times, chosen.series
         self.step = min(step, _gap(chosen.times))
 
@@ -199,6 +200,8 @@ class Run:
         updates = steps * self.problem.count * self.unit
         longest = float(numbers[:, 2].max())
         trust = _trust(self.problem, longest, clipped, updates, self.count)
+        late = coarse_events(self.point.options, self.times, self.step)
+        trust = replace(trust, warnings=(*trust.warnings, *late))
         if self.point.previous is not None:
             facts = {**trust.facts, "start": "end of the point before"}
             trust = replace(trust, facts=facts)
