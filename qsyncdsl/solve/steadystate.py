@@ -127,9 +127,13 @@ class SteadyStateSolver:
         answer = self._beside_fewer(at, point)
         if answer is not None:
             return answer
-        self._nearby.forget()
+        # The LU in the middle of a stretch serves the points that come.
+        alone = point.middle is None
+        if alone:
+            self._nearby.forget()
         found = direct(at, point)
-        self._nearby.keep(at, found.factors)
+        if alone:
+            self._nearby.keep(at, found.factors)
         rho, warnings, left = found.rho, found.warnings, found.left
         unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
         solver = f"sparse LU, {unknowns} unknowns"
