@@ -218,3 +218,20 @@ def test_an_accuracy_that_was_asked_for_is_the_limit():
     trust = {"truncation_error of n": 1e-5}
     assert doubts(trust, {"n": 2.0}, {}) == {}
     assert doubts(trust, {"n": 2.0}, {}, 1e-6)
+
+
+def test_a_map_that_misses_the_state_is_doubted_unless_it_was_asked_for():
+    text = """
+mode a : boson(levels = 80)
+hamiltonian 3*(a + a')
+dissipator 1 : a
+experiment e {{ solve steadystate; measure W = wigner(a{0}); measure Q = husimi(a{1}) }}
+"""
+    doubts = run_text(text.format("", ", extent = 3"))["e"].trust["steadystate"][
+        "doubts"
+    ]
+    (reason,) = doubts["W"]
+    assert "misses" in reason and "extent" in reason
+    assert "Q" not in doubts
+    wide = run_text(text.format(", extent = 10", ", extent = 10"))["e"]
+    assert not wide.trust["steadystate"]["doubts"]

@@ -16,15 +16,20 @@ from qsyncdsl.measure.rotor_husimi import rotor_husimi
 from qsyncdsl.measure.scene import Scene, in_numbers
 from qsyncdsl.measure.values import Distribution, PhaseSpaceMap
 
+# How far maps reach where nothing is said.
+_EXTENT = 5.0
+
 
 def wigner(
-    scene: Scene, a: int, extent: float = 5.0, points: int = 201
+    scene: Scene, a: int, extent: float | None = None, points: int = 201
 ) -> PhaseSpaceMap:
     r"""Wigner function over $\alpha$, $\int W d^2\alpha = 1$, $W(0) = \frac{2}{\pi}\langle(-1)^n\rangle$.
 
     Raises:
         SolveError: E606 for a part that is not a boson.
     """
+    if extent is None:
+        return wigner(scene, a, _EXTENT, points).checked()
     if gaussian.gaussian(scene):
         return gaussian.density(scene, a, extent, points, 0.0)
     if sampled(scene):
@@ -50,7 +55,7 @@ def wigner(
 
 
 def husimi(
-    scene: Scene, a: int, extent: float = 5.0, points: int = 201
+    scene: Scene, a: int, extent: float | None = None, points: int = 201
 ) -> PhaseSpaceMap:
     r"""$Q(\alpha) = \langle\alpha|\rho|\alpha\rangle/\pi$, integral 1.
 
@@ -61,10 +66,13 @@ def husimi(
         SolveError: E606 for a part that is neither a boson nor a rotor, E663 for an extent that leaves
             out more than a hundredth of a rotor's state.
     """
+    rotor = not gaussian.gaussian(scene) and scene.state.parts[a].kind == "rotor"
+    if rotor:
+        return rotor_husimi(scene, a, _EXTENT if extent is None else extent, points)
+    if extent is None:
+        return husimi(scene, a, _EXTENT, points).checked()
     if gaussian.gaussian(scene):
         return gaussian.density(scene, a, extent, points, 0.5)
-    if scene.state.parts[a].kind == "rotor":
-        return rotor_husimi(scene, a, extent, points)
     rho = _boson_state(scene, a, "husimi")
     n = np.arange(len(rho))
     axis = np.linspace(-extent, extent, points)

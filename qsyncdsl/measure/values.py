@@ -91,6 +91,7 @@ class PhaseSpaceMap:
     """A real function of alpha = x + iy on a grid, values[y, x]; exact at any alpha.
 
     `axes` names x and y: those of a rotor are `angle` and `momentum`, and alpha is x + ip.
+    `outside` is the part of the state that a grid misses which nobody asked for.
     """
 
     x: np.ndarray
@@ -98,6 +99,12 @@ class PhaseSpaceMap:
     values: np.ndarray
     at: Function = field(repr=False)
     axes: tuple[str, str] = ("x", "y")
+    outside: float = 0.0
+
+    def checked(self) -> PhaseSpaceMap:
+        """A map of a distribution whose integral is 1, with what its grid misses."""
+        cell = (self.x[1] - self.x[0]) * (self.y[1] - self.y[0])
+        return replace(self, outside=max(0.0, 1 - float(self.values.sum() * cell)))
 
     def map(self, function: Function) -> PhaseSpaceMap:
         """Apply a function to the values."""

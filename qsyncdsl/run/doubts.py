@@ -22,6 +22,8 @@ _NEGATIVE, _TRACE = -1e-7, 1e-6
 _CODES = frozenset({"W504", "W511", "W520", "W525", "W526"})
 # Steps of a run on which a negative diffusion was taken as 0.
 _CLIPPED = 1e-2
+# Part of a state that a map may miss.
+_OUTSIDE = 1e-2
 # Independent samples below which a standard error means nothing.
 _SAMPLES = 10.0
 
@@ -108,6 +110,9 @@ def _own(
     step = trust.get(f"step_error of {name}", 0.0)
     if step > max(limit, 2 * error):
         yield f"a step of twice the length changes it by {step:.2g}"
+    outside = trust.get(f"outside of {name}", 0.0)
+    if outside > _OUTSIDE:
+        yield f"its map misses {100 * outside:.3g} % of the state: give an extent"
     samples = trust.get(f"effective_samples of {name}", _SAMPLES)
     if samples < _SAMPLES:
         yield f"it rests on {samples:.2g} independent samples"

@@ -235,8 +235,9 @@ class Points:
                     state = self._state(solved)
                 trust = solved.trust
                 end = solved.ending() if ending else None
-                self._measure(wanted, solved, found, failures, grids)
+                missed = self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
+                steps = {**steps, **missed}
                 found |= _truncated(solved, found)
                 trust = replace(trust, numbers={**trust.numbers, **steps})
             except Exception as fault:
@@ -278,7 +279,9 @@ class Points:
         found: dict[str, Labelled],
         failures: dict[str, Diagnostic],
         grids: dict[str, np.ndarray],
-    ) -> None:
+    ) -> dict[str, float]:
+        """Measures and failures by name; gives back what maps miss of their states."""
+        missed: dict[str, float] = {}
         series = solved.evaluator.series
         times = solved.evaluator.time if series else None
         paths = None if series else solved.evaluator.path_times
@@ -286,8 +289,10 @@ class Points:
             try:
                 value = solved.evaluator.measure(name)
                 found[name] = label(request, value, times, grids, paths)  # type: ignore[arg-type]
+                missed |= {f"outside of {name}": x for x in [_outside(value)] if x}
             except Exception as fault:
                 failures[name] = failure(fault)
+        return missed
 
     def first_along(self, parameter: str, index: tuple[int, ...]) -> bool:
         """A located value has no dimension along its own parameter: take its first point."""
@@ -295,6 +300,13 @@ class Points:
             k == 0 or parameter not in axis.names
             for axis, k in zip(self.line.axes, index[1:], strict=True)
         )
+
+
+def _outside(value: Any) -> float:
+    """What the maps among some values, those at several times perhaps, miss of their states at most."""
+    if isinstance(value, list | tuple):
+        return max(map(_outside, value), default=0.0)
+    return float(getattr(value, "outside", 0.0))
 
 
 def stretch_middle(k: int, count: int, stride: int = 1) -> int | None:
