@@ -231,7 +231,8 @@ experiment e {{ solve steadystate; measure W = wigner(a{0}); measure Q = husimi(
         "doubts"
     ]
     (reason,) = doubts["W"]
-    assert "misses" in reason and "extent" in reason
+    assert "misses" in reason
+    assert "extent" in reason
     assert "Q" not in doubts
     wide = run_text(text.format(", extent = 10", ", extent = 10"))["e"]
     assert not wide.trust["steadystate"]["doubts"]
