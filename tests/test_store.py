@@ -109,7 +109,9 @@ def test_a_wider_range_solves_the_new_points_only(command, tmp_path, solved):
 @pytest.fixture
 def unexamined(monkeypatch):
     """No point is solved again with other cutoffs."""
-    monkeypatch.setattr(experiment_module, "examined", lambda plan, line, point: point)
+    monkeypatch.setattr(
+        experiment_module, "examined", lambda plan, line, point, session: point
+    )
 
 
 def test_a_new_measure_leaves_the_old_ones_alone(

@@ -273,6 +273,9 @@ class LineRun:
         if rest.seconds * rest.workers < _WORTH:
             Inline().run(queue)
         if queue.open:
+            if engine.workers > 1:
+                # What was made here for the first points is made there again.
+                self.points.session.forget()
             engine.run(queue)
 
     def _estimate(self, queue: Queue) -> Estimate:

@@ -579,6 +579,12 @@ class Session:
         chosen = model.cases[case].initials if case else ()
         return (*model.initials, *chosen, *self.plan.initials)
 
+    def forget(self) -> None:
+        """Give free what solvers keep from point to point, such as factors; it can be made again."""
+        for prepared in self._prepared:
+            if hasattr(prepared.solver, "forget"):
+                prepared.solver.forget()
+
     def _prepare(
         self, environment: Environment, framed: tuple[int, ...] = ()
     ) -> _Prepared:

@@ -67,6 +67,10 @@ class SteadyStateSolver:
         """Whether points of a sweep may share the factors of one of them: small ones are solved at once."""
         return len(self.problem.parts) > 1 or self.problem.dimension**2 > MOST_TOGETHER
 
+    def forget(self) -> None:
+        """Give the factors of the last point free."""
+        self._nearby.forget()
+
     def at(self, point: Point) -> At:
         """The generator at a point.
 
