@@ -79,3 +79,17 @@ def test_a_state_of_no_definite_parity_is_not_hidden_by_a_parity():
     result = run_text(DEPHASED.format(initial="initial s = up"))["e"]
     assert values(result, "z") == pytest.approx(0.0, abs=1e-12)
     assert [w["code"] for w in result.trust["steadystate"]["warnings"]] == ["W501"]
+
+
+def test_an_initial_state_needs_room_only_where_it_decides():
+    text = (
+        "mode a : boson(levels = 6)\ninitial a = coherent(3)\n{}\n"
+        "experiment e {{ solve steadystate; measure n = <a.n> }}"
+    )
+    driven = "hamiltonian a'*a + 0.2*(a + a')\ndissipator 1 : a"
+    result = run_text(text.format(driven))["e"]
+    assert float(values(result, "n")) == pytest.approx(0.04 / 1.25, abs=1e-8)
+    free = run_text(text.format("hamiltonian a'*a\ndissipator 1 : a'*a"))["e"]
+    ((failure,),) = [line["failures"] for line in free.trust.values()]
+    assert failure["code"] == "E340"
+    assert "keep only 11.6 %" in failure["message"]

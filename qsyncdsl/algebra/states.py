@@ -102,9 +102,23 @@ def _packet(mode: SystemMode, x: float, p: float, hbar: float) -> np.ndarray:
     return _normalized(vector, f"coherent(x = {x:.4g}, p = {p:.4g})", mode)
 
 
+class NoRoom(ValueError):
+    """A state of which the levels keep too little."""
+
+
+class DoesNotFit(ModelError):
+    """E340 for a state that needs more levels."""
+
+
+def _refusal(reason: Exception, *place: Any) -> ModelError:
+    """E340."""
+    kind = DoesNotFit if isinstance(reason, NoRoom) else ModelError
+    return kind([Diagnostic("E340", f"{reason}", *place)])
+
+
 def _level(mode: SystemMode, k: int) -> np.ndarray:
     if not 0 <= k < mode.dimension:
-        raise ValueError(f"'{mode.label}' has {mode.dimension} levels")
+        raise NoRoom(f"'{mode.label}' has {mode.dimension} levels")
     vector = np.zeros(mode.dimension, dtype=complex)
     vector[k] = 1
     return vector
@@ -113,7 +127,7 @@ def _level(mode: SystemMode, k: int) -> np.ndarray:
 def _normalized(vector: np.ndarray, what: str, mode: SystemMode) -> np.ndarray:
     weight = float(np.linalg.norm(vector) ** 2)
     if weight < 0.9999:
-        raise ValueError(
+        raise NoRoom(
             f"{mode.dimension} levels of '{mode.label}' keep only {100 * weight:.3g} % of {what}"
         )
     return np.asarray(vector / np.sqrt(weight))
@@ -145,7 +159,7 @@ def initial_state(
             if mode.ensemble is None
         ]
     except ValueError as reason:
-        raise ModelError([Diagnostic("E340", f"{reason}")]) from None
+        raise _refusal(reason) from None
     return product(factors)
 
 
@@ -422,7 +436,7 @@ def single(
             mode, lambda whole: signature.call(function, (whole,), word, numbers)
         )
     except (ValueError, TypeError, IndexError) as reason:
-        raise ModelError([Diagnostic("E340", f"{reason}", node.span)]) from None
+        raise _refusal(reason, node.span) from None
 
 
 def named_state(

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from qsyncdsl.diagnostics import ModelError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -86,3 +88,14 @@ class Point:
     sole: bool = False
     guess: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
     fewer: Callable[[], tuple[Any, Point]] | None = field(default=None, repr=False)
+
+    @property
+    def start(self) -> Any:
+        """The initial state of a stationary problem, which is asked for where there are several answers.
+
+        Raises:
+            ModelError: E340 for one that does not fit.
+        """
+        if isinstance(self.initial, ModelError):
+            raise self.initial
+        return self.initial

@@ -248,7 +248,7 @@ def degenerate(
     kept = conserved(at, matrix)
     if kept:
         found += f"; conserved: {', '.join(kept)}"
-    if point.initial is None or kernel is None:
+    if point.start is None or kernel is None:
         raise SolveError(
             Diagnostic(
                 "E504",
@@ -256,7 +256,7 @@ def degenerate(
                 help="give an initial state ('initial a = vacuum'), or solve by 'evolve'",
             )
         )
-    start = point.initial
+    start = point.start
     rho = start if start.ndim == 2 else np.outer(start, start.conj())
     where = at.generator.sector
     x0 = (at.generator.form.to_real @ rho[where.rows, where.columns]).real

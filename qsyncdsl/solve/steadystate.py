@@ -12,7 +12,7 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
+from qsyncdsl.diagnostics import Diagnostic, ModelError, Note, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
@@ -219,8 +219,8 @@ class SteadyStateSolver:
         count = component_count(at, rho / np.trace(rho))
         if count is None or count == 1:
             return False
-        if point.initial is None or not _inside_sector(at, point.initial):
-            raise SolveError(several(count, point.initial is not None))
+        if point.start is None or not _inside_sector(at, point.start):
+            raise SolveError(several(count, point.start is not None))
         return True
 
     def _along(self, at: At, point: Point) -> SteadyResult | None:
@@ -392,7 +392,7 @@ class SteadyStateSolver:
 
 def _inside(point: Point, problem: LindbladProblem, group: tuple[int, ...]) -> Point:
     """The point of one group: the others traced out of the initial state."""
-    if point.initial is None:
+    if point.initial is None or isinstance(point.initial, ModelError):
         return point
     state = QuantumState(problem.parts, point.initial)
     dims, count = state.dims, len(problem.parts)

@@ -23,7 +23,7 @@ def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
     figure, grid = _grid(sheet, len(found), 3.9, 3.2)
     for axes, (node, words, panel) in zip(grid, found, strict=False):
         mesh = _map(sheet, axes, x, y, panel, dims)
-        figure.colorbar(mesh, ax=axes, label=sheet.expression(node))
+        figure.colorbar(mesh, ax=axes, label=sheet.label(node, ""))
         axes.set_xlabel(sheet.label(over.x, dims[0]))
         axes.set_ylabel(sheet.label(over.y, dims[1]))
         sheet.finish(axes, words, 3.9 - _MARGIN)
@@ -68,7 +68,7 @@ def matrices(sheet: Sheet, drawn: Drawn) -> Any:
             extent=(0.5, columns + 0.5, rows + 0.5, 0.5),
             interpolation="nearest",
         )
-        figure.colorbar(mesh, ax=axes, label=sheet.expression(node))
+        figure.colorbar(mesh, ax=axes, label=sheet.label(node, ""))
         axes.set_xlabel("column")
         axes.set_ylabel("row")
         sheet.finish(axes, words, 3.4 - _MARGIN)
@@ -113,7 +113,7 @@ def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
             axes.set_ylabel("Im α")
         sheet.finish(axes, words, 2.0)
     used = [axes for axes in grid if axes.get_visible()]
-    label = sheet.expression(drawn[0][0])
+    label = sheet.label(drawn[0][0], "")
     figure.colorbar(mesh, ax=used, label=label, shrink=0.8)
     return figure
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qsyncdsl.algebra.states import initial_state
+from qsyncdsl.algebra.states import DoesNotFit, initial_state
 from qsyncdsl.algebra.windows import placed_state
 from qsyncdsl.measure.floquet import placed_scenes
 from qsyncdsl.measure.floquet import scenes as floquet_scenes
@@ -115,6 +115,14 @@ def _ending(result: EvolutionResult | FloquetResult) -> dict[str, np.ndarray]:
     return {"rho": last.state.rho, "centers": centers, "beta": beta}
 
 
+def _start_if_needed(evaluator: Any, initials: Any) -> Any:
+    """The initial state; one that does not fit is only a fault where there are several stationary states."""
+    try:
+        return initial_state(evaluator, initials, False)
+    except DoesNotFit as fault:
+        return fault
+
+
 steadystate = Method(
     lowering("qsyncdsl.lower.permutation:steadystate"),
     _steadystate_solver,
@@ -123,7 +131,7 @@ steadystate = Method(
     start=lambda evaluator, initials, problem, options: (
         None
         if isinstance(problem, PermutationProblem)
-        else initial_state(evaluator, initials, False)
+        else _start_if_needed(evaluator, initials)
     ),
     together=32,
     keeping=keeping.steady,
