@@ -191,6 +191,7 @@ def test_numbers_without_doubts_leave_no_mark(command, tmp_path):
         ({"smallest_eigenvalue": -1e-3}, "eigenvalue"),
         ({"trace_error": 1e-3}, "trace"),
         ({"clipped_fraction": 0.2}, "negative in 20 %"),
+        ({"wigner_residual_a": 0.47}, "by 47 %"),
         ({"truncation_error of n": 0.1}, "cutoffs"),
         ({"step_error of n": 0.1}, "step"),
         ({"effective_samples of n": 3.0}, "3 independent samples"),
@@ -236,3 +237,23 @@ experiment e {{ solve steadystate; measure W = wigner(a{0}); measure Q = husimi(
     assert "Q" not in doubts
     wide = run_text(text.format(", extent = 10", ", extent = 10"))["e"]
     assert not wide.trust["steadystate"]["doubts"]
+
+
+@pytest.mark.slow
+def test_truncated_wigner_is_doubted_where_the_terms_it_leaves_out_count():
+    """A driven van der Pol oscillator of 13 quanta, and of less than one: 5 % off, by five standard errors."""
+    text = """
+parameter kappa2 = 0.05
+mode a : boson(levels = 40)
+hamiltonian 0.5*(a + a')
+dissipator 1 : a'
+dissipator kappa2 : a^2
+experiment e {{ set kappa2 = {rate}; solve langevin(time = 60, burn_in = 10, realizations = 64); solve steadystate; measure n = <a'*a> }}
+"""
+    many, few = (run_text(text.format(rate=rate))["e"] for rate in (0.05, 3))
+    assert many.trust["langevin"]["wigner_residual_a"] < 0.02
+    assert many.trust["langevin"]["doubts"] == {}
+    assert few.trust["langevin"]["wigner_residual_a"] > 0.3
+    assert "truncated Wigner" in " ".join(few.trust["langevin"]["doubts"]["n"])
+    wrong, right = values(few, "n", "langevin"), values(few, "n")
+    assert abs(wrong - right) > 0.02 * right

@@ -31,6 +31,7 @@ from qsyncdsl.run.methods.entry import Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.structure import Structure
+from qsyncdsl.run.validity import moment_residuals
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import mentions
 
@@ -378,10 +379,15 @@ class Session:
         )  # fmt: skip
 
         def finish(result: Any) -> Solved:
+            scenes = self.method.scenes(result, stage)
+            trust = _told(result.trust, frame, space)
+            if self.method.truncates and len(scenes) == 1:
+                residuals = moment_residuals(model, environment, scenes[0])
+                trust = replace(trust, numbers={**trust.numbers, **residuals})
             return Solved(
-                measured(self.method.scenes(result, stage)),
+                measured(scenes),
                 environment,
-                _told(result.trust, frame, space),
+                trust,
                 lambda: self.method.replicas(result, stage),
                 measured,
                 lambda: self.method.ending(result) if self.method.ending else None,

@@ -56,6 +56,7 @@ class Method:
         populations: Populations of the levels of every boson, by label, the largest over times;
             None for methods without cutoffs.
         kicks: Whether it applies kicks.
+        truncates: Whether its samples leave out terms of the Wigner equation.
         realizations: Options that say how many realizations there are, for methods that consist of
             them: their solvers `begin(point)`, and the realizations are then done in stretches.
     """
@@ -80,6 +81,7 @@ class Method:
     together: int = 1
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     kicks: bool = False
+    truncates: bool = False
     realizations: tuple[str, ...] = ()
 
 

@@ -162,6 +162,7 @@ langevin = Method(
     variables=True,
     ending=_last_samples,
     kicks=True,
+    truncates=True,
     keeping=keeping.fields,
     realizations=("realizations", "max_realizations"),
 )

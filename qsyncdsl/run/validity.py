@@ -1,0 +1,77 @@
+r"""How far samples of truncated Wigner obey the equations of the full quantum model.
+
+In a stationary state $\langle\mathcal{L}^\dagger[O]\rangle = 0$ for every O. Truncated Wigner keeps this where the
+derivatives that it leaves out do not act, as for $O = a^\dagger a$; for $O = a^{\dagger 2}a^2$ the mean over the
+samples is what the left out terms would add:
+
+$$ r = \frac{|\langle\mathcal{L}^\dagger[O]\rangle|}{\sum_m |c_m\langle m\rangle|}, \qquad
+   \mathcal{L}^\dagger[O] = \sum_m c_m m . $$
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from qsyncdsl.algebra.build import moves, numeric
+from qsyncdsl.algebra.heisenberg import drift
+from qsyncdsl.algebra.operators import Polynomial
+from qsyncdsl.diagnostics import ModelError, SolveError
+from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.types import Model
+
+# Modes up to which the equations are looked at, samples that are looked at, and parts for the error of r.
+_MODES, _SAMPLES, _PARTS = 6, 200_000, 8
+# Standard errors of r that are taken off.
+_ERRORS = 2.0
+
+
+def moment_residuals(
+    model: Model, environment: Environment, scene: Any
+) -> dict[str, float]:
+    """`wigner_residual_MODE` for each boson: r, less two of its standard errors.
+
+    Empty where the model is large, depends on time or has kicks, or where there are too few samples.
+    """
+    samples = getattr(scene, "samples", None)
+    if samples is None or model.kicks or model.variables or samples.ndim != 3:
+        return {}
+    if len(samples) > _MODES or samples.shape[1] < _PARTS or not scene.given.symmetric:
+        return {}
+    try:
+        system = numeric(model, environment)
+        if moves(model, environment) or any(
+            j.per_atom is not None for j in system.jumps
+        ):
+            return {}
+        bosons = [k for k, m in enumerate(system.space.modes) if m.kind.name == "boson"]
+        if len(bosons) != len(samples) or len(bosons) != len(system.space.modes):
+            return {}
+        jumps = [(complex(j.rate), j.operator) for j in system.jumps]
+        every = max(1, samples[0].size // _SAMPLES)
+        few = replace(scene, samples=samples[:, :, ::every], known={})
+        found = {}
+        for k in bosons:
+            a = system.space.letter(k, "a")
+            squared = a.dag() * a.dag() * a * a
+            right = drift(squared, system.total_hamiltonian, jumps, system.hbar)
+            label = system.space.modes[k].label
+            found[f"wigner_residual_{label}"] = _relative(few, right)
+    except (ModelError, SolveError, TypeError, ValueError, ArithmeticError):
+        return {}
+    return {name: r for name, r in found.items() if np.isfinite(r)}
+
+
+def _relative(scene: Any, right: Polynomial) -> float:
+    """r of one equation, from the means of parts of the realizations."""
+    total, scale = 0.0, 0.0
+    for monomial, value in right.terms.items():
+        one = Polynomial(right.space, {monomial: value})
+        values = scene.values(one).real
+        scale += abs(float(values.mean()))
+        total = total + values.mean(axis=1)
+    whole = np.asarray(total)
+    error = float(whole.std(ddof=1)) / np.sqrt(len(whole))
+    return max(0.0, abs(float(whole.mean())) - _ERRORS * error) / max(scale, 1e-300)
