@@ -114,6 +114,57 @@ experiment e {{
     )
 
 
+@pytest.mark.parametrize(
+    ("n", "known", "paper", "full"),
+    [
+        (10, 0.240013828, -0.066, -0.092),
+        (20, 0.263007206, -0.083, -0.092),
+        (50, 0.259796927, -0.047, -0.049),
+    ],
+)
+def test_two_ensembles_without_detuning_are_one_of_twice_as_many_atoms(
+    n, known, paper, full
+):
+    """Only populations of Dicke states are left; the errors of the closures at w = N/2 are known.
+
+    The exact value at N = 50 is that of their rate equations.
+    """
+    one = f"""
+mode A : ensemble({2 * n})
+dissipator 1 : A.Jminus
+dissipator {n / 2} : A[m].plus for m in A
+experiment e {{ solve steadystate; measure z = <A[1].z>; measure c = <A[1].plus*A[2].minus> }}
+"""
+    exact = float(values(run_text(one)["e"], "z"))
+    assert exact == pytest.approx(known, abs=1e-9)
+    found = run_text(
+        _model()
+        + f"""
+experiment e {{
+  set N = {n}, x = 0
+  solve cumulants(order = 2, factorize = paper) as paper
+  solve cumulants(order = 2) as full
+  measure z = <A[1].z>
+}}
+"""
+    )["e"]
+    for name, error in (("paper", paper), ("full", full)):
+        assert float(values(found, "z", name)) / exact - 1 == pytest.approx(
+            error, abs=1e-3
+        )
+
+
+def test_more_atoms_than_digits_are_refused():
+    text = """
+mode A : ensemble(150)
+dissipator 1 : A.Jminus
+dissipator 75 : A[m].plus for m in A
+experiment e { solve steadystate; measure z = <A[1].z> }
+"""
+    (failure,) = run_text(text)["e"].trust["steadystate"]["failures"]
+    assert failure["code"] == "E501"
+
+
 def test_an_operator_of_one_atom_breaks_the_symmetry():
     text = """
 mode A : ensemble(3)

@@ -183,3 +183,22 @@ experiment e {{
     for name, (value, error) in wanted.items():
         found = float(result["e"].dataset[name].values.squeeze())
         assert found == pytest.approx(value, abs=error)
+
+
+@pytest.mark.slow
+def test_the_threshold_of_many_oscillators_with_weak_nonlinear_loss():
+    """Lee, Sadeghpour (2013), Fig. 4(b) at gamma2 = 0.005, noise of the limit cycle."""
+    text = bundled_models()["vdp_global"].read_text(encoding="utf-8")
+    found = run_text(
+        text.split("\nexperiment")[0]
+        + """
+experiment e {
+  set     levels = 205, gamma2 = 0.005
+  solve   fokkerplanck(diffusion = limit_cycle)
+  measure r = collective_amplitude(a[osc])
+  locate  Vc : V in 0.4..0.7 where r > 0
+}
+"""
+    )["e"]
+    (threshold,) = found.dataset["Vc"].values.ravel()
+    assert threshold == pytest.approx(0.5494082, abs=5.4e-5)

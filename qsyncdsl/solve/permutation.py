@@ -1,8 +1,8 @@
 r"""Permutation-symmetric density matrices of ensembles: exact, with channels of single atoms.
 
-A symmetric density matrix of N two-level atoms is a sum over symmetrized products of N single-atom
-matrices $|m\rangle\langle n|$; it is labelled by how often each of the four occurs. A superoperator
-$\sum_j S_j$ moves one of them: $T(n) \to S_{ab}(n_a + 1)T(n - e_b + e_a)$.
+A symmetric density matrix of N two-level atoms is a sum over T(n), the normalized sums of all products of N
+single-atom matrices $|m\rangle\langle m'|$ in which each of the four occurs $n_{mm'}$ times. A superoperator
+$\sum_j S_j$ moves one of them: $T(n) \to S_{ab}\sqrt{n_b(n_a + 1)}\,T(n - e_b + e_a)$.
 
 References:
     M. Xu, D. A. Tieri, M. J. Holland, Phys. Rev. A 87, 062101 (2013); N. Shammah et al.,
@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 from functools import lru_cache, reduce
-from math import comb, factorial, prod
+from math import comb, lgamma, prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,8 @@ _LETTERS = {
 # Unknowns up to which an answer is tried; the largest sector whose poles are found.
 _MOST = 60_000
 _POLES = 2500
+# Largest residual and rounding of the trace; traces from which on many atoms may be the reason for them.
+_ROUNDING, _LARGE = 1e-7, 1e15
 
 
 class PermutationSolver:
@@ -48,7 +50,8 @@ class PermutationSolver:
         """The stationary state.
 
         Raises:
-            SolveError: E501 where it does not fit, E503 for a rate below zero, E504 where it is not unique.
+            SolveError: E501 where it does not fit or is lost in rounding, E503 for a rate below zero, E504
+                where it is not unique.
         """
         f = coefficients.evaluate(self.problem.coefficients, point.values, 0.0)
         for value, term in zip(f, self.problem.terms, strict=True):
@@ -79,18 +82,21 @@ class PermutationSolver:
         whole = sp.csc_array(sp.diags_array(keep) @ matrix + row)
         factors = factorize(whole)
         if factors is None:
-            raise SolveError(Diagnostic("E504", "the stationary state is not unique"))
+            raise SolveError(_unknown(trace))
         right = np.zeros(len(inside), dtype=complex)
         right[pin] = scale
         found = factors.solve(right)
         found = found + factors.solve(right - whole @ found)
+        # what rounding leaves of probabilities: traces of many atoms are sums of very different numbers
+        step = factors.solve(right - whole @ found)
+        rounding = float(np.abs(trace) @ np.abs(step))
         residual = float(np.abs(matrix @ found).max() / (scale * np.abs(found).max()))
-        if not np.isfinite(found).all() or residual > 1e-6:
-            raise SolveError(Diagnostic("E504", "the stationary state is not unique"))
+        if not max(residual, rounding) < _ROUNDING:
+            raise SolveError(_unknown(trace))
         x = np.zeros(self.basis.size, dtype=complex)
         x[inside] = found
         trust = Trust(
-            {"residual": residual},
+            {"residual": residual, "rounding": rounding},
             {"solver": f"permutation symmetry, {len(inside)} elements"},
         )
         return PermutationResult(self.problem, Answer(self, f, x), trust)
@@ -107,6 +113,17 @@ class PermutationSolver:
         for value, matrix in zip(f, self._matrices[charge], strict=True):
             total = total + value * matrix
         return total
+
+
+def _unknown(trace: np.ndarray) -> Diagnostic:
+    """E504; E501 where there are more atoms than numbers of a computer have digits for."""
+    if np.abs(trace).max() < _LARGE:
+        return Diagnostic("E504", "the stationary state is not unique")
+    message = (
+        "the stationary state of so many atoms is lost in rounding, or is not unique"
+    )
+    help_ = "up to about 100 atoms in all, or 'cumulants'"
+    return Diagnostic("E501", message, help=help_)
 
 
 class Answer:
@@ -174,15 +191,10 @@ class Symmetric:
     def _trace(part: Any) -> np.ndarray:
         if part.kind != "ensemble":
             return np.eye(part.dimension).reshape(-1)
-        n = part.dimension
-        return np.array(
-            [
-                float(factorial(n) // (factorial(uu) * factorial(dd)))
-                if ud == du == 0
-                else 0.0
-                for dd, du, ud, uu in _occupations(n)
-            ]
-        )
+        dd, du, ud, uu = _occupations(n := part.dimension).T
+        logarithm = np.array([lgamma(k + 1) for k in range(n + 1)])
+        weights = np.exp((logarithm[n] - logarithm[dd] - logarithm[uu]) / 2)
+        return np.where((ud == 0) & (du == 0), weights, 0.0)
 
     def _charges(self) -> np.ndarray:
         """Charges of every element, shape (size, number of charges)."""
@@ -190,9 +202,8 @@ class Symmetric:
         columns = []
         for part in self.problem.parts:
             if part.kind == "ensemble":
-                columns.append(
-                    np.array([ud - du for _, du, ud, _ in _occupations(part.dimension)])
-                )
+                _, du, ud, _ = _occupations(part.dimension).T
+                columns.append(ud - du)
             else:
                 left, right = np.divmod(np.arange(part.dimension**2), part.dimension)
                 columns.append(left - right)
@@ -303,36 +314,42 @@ class Symmetric:
         return sp.csr_array(sp.kron(sp.kron(left, matrix), right))
 
 
-@lru_cache(maxsize=16)
-def _occupations(n: int) -> tuple[tuple[int, int, int, int], ...]:
-    """How often |0><0|, |0><1|, |1><0|, |1><1| occur, all possibilities."""
-    return tuple(
-        (a, b, c, n - a - b - c)
-        for a in range(n + 1)
-        for b in range(n + 1 - a)
-        for c in range(n + 1 - a - b)
-    )
+@lru_cache(maxsize=4)
+def _occupations(n: int) -> np.ndarray:
+    """How often |0><0|, |0><1|, |1><0|, |1><1| occur, all possibilities, shape (S, 4)."""
+    a, b, c = np.indices((n + 1,) * 3, dtype=np.int32).reshape(3, -1)
+    left = n - a - b - c
+    return np.stack([a, b, c, left], axis=1)[left >= 0]
+
+
+def _place(states: np.ndarray, n: int) -> np.ndarray:
+    """The places of some of them: how many come before."""
+    a, b, c, _ = states.T.astype(np.int64)
+    # those with a smaller first number: a sum over (m + 1)(m + 2)/2 for m from n down to n - a + 1
+    rest = n - a
+    before = ((n + 1) * (n + 2) * (n + 3) - (rest + 1) * (rest + 2) * (rest + 3)) // 6
+    return np.asarray(before + b * (rest + 1) - b * (b - 1) // 2 + c)
 
 
 def _summed(single: np.ndarray, n: int) -> sp.csr_array:
     """sum_j S_j for a superoperator of one atom, shape (4, 4)."""
     states = _occupations(n)
-    place = {state: k for k, state in enumerate(states)}
     rows, columns, values = [], [], []
-    for column, state in enumerate(states):
-        for b in range(4):
-            if state[b] == 0:
-                continue
-            for a in np.flatnonzero(single[:, b]):
-                moved = list(state)
-                moved[b] -= 1
-                moved[a] += 1
-                rows.append(place[tuple(moved)])  # type: ignore[index]
-                columns.append(column)
-                values.append(single[a, b] * moved[a])
-    return sp.csr_array(
-        (values, (rows, columns)), shape=(len(states),) * 2, dtype=complex
-    )
+    for a, b in zip(*np.nonzero(single), strict=True):
+        column = np.flatnonzero(states[:, b] > 0)
+        moved = states[column].copy()
+        moved[:, b] -= 1
+        moved[:, a] += 1
+        rows.append(_place(moved, n))
+        columns.append(column)
+        # as many atoms as there are before the move, and after it
+        count = states[column, b] * moved[:, a].astype(float)
+        values.append(single[a, b] * np.sqrt(count))
+    shape = (len(states),) * 2
+    if not rows:
+        return sp.csr_array(shape, dtype=complex)
+    entries = np.concatenate(rows), np.concatenate(columns)
+    return sp.csr_array((np.concatenate(values), entries), shape=shape, dtype=complex)
 
 
 def _single(matrix: np.ndarray, n: int, left: bool) -> sp.csr_array:
