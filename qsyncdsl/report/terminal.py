@@ -112,6 +112,10 @@ def _place(array: Any, coords: Any, flat: int) -> str:
     return "(" + ", ".join(parts) + ")"
 
 
+# Errors below this are rounding.
+_ROUNDING = 1e-15
+
+
 def number_text(value: Any, error: float | None = None) -> str:
     """A number with its standard error in brackets; of a complex one, that of its modulus.
 
@@ -123,7 +127,12 @@ def number_text(value: Any, error: float | None = None) -> str:
     number = complex(value)
     if np.isnan(number):
         return "none"
-    known = error is not None and np.isfinite(error) and error > 0
+    # An error that is rounding is none.
+    known = (
+        error is not None
+        and np.isfinite(error)
+        and error > max(_ROUNDING, 1e-13 * abs(number))
+    )
     digits = max(0, 1 - int(np.floor(np.log10(error)))) if known else 0  # type: ignore[arg-type]
     if number.imag:
         sign = "-" if number.imag < 0 else "+"
