@@ -43,6 +43,7 @@ def test_the_optomechanical_pair_by_quantum_jumps(case, levels, time, wanted):
     assert (values["m1"] < 0) == (case == "fig3b")
 
 
+@pytest.mark.slow
 def test_the_pair_stays_without_a_jump_for_a_while():
     """Probability of no jump until t = 5 from the vacuum with 4 x 14 levels, by another program."""
     text = pipeline.find("optomech_pair").read_text(encoding="utf-8")

@@ -72,6 +72,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_a_common_bath_may_have_a_rate_that_differs_from_edge_to_edge():
     _agree(run_text(RATES)["e"], ("n", "c"))
 

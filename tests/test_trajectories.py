@@ -392,6 +392,7 @@ experiment e {
 """
 
 
+@pytest.mark.slow
 def test_a_coherent_coupling_is_pumped_at_the_rate_of_the_scheme():
     r"""$|1 - i\theta|^2 = 1 + \theta^2$ and $|1 - i\theta - \theta^2/2|^2 = 1 + \theta^4/4$, $\theta = V\,dt$."""
     result = run_text(EXCHANGE)["e"]

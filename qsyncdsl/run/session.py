@@ -382,8 +382,8 @@ class Session:
             scenes = self.method.scenes(result, stage)
             trust = _told(result.trust, frame, space)
             if self.method.truncates and len(scenes) == 1:
-                residuals = moment_residuals(model, environment, scenes[0])
-                trust = replace(trust, numbers={**trust.numbers, **residuals})
+                # Measures add to these numbers what they find.
+                trust.numbers.update(moment_residuals(model, environment, scenes[0]))
             return Solved(
                 measured(scenes),
                 environment,
