@@ -289,8 +289,13 @@ class Session:
         points = len(self.plan.cases) * prod(axes) * self.plan.draws
         return self.method.together if points >= _LONG else 1
 
-    def solve_many(self, wanted: Iterable[tuple[Any, ...]]) -> list[Solved | Exception]:
-        """Solve several points, each given as for `solve`; a fault stands for a point without answer."""
+    def solve_many(
+        self, wanted: Iterable[tuple[Any, ...]]
+    ) -> list[Solved | Exception | None]:
+        """Solve several points, each given as for `solve`; a fault stands for a point without answer.
+
+        None stands for a point that is not helped by others: it is left to `solve`.
+        """
         wanted = [(list(layers), *more) for layers, *more in wanted]
         found: list[Any] = [_tried(self._asked, *one) for one in wanted]
         requests = [x for x in found if isinstance(x, _Request)]
@@ -306,7 +311,9 @@ class Session:
         whole = [answers.get(id(x), x) for x in found]
         return [
             _tried(x.finish, y)
-            if isinstance(x, _Request) and not isinstance(y, Exception)
+            if isinstance(x, _Request)
+            and y is not None
+            and not isinstance(y, Exception)
             else self.named(y, one[0], one[2])
             for x, y, one in zip(found, whole, wanted, strict=True)
         ]

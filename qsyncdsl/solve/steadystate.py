@@ -150,11 +150,12 @@ class SteadyStateSolver:
             facts["symmetry"] = self._symmetry(at, at.blocks.found)
         return self._finish(at, rho, facts, warnings, left / _scale(at))
 
-    def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError]:
+    def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError | None]:
         """The stationary states at some points; a fault stands for a point without one.
 
         Points that one by one would be solved by LU share the steps of one elimination; an answer
-        does not depend on which points it was found together with.
+        does not depend on which points it was found together with. None stands for points that are not
+        helped by others: `solve` them one by one, so that not all their states are kept at once.
         """
         found: dict[int, SteadyResult | SolveError] = {}
         waiting: dict[int, list[tuple[int, At]]] = {}
@@ -167,10 +168,7 @@ class SteadyStateSolver:
                 found[k] = fault
         for group in waiting.values():
             found |= self._together(group)
-        return [
-            found[k] if k in found else self._tried(point)
-            for k, point in enumerate(points)
-        ]
+        return [found.get(k) for k in range(len(points))]
 
     def _together(
         self, group: list[tuple[int, At]]
@@ -199,12 +197,6 @@ class SteadyStateSolver:
             return False
         # An even block on its own is faster than all unknowns at many points at once.
         return len(self.problem.parts) == 1 or at.blocks is None
-
-    def _tried(self, point: Point) -> SteadyResult | SolveError:
-        try:
-            return self.solve(point)
-        except SolveError as fault:
-            return fault
 
     def _other_parity(self, at: At, rho: np.ndarray, point: Point) -> bool:
         """Whether there are other stationary states, of no definite parity.
