@@ -15,7 +15,7 @@ from qsyncdsl.solve import fields
 from tests.conftest import run_text
 from tests.measured import agree, measured
 
-LONG = "langevin(time = 2e4, realizations = 8, dt = 0.05)"
+LONG = "langevin(time = 2e4, realizations = 16, dt = 0.05)"
 FINE = "langevin(time = 2500, realizations = 16, dt = {})"
 SLIPS = {"rate": "phase_slips(q - phi, within = 0.35*pi)"}
 
