@@ -31,7 +31,14 @@ def expectations_without_levels(name, words):
             yield checker.one(request)
 
 
-@pytest.mark.parametrize("name", ["vdp_kerr", "vdp_driven", "vdp_pair_dissipative"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vdp_kerr",
+        pytest.param("vdp_driven", marks=pytest.mark.slow),
+        "vdp_pair_dissipative",
+    ],
+)
 def test_public_numbers_are_reached_with_no_levels_given(name):
     other = ("langevin", "fokkerplanck", "additive", "exact", "edge")
     verdicts = list(expectations_without_levels(name, other))

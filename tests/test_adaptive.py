@@ -106,6 +106,7 @@ def test_a_tolerance_must_be_positive(command, tmp_path):
     assert "E707" in err
 
 
+@pytest.mark.slow
 def test_an_adaptive_sweep_is_kept_and_drawn_like_any_other(command, tmp_path):
     text = BEND.replace(
         "  measure f", "  plot f vs x\n  plot f over (x, y)\n  measure f"

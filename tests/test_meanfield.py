@@ -38,6 +38,7 @@ def test_equations_of_a_bundled_model(name):
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_a_rotating_state_is_one_of_the_evolution():
     found = run_text(
         PAIRS
@@ -238,6 +239,7 @@ def test_two_levels_never_synchronize(V):
     assert 0 < (rate + decay) / decay < 1
 
 
+@pytest.mark.slow
 def test_the_instability_of_the_optomechanical_array_and_its_frequency():
     model = Path(bundled_models()["optomech_array"]).read_text(encoding="utf-8")
     found = run_text(

@@ -50,10 +50,12 @@ def test_friction_on_the_label_has_its_own_steady_momentum():
     agree(text.replace("max(-r.p/hbar, 0)", "max(-r.n, 0)"))
 
 
+@pytest.mark.slow
 def test_a_potential_between_the_kicks_is_followed():
     agree(ROTOR.replace("- f*r.x", "- f*r.x + 0.3*cos(r.x)"), realizations=100)
 
 
+@pytest.mark.slow
 def test_a_potential_that_moves_is_followed_too():
     agree(ROTOR.replace("- f*r.x", "- f*r.x + 0.6*sin(2*t)*cos(r.x)"), realizations=50)
 
