@@ -587,9 +587,12 @@ def write(
     experiment = result.plan.experiment
     if not any(isinstance(r, tree.Plot) for r in experiment.requests):
         return (path,)
-    from qsyncdsl.report.plot import draw
+    from qsyncdsl.run.plain_arrays import plain_arrays
 
-    pictures = draw(result.dataset, result.plan.model, experiment, folder)
+    with plain_arrays():
+        from qsyncdsl.report.plot import draw
+
+        pictures = draw(result.dataset, result.plan.model, experiment, folder)
     return (path, *pictures)
 
 

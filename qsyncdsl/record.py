@@ -42,12 +42,16 @@ class Record:
     _shown: ClassVar[tuple[str, ...]]
 
     def __init__(self, *values: Any, **named: Any) -> None:
+        put = object.__setattr__
+        if not named and len(values) == len(self._names):
+            for name, value in zip(self._names, values, strict=True):
+                put(self, name, value)
+            return
         given = dict(zip(self._names, values, strict=False)) | named
         if len(given) != len(values) + len(named) or not given.keys() <= set(
             self._names
         ):
             raise TypeError(f"{type(self).__name__} takes {', '.join(self._names)}")
-        put = object.__setattr__
         for name in self._names:
             value = given.get(name, MISSING)
             if value is MISSING:

@@ -61,6 +61,15 @@ def test_a_second_run_needs_no_symbols_no_compiler_and_no_dataset(tmp_path):
     assert {"llvmlite", "h5netcdf"} <= found
 
 
+def test_pictures_do_not_need_to_know_arrays_of_dask(tmp_path):
+    text = SMALL.replace("measure", "sweep F = linspace(0, 1, 3)\nplot n vs F\nmeasure")
+    text = "parameter F = 0\n" + text.replace("0.1*(", "F*(")
+    found = imported(tmp_path, "run", "m.qsync", "-q", "--out", "out", text=text)
+    assert (tmp_path / "out" / "e_1.png").exists()
+    assert {"matplotlib", "xarray"} <= found
+    assert not {"dask", "distributed"} & found
+
+
 def test_a_plan_needs_no_symbols_and_no_dataset(tmp_path):
     found = imported(tmp_path, "run", "m.qsync", "--plan")
     assert found & {"matplotlib", "qutip", "numba", "h5netcdf", "xarray"} == set()

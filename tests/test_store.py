@@ -372,6 +372,7 @@ def test_a_worker_that_dies_loses_its_batch_only():
 
     engine = Processes(2)
     try:
+        engine.warm(deadly)
         queue = Queue(deadly, range(40), answered, gave_up)
         queue.seconds = 0.01
         engine.run(queue)

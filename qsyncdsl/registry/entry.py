@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,14 @@ class Word:
         """Import the object behind the word."""
         if not self.target:
             raise InternalError(f"'{self.name}' is not implemented and was not refused")
-        module, _, name = self.target.partition(":")
-        return getattr(import_module(module), name)
+        return _loaded(self.target)
+
+
+@cache
+def _loaded(target: str) -> Any:
+    """The object at `module:name`."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _plugged(group: str) -> Iterable[Any]:

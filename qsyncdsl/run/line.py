@@ -33,6 +33,8 @@ _PILOTS = 8
 _ALONE = 0.5
 # Seconds of work that are worth starting other processes for.
 _WORTH = 1.5
+# Solves from which on other processes start before it is known how long one takes.
+_MANY = 2000
 # Seconds of work that are announced.
 _SAID = 10.0
 
@@ -184,6 +186,7 @@ class LineRun:
         several = len(indices) * self.plan.draws > 1 or self.begun is not None
         try:
             with one_thread_here(several):
+                self._warm(indices)
                 self.pilot(indices)
                 self.compute(indices)
         finally:
@@ -191,6 +194,12 @@ class LineRun:
             if self.begun is not None:
                 self.begun.shelf.close()
         return self.results(indices)
+
+    def _warm(self, indices: Sequence[tuple[int, ...]]) -> None:
+        """Let other processes start now where there is so much to do that they will be asked."""
+        left = len(indices) * self.plan.draws - len(self.shelf)
+        if self.workshop.engine.workers > 1 and left > _MANY:
+            self.workshop.engine.warm(self.task())
 
     def known(self, indices: Sequence[tuple[int, ...]]) -> list[PointResult]:
         """What is known of some points already."""

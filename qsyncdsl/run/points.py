@@ -133,13 +133,16 @@ class Points:
             for job in jobs
             if job.kept is None and not set(job.names).isdisjoint(self.plan.measures)
         ]
+        asked = {job: self._wanted(job) for job in measured}
         solved = self.session.solve_many(
-            [(*self._wanted(job), partial(self._near, job)) for job in measured]
+            [(*asked[job], partial(self._near, job)) for job in measured]
         )
         answers = dict(zip(measured, solved, strict=True))
         each = (time.perf_counter() - start) / max(1, len(jobs))
-        found = [self.after(job, None, given=answers.get(job))[0] for job in jobs]
-        return [replace(result, seconds=result.seconds + each) for result in found]
+        return [
+            self.after(job, None, False, answers.get(job), asked.get(job), each)[0]
+            for job in jobs
+        ]
 
     @property
     def together(self) -> int:
@@ -156,9 +159,7 @@ class Points:
             return None
         return self.plan.point_layers(self.line, (*job.index[:-1], middle))
 
-    def _wanted(
-        self, job: Job
-    ) -> tuple[list[tuple[Override, ...]], str | None, int, Located]:
+    def _wanted(self, job: Job) -> Asked:
         """What the session is asked for."""
         layers = self.plan.point_layers(self.line, job.index)
         case = self.plan.cases[job.index[0]]
@@ -205,17 +206,21 @@ class Points:
         before: Before | None,
         ending: bool = False,
         given: Solved | Exception | None = None,
+        asked: Asked | None = None,
+        spent: float = 0.0,
     ) -> tuple[PointResult, Mapping[str, np.ndarray] | None]:
         """One point that starts from the end of another; with its own end if that is wanted.
 
         Args:
             given: The answer or the fault, where the point is solved already.
+            asked: What the session was asked for then.
+            spent: Seconds that it took.
         """
         start = time.perf_counter()
         end: Mapping[str, np.ndarray] | None = None
         state: Mapping[str, np.ndarray] | None = None
         grids = dict(self.grids)
-        layers, case, draw, located = self._wanted(job)
+        layers, case, draw, located = asked or self._wanted(job)
         found: dict[str, Labelled] = {}
         failures: dict[str, Diagnostic] = {}
         trust = Trust()
@@ -239,7 +244,8 @@ class Points:
                 found, steps = with_errors(solved, wanted, found, grids)
                 steps = {**steps, **missed}
                 found |= _truncated(solved, found)
-                trust = replace(trust, numbers={**trust.numbers, **steps})
+                if steps:
+                    trust = replace(trust, numbers={**trust.numbers, **steps})
             except Exception as fault:
                 failures[""] = failure(fault)
         for name, request in self.locates.items():
@@ -252,7 +258,7 @@ class Points:
             except Exception as fault:
                 failures[name] = failure(fault)
         fresh = {n: grid for n, grid in grids.items() if n not in self.grids}
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start + spent
         result = PointResult(
             job.index, found, trust, failures, seconds, job.draw, fresh, 0, state
         )
@@ -320,6 +326,10 @@ def stretch_middle(k: int, count: int, stride: int = 1) -> int | None:
     which = int((k + 0.5) / length)
     first, last = round(which * length), round((which + 1) * length)
     return (first + last) // 2 if last - first > 1 else None
+
+
+# Layers of overrides, case, draw of disorder and located values of a point.
+Asked = tuple[list[tuple[Override, ...]], str | None, int, "Located"]
 
 
 class Located(Mapping[str, Any]):

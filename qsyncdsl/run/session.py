@@ -538,9 +538,7 @@ class Session:
         Args:
             operators: Whether to evaluate lists of operators too, which only lowering takes.
         """
-        word = methods[self.line.method]
-        given = signature.bind(word, self.line.node.arguments, self.line.node)
-        kinds = {argument.name: argument.kind for argument in word.arguments}
+        given, kinds = self._given
         found: dict[str, Any] = {}
         for name, node in given.items():
             assert not isinstance(node, tuple)
@@ -555,6 +553,13 @@ class Session:
         if "accuracy" in kinds and environment.accuracy():
             found.setdefault("accuracy", environment.accuracy())
         return found
+
+    @cached_property
+    def _given(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """The options of the solve line as written, and the kinds of all that there are."""
+        word = methods[self.line.method]
+        given = signature.bind(word, self.line.node.arguments, self.line.node)
+        return given, {argument.name: argument.kind for argument in word.arguments}
 
     def _refuse_kicks(self) -> None:
         """E443: most methods do not know kicks; leaving them out would answer another question."""

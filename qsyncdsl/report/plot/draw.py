@@ -57,6 +57,8 @@ def draw(
             path = folder / f"{experiment.name}_{number}.{form}"
             beside = path.with_suffix(f".part.{form}")
             figure.savefig(beside, metadata={"Date": None} if form == "svg" else None)
+            # The layout is that of the figure, whatever it is written as: finding it takes long.
+            figure.set_layout_engine("none")
             beside.replace(path)
             files.append(path)
     return tuple(files)
@@ -65,25 +67,19 @@ def draw(
 def figures(
     dataset: xr.Dataset, model: Model, experiment: Experiment
 ) -> Iterator[tuple[int, Any]]:
-    """The figures of an experiment with the numbers of their `plot` lines, one by one.
-
-    Each is closed when the next is asked for.
-    """
+    """The figures of an experiment with the numbers of their `plot` lines, one by one."""
     requests = [r for r in experiment.requests if isinstance(r, tree.Plot)]
     if not requests or not dataset.data_vars:
         return
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    cycle = plt.cycler(linestyle=["-", "--", ":"]) * plt.cycler(color=_COLORS)
-    with plt.rc_context(_STYLE | {"axes.prop_cycle": cycle}):
+    cycle = cycler(linestyle=["-", "--", ":"]) * cycler(color=_COLORS)
+    with mpl.rc_context(_STYLE | {"axes.prop_cycle": cycle}):
         for number, request in enumerate(requests, start=1):
             figure = _figure(Sheet(dataset, model, experiment, request))
             if figure is not None:
                 yield number, figure
-                plt.close(figure)
 
 
 def _figure(sheet: Sheet) -> Any | None:

@@ -62,7 +62,7 @@ class _Scale(NamedTuple):
 
 def lines(sheet: Sheet, drawn: Drawn) -> Any:
     """Values along one dimension; a curve for each value of every other dimension."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     axes_of = sheet.request.axes
     versus = axes_of.x if isinstance(axes_of, tree.Versus) else None
@@ -76,9 +76,8 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
     curves = curves[:: -(-len(curves) // _MOST_CURVES)]
     scale = _scale(curves)
     beside = scale is None and _long(curves)
-    figure, axes = plt.subplots(
-        figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT)
-    )
+    figure = Figure(figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT))
+    axes = figure.subplots()
     for k, curve in enumerate(curves):
         extra = {} if scale is None else {"color": scale.color(k)}
         across = _across(sheet, curve.values, x, dim)

@@ -156,14 +156,13 @@ def _grid(
     sheet: Sheet, count: int, width: float, height: float
 ) -> tuple[Any, list[Any]]:
     """A figure with panels in up to three columns; panels that are not needed are hidden."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
     shown = min(count, _MOST_PANELS)
     columns = min(shown, 3)
     rows = -(-shown // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(width * columns, height * rows), squeeze=False
-    )
+    figure = Figure(figsize=(width * columns, height * rows))
+    axes = figure.subplots(rows, columns, squeeze=False)
     for spare in axes.flat[shown:]:
         spare.set_visible(False)
     more = f"(the first {shown} of {count} panels)" if count > shown else ""

@@ -63,6 +63,9 @@ class Cluster:
         """Threads of all workers that are there now; at least 2, so that they are asked."""
         return max(2, sum(self._client.nthreads().values()))
 
+    def warm(self, work: Any) -> None:
+        """The workers are there, or come when they come."""
+
     def run(self, queue: Queue) -> None:
         """Do all jobs of a queue.
 

@@ -33,14 +33,21 @@ class Processes:
         self._crew: list[_Worker] = []
         self._stillborn = 0
 
+    def warm(self, work: Any) -> None:
+        """Start the workers, so that they import what a task needs while its first jobs are done here."""
+        task, given = _packed(work)
+        while len(self._crew) < self.workers:
+            worker = _start()
+            self._crew.append(worker)
+            worker.learn(task, given)
+
     def run(self, queue: Queue) -> None:
         """Do all jobs of a queue.
 
         Raises:
             SolveError: E741 if no worker can be started.
         """
-        work = pickle.dumps(queue.work, pickle.HIGHEST_PROTOCOL)
-        task = blake2b(work, digest_size=16).digest()
+        task, work = _packed(queue.work)
         try:
             while queue.open:
                 self._hand_out(queue, task, work)
@@ -117,16 +124,29 @@ class _Worker:
     batch: Batch | None = None
     knows: bytes = b""
 
+    def learn(self, task: bytes, work: bytes) -> None:
+        """Send the task with nothing to do yet."""
+        self._tell(task, work, ())
+
     def send(self, task: bytes, work: bytes) -> None:
         """Send the batch; the task itself only once."""
         assert self.batch is not None
+        self._tell(task, work, self.batch.jobs)
+
+    def _tell(self, task: bytes, work: bytes, jobs: tuple[Any, ...]) -> None:
         given = None if task == self.knows else work
         self.knows = task
         try:
-            self.pipe.send((given, self.batch.jobs))
+            self.pipe.send((given, jobs))
         except (BrokenPipeError, OSError):
             # Its death is noticed, and its batch given to another, when it is listened to.
             return
+
+
+def _packed(work: Any) -> tuple[bytes, bytes]:
+    """The name of a task and what is sent of it."""
+    text = pickle.dumps(work, pickle.HIGHEST_PROTOCOL)
+    return blake2b(text, digest_size=16).digest(), text
 
 
 def _start() -> _Worker:
@@ -168,6 +188,9 @@ def _serve(pipe: Connection) -> None:
                 answers: Any = does(jobs)
             except Exception as fault:
                 answers = fault
+            if not jobs:
+                # It was only to be made ready: a fault comes again with the first job.
+                continue
             pipe.send((answers, time.perf_counter() - start, peak_memory()))
     except (EOFError, OSError):
         return

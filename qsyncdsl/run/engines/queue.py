@@ -130,6 +130,9 @@ class Engine(Protocol):
     def workers(self) -> int:
         """How many batches it does at once."""
 
+    def warm(self, work: Any) -> None:
+        """Make ready for a task, of which there is much to do."""
+
     def run(self, queue: Queue) -> None:
         """Do all jobs of a queue, also those that answers add."""
 
@@ -143,6 +146,9 @@ class Inline:
     workers = 1
     # Seconds of a batch: what a sudden end may cost.
     _TARGET = 0.1
+
+    def warm(self, work: Any) -> None:
+        """Nothing has to be started."""
 
     def run(self, queue: Queue) -> None:
         """Do all jobs of a queue."""
