@@ -102,3 +102,33 @@ def test_subscripts_and_powers_of_ten_are_set_as_such():
     assert figure.axes[0].get_ylabel() == "2·n$_{\\mathrm{c}}$"
     assert legend(figure) == ["Δ = 0", "Δ = 10⁶"]
     figure.canvas.draw()
+
+
+def test_levels_of_several_measures_have_one_name_and_one_color_each():
+    figure = drawn(
+        "sweep Delta = linspace(0, 1, 4); solve eigen; measure A = eigenenergies(3);"
+        " measure B = A + 1; plot A, B vs Delta"
+    )
+    (axes,) = figure.axes
+    assert legend(figure) == ["A", "B"]
+    assert [line.get_color() for line in axes.lines] == ["C0"] * 3 + ["C1"] * 3
+    assert [line.get_linestyle() for line in axes.lines] == ["-"] * 3 + ["--"] * 3
+
+
+def test_levels_of_one_measure_are_counted():
+    figure = drawn(
+        "sweep Delta = linspace(0, 1, 4); solve eigen; measure A = eigenenergies(3);"
+        " plot A vs Delta"
+    )
+    assert legend(figure) == ["A(1)", "A(2)", "A(3)"]
+
+
+def test_curves_for_the_same_setting_have_its_color_and_the_dash_of_their_measure():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = [0, 1]; solve steadystate;"
+        " measure n = <a'*a>; measure A = <a>; plot n, A vs E"
+    )
+    (axes,) = figure.axes
+    looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
+    assert looks == [("C0", "-"), ("C1", "-"), ("C0", "--"), ("C1", "--")]
+    assert legend(figure) == ["n, Δ = 0", "n, Δ = 1", "|A|, Δ = 0", "|A|, Δ = 1"]

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from qsyncdsl.solve.blocks import Layout
+# exp of the diagonal over a step stays a number of ordinary size.
+_DAMPING = 50.0
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class Stretch:
     Attributes:
         begin, end: The interval.
         smooth: Whether $t = t_a + (t_b - t_a)\sin^2(\pi u/2)$ rather than linear.
-        series: $A\,dt/du$, entries of the pattern by order, shape (orders, entries); without `phase`.
-        phase: Mean of the diagonal of each block, by order, shape (orders, blocks); it only turns
-            or damps the block as a whole.
-        size: Largest row sum of |A dt/du|.
+        series: $A\,dt/du$, entries of the pattern by order, shape (orders, entries); no diagonal.
+        phase: Integral of the diagonal from u = 0, by order, shape (orders + 1, rows).
+        size: What a step of order 8 that takes the diagonal exactly is short against: the largest
+            row sum of |A dt/du| and the largest difference of two coupled diagonal elements.
     """
 
     begin: float
@@ -69,30 +70,32 @@ def appended(found: list[tuple[Piece, int]], piece: Piece) -> list[tuple[Piece, 
     return [*found, (piece, 1)]
 
 
-def without_phase(
-    layout: Layout,
+def without_diagonal(
     pattern: sp.csr_array,
     span: tuple[float, float],
     smooth: bool,
     series: np.ndarray,
     data: np.ndarray,
 ) -> Stretch:
-    """Take the mean of the diagonal out of each block."""
-    starts = layout.starts
+    """Take the diagonal out of a generator, which is solved exactly.
+
+    Args:
+        series: Entries of the pattern by order.
+        data: The entries at Gauss points.
+    """
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
     diagonal = np.flatnonzero(rows == pattern.indices)
-    counts = np.diff(starts)
-    sums = np.add.reduceat(series[:, diagonal], starts[:-1], axis=1)
-    phase = 1j * (sums / counts).imag
-    series = series.copy()
-    series[:, diagonal] -= np.repeat(phase, counts, axis=1)
+    own = data[:, diagonal]
+    jumps = np.abs(own[:, rows] - own[:, pattern.indices])
     bound = np.abs(data)
-    bound[:, diagonal] = np.abs(
-        np.polynomial.legendre.legval(
-            np.polynomial.legendre.leggauss(len(data))[0], series[:, diagonal]
-        ).T
-    )
-    size = float(np.add.reduceat(bound, pattern.indptr[:-1], axis=1).max())
+    bound[:, diagonal] = 0.0
+    coupled = np.where(bound > 1e-12 * max(bound.max(), 1e-300), jumps, 0.0)
+    most = np.add.reduceat(bound, pattern.indptr[:-1], axis=1).max()
+    damping = float(np.abs(own.real).max()) / _DAMPING
+    size = max(float(most + coupled.max()), damping)
+    phase = np.polynomial.legendre.legint(series[:, diagonal], axis=0, lbnd=-1) / 2
+    series = series.copy()
+    series[:, diagonal] = 0.0
     return Stretch(*span, smooth, series, phase, size)
 
 
@@ -107,10 +110,3 @@ def on_pattern(matrix: sp.csr_array, pattern: sp.csr_array) -> np.ndarray:
     found = np.zeros(len(keys), dtype=complex)
     found[place] = matrix.data
     return found
-
-
-def integral(series: np.ndarray, u: float, v: float) -> np.ndarray:
-    """Integral of a Legendre series in 2u - 1 from u to v."""
-    whole = np.polynomial.legendre.legint(series, axis=0) / 2
-    ends = [np.polynomial.legendre.legval(2 * x - 1, whole) for x in (u, v)]
-    return np.asarray(ends[1] - ends[0])

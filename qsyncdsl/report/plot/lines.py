@@ -27,16 +27,29 @@ _MOST_CURVES = 400
 _MOST_LEGEND = 18
 # Curves with fewer points show them.
 _FEW_POINTS = 30
+# Dashes of the first, second and third measure.
+_DASHES = ("-", "--", ":")
 # A step of an angle that is its wrap from π to -π.
 _WRAP = 1.5 * np.pi
 
 
 class _Curve(NamedTuple):
-    """A curve, its name in the legend, and standard errors."""
+    """A curve, its name in the legend, and standard errors.
 
-    text: str
+    Attributes:
+        words: Which measure, if there are several, and the values of other dimensions.
+        family: The curves of one measure that are told apart by nothing but a number of theirs.
+    """
+
+    words: tuple[str, ...]
     values: xr.DataArray
     error: np.ndarray | None
+    family: str = ""
+
+    @property
+    def text(self) -> str:
+        """The name in the legend."""
+        return ", ".join(self.words)
 
 
 class _Scale(NamedTuple):
@@ -68,18 +81,19 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
     versus = axes_of.x if isinstance(axes_of, tree.Versus) else None
     x = sheet.values.of(versus) if versus is not None else None
     dim = _x_dimension(drawn[0][1], x)
-    curves = [
-        curve
-        for node, array in drawn
-        for curve in _curves(sheet, node, array, dim, len(drawn))
-    ]
-    curves = curves[:: -(-len(curves) // _MOST_CURVES)]
-    scale = _scale(curves)
+    groups = [_curves(sheet, node, array, dim, len(drawn)) for node, array in drawn]
+    styles = _styles(groups)
+    if _of_levels(groups):
+        groups = [_under_one_name(group) for group in groups]
+    curves = [curve for group in groups for curve in group]
+    every = -(-len(curves) // _MOST_CURVES)
+    curves, styles = curves[::every], styles[::every]
+    scale = None if any(styles) else _scale(curves)
     beside = scale is None and _long(curves)
     figure = Figure(figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT))
     axes = figure.subplots()
     for k, curve in enumerate(curves):
-        extra = {} if scale is None else {"color": scale.color(k)}
+        extra = styles[k] if scale is None else {"color": scale.color(k)}
         across = _across(sheet, curve.values, x, dim)
         if sheet.coordinate(dim) == "n" and scale is None:
             _bars(axes, across, curve, k, len(curves))
@@ -93,6 +107,40 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
     sheet.title(figure, _WIDTH)
     sheet.finish(axes)
     return figure
+
+
+def _styles(groups: list[list[_Curve]]) -> list[dict[str, Any]]:
+    """Colors and dashes that show what belongs together; empty where the cycle does.
+
+    Of several measures with curves for the same settings, a color is a setting and a dash a
+    measure. Levels have the color of their measure, and dashes so that equal ones are both seen.
+    """
+    empty: list[dict[str, Any]] = [{} for group in groups for _ in group]
+    if len(groups) < 2 or any(len(g) != len(groups[0]) for g in groups):
+        return empty
+    if len(groups[0]) < 2:
+        return empty
+    levels = _of_levels(groups)
+    return [
+        {"color": f"C{(i if levels else k) % 7}", "linestyle": _DASHES[i % 3]}
+        for i, group in enumerate(groups)
+        for k, _ in enumerate(group)
+    ]
+
+
+def _of_levels(groups: list[list[_Curve]]) -> bool:
+    """Whether several measures have levels as curves, and nothing else."""
+    families = [{curve.family for curve in group} for group in groups]
+    return len(groups) > 1 and all(len(f) == 1 and "" not in f for f in families)
+
+
+def _under_one_name(group: list[_Curve]) -> list[_Curve]:
+    """Levels with the name of their measure at the first of them."""
+    first, *rest = group
+    return [
+        first._replace(words=(first.family,)),
+        *(curve._replace(words=()) for curve in rest),
+    ]
 
 
 def _line(
@@ -178,6 +226,8 @@ def _curves(
         known = sheet.dataset[dim].values if dim in sheet.dataset else [1]
         array = array.expand_dims({dim: known})
     others = [d for d in array.dims if d != dim]
+    items = [d for d in others if d == f"{getattr(node, 'key', '')}_item"]
+    own_item = items[0] if items and array.sizes[items[0]] > 1 else None
     stacked = array.stack(curve=others) if others else array.expand_dims("curve")
     found = []
     for k in range(stacked.sizes["curve"]):
@@ -185,12 +235,17 @@ def _curves(
         if bool(np.isnan(curve).all()):
             continue
         words = [sheet.expression(node)] if count > 1 else []
-        words += settings(array, curve, others)
+        words += settings(array, curve, [d for d in others if d != own_item])
+        family = ", ".join(words) or sheet.expression(node)
+        if own_item is not None:
+            level = f"{sheet.expression(node)}({curve[own_item].item()})"
+            words = [level, *words[1:]] if count > 1 else [level, *words]
         spread = None
         if error is not None:
             own = error.sel({d: curve[d].item() for d in others if d in error.dims})
             spread = np.broadcast_to(own.values, curve.shape)
-        found.append(_Curve(", ".join(words), curve, spread))
+        grouped = family if own_item is not None else ""
+        found.append(_Curve(tuple(words), curve, spread, grouped))
     return found
 
 
@@ -224,7 +279,7 @@ def _scattered_curves(
             texts = [sheet.expression(node)] if count > 1 else []
             texts += [*words, *map(setting, swept, row)]
             own = None if spread is None else spread.isel(point=chosen).values
-            found.append(_Curve(", ".join(texts), curve, own))
+            found.append(_Curve(tuple(texts), curve, own))
     return found
 
 
@@ -250,8 +305,8 @@ def _scale(curves: list[_Curve]) -> _Scale | None:
 
 def _long(curves: list[_Curve]) -> bool:
     """Whether a legend would cover much of the axes."""
-    longest = max((len(curve.text) for curve in curves), default=0)
-    return longest > 0 and (len(curves) > _FEW_LABELS or longest > _SHORT_LABEL)
+    lengths = [len(curve.text) for curve in curves if curve.text]
+    return len(lengths) > _FEW_LABELS or max(lengths, default=0) > _SHORT_LABEL
 
 
 def _legend(
