@@ -199,3 +199,55 @@ def test_charges_vanish_exactly_on_the_lattice_of_shifts(shifts, weights):
     # An unshifted direction that the shifts cannot reach has a charge.
     if np.linalg.matrix_rank(np.array(shifts)) < 3:
         assert 0 in found.moduli
+
+
+def two_bosons():
+    """Two bosons and a quadrature of the first."""
+    here = Space(tuple(SystemMode(f"m{k}", modes.boson, 9) for k in range(2)), NUMERIC)
+    return here, here.letter(0, "q"), here.letter(0, "p")
+
+
+def test_functions_of_one_quadrature_commute():
+    here, q, _ = two_bosons()
+    cos, sin = here.function("cos", 0.3 * q), here.function("sin", 0.7 * q + 1)
+    assert cos * sin == sin * cos
+    assert (cos * sin).is_hermitian()
+    assert not cos.commutator(sin)
+    root = here.function("sqrt", here.letter(0, "n") + 1)
+    assert root * here.letter(0, "n") == here.letter(0, "n") * root
+    other = here.function("cos", 0.3 * here.letter(1, "q"))
+    assert (cos * other * sin).is_hermitian()
+
+
+def test_functions_of_two_quadratures_keep_their_order():
+    here, q, p = two_bosons()
+    cos, sin = here.function("cos", q), here.function("sin", p)
+    exp = here.function("exp", 0.2 * q)
+    assert cos * sin != sin * cos
+    # those of one quadrature move freely, but not past the other
+    assert cos * exp * sin == exp * cos * sin
+    assert cos * sin * exp != cos * exp * sin
+
+
+def test_products_of_functions_are_multiplied_before_they_are_cut():
+    here, q, _ = two_bosons()
+    levels, large = 9, 80
+    cos, sin = here.function("cos", 1.3 * q), here.function("sin", 0.7 * q)
+    x, v = np.linalg.eigh(qutip.position(large).full())
+    exact = (v * (np.cos(1.3 * x) * np.sin(0.7 * x))) @ v.conj().T
+    found = polynomial_matrix(cos * sin, (levels, 1)).toarray()
+    assert found == pytest.approx(exact[:levels, :levels], abs=1e-12)
+    both = polynomial_matrix(q * cos, (levels, 1)).toarray()
+    assert both == pytest.approx(
+        ((v * (x * np.cos(1.3 * x))) @ v.conj().T)[:levels, :levels], abs=1e-12
+    )
+
+
+def test_a_function_of_a_function_is_on_its_own_mode():
+    here, _, _ = two_bosons()
+    inner = here.function("sin", 0.4 * here.letter(1, "q"))
+    outer = here.function("cos", inner + 0.2)
+    x, v = np.linalg.eigh(qutip.position(80).full())
+    exact = (v * np.cos(np.sin(0.4 * x) + 0.2)) @ v.conj().T
+    found = polynomial_matrix(outer, (1, 7)).toarray()
+    assert found == pytest.approx(exact[:7, :7], abs=1e-12)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import qutip
 
 from tests.conftest import run_text, values
 
@@ -84,3 +85,27 @@ experiment strobe {
     assert values(strobe, "n", "floquet") == pytest.approx(
         float(np.squeeze(values(strobe, "n", "evolve"))), abs=1e-6
     )
+
+
+def test_products_of_functions_of_one_quadrature_are_hermitian():
+    """Against QuTiP, with functions of a matrix of 60 levels cut to 14."""
+    result = run_text("""
+mode a : boson(levels = 14)
+hamiltonian 0.3*cos(0.4*(a + a'))*sin(0.7*(a + a')) + 0.1*(a + a')*cos(0.3*(a + a')) + 0.2*a.n*sqrt(a.n + 1)
+dissipator 0.2 : a
+experiment e {
+  solve   steadystate
+  measure n = <a.n>
+  measure m = <cos(0.4*(a + a'))*sin(0.7*(a + a'))>
+}
+""")["e"]
+    levels, large = 14, 60
+    x, v = np.linalg.eigh((qutip.destroy(large) + qutip.create(large)).full())
+    product = np.cos(0.4 * x) * np.sin(0.7 * x)
+    number = np.arange(levels)
+    h = (v * (0.3 * product + 0.1 * x * np.cos(0.3 * x))) @ v.conj().T
+    h = qutip.Qobj(h[:levels, :levels] + np.diag(0.2 * number * np.sqrt(number + 1)))
+    rho = qutip.steadystate(h, [np.sqrt(0.2) * qutip.destroy(levels)])
+    mean = qutip.Qobj(((v * product) @ v.conj().T)[:levels, :levels])
+    assert values(result, "n") == pytest.approx(qutip.expect(qutip.num(levels), rho))
+    assert values(result, "m") == pytest.approx(qutip.expect(mean, rho))

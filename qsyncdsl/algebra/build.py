@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +24,8 @@ from qsyncdsl.syntax import tree
 
 # Representatives of an ensemble: moments of up to this many different atoms can be written.
 _REPRESENTATIVES = 4
+# Levels of a boson on which a difference of operators is looked at, and of all modes together.
+_LOWEST, _LARGEST = 12, 2000
 # When coefficients that depend on time are looked at.
 _TIME = 0.3
 
@@ -319,9 +322,32 @@ def _anti_hermitian(operator: Polynomial) -> str:
         for m, c in difference.terms.items()
         if abs(c) > 1e-12 * max(scale, 1e-300)
     ]
-    if not found:
+    if not found or _no_matrix(difference, scale):
         return ""
     monomial, value = max(found, key=lambda item: abs(item[1]))
     from qsyncdsl.algebra.operators import monomial_text
 
     return f"{show(simplify(complex(value)))} {monomial_text(operator.space, monomial)}".strip()
+
+
+def _no_matrix(difference: Polynomial, scale: float) -> bool:
+    """Whether a sum with products of functions, as a cos(q) - cos(q) a + ..., has no matrix elements.
+
+    Products of letters and functions have no normal form; the lowest levels of their modes tell.
+    """
+    if not any(word[0] == "product" for m in difference.terms for _, word in m):
+        return False
+    dimensions = [1] * len(difference.space.modes)
+    touched = difference.modes()
+    for k in touched:
+        mode = difference.space.modes[k]
+        dimensions[k] = _LOWEST if mode.kind.name == "boson" else mode.dimension
+    if prod(dimensions) > _LARGEST:
+        return False
+    from qsyncdsl.algebra.matrices import polynomial_matrix
+
+    try:
+        matrix = polynomial_matrix(difference, dimensions)
+    except ValueError:
+        return False
+    return bool(abs(matrix).max() < 1e-10 * max(scale, 1e-300) * _LOWEST)

@@ -109,9 +109,7 @@ def _factor(space: Space, factor: Factor, dimensions: Sequence[int]) -> Any:
         return _function(space, key, word, dimensions)
     if word[0] == "product":
         keys = (key,) if isinstance(key, int) else key
-        inner = _renumber(space, keys)
-        small = [dimensions[k] for k in keys]
-        return _joint(space, keys, word[1], inner, small, dimensions)
+        return _joint(space, keys, word[1], dimensions)
     assert isinstance(key, int)
     mode = space.modes[key]
     dimension = dimensions[key]
@@ -134,18 +132,56 @@ def _joint(
     space: Space,
     keys: tuple[int, ...],
     parts: tuple[Factor, ...],
-    inner: dict[int, int],
-    small: list[int],
     dimensions: Sequence[int],
 ) -> Any:
-    """A product of factors with a function among them, on the modes of all."""
+    """A product of factors with a function among them, on the modes of all: multiplied, then cut."""
+    growing = [k for k in keys if space.modes[k].kind.name in ("boson", "rotor")]
+    if sum(not _keeps_numbers(word) for _, word in parts) < 2:
+        # nothing is lost between the factors
+        growing = []
+    padding, before = _FIRST_PADDING if growing else 0, None
+    while True:
+        block = _joint_block(space, keys, parts, dimensions, growing, padding)
+        if not growing:
+            return sp.coo_array(block)
+        if before is not None and _still(block, before):
+            return sp.coo_array(block)
+        before, padding = block, padding * 2
+        sizes = [dimensions[k] + padding * (k in growing) for k in keys]
+        if prod(sizes) > _MOST_LEVELS:
+            raise ValueError("this product does not settle as its space grows")
+
+
+def _still(block: Any, before: Any) -> bool:
+    scale = max(1.0, abs(block).max())
+    return bool(abs(block - before).max() < _TOLERANCE * scale)
+
+
+def _joint_block(
+    space: Space,
+    keys: tuple[int, ...],
+    parts: tuple[Factor, ...],
+    dimensions: Sequence[int],
+    growing: Sequence[int],
+    padding: int,
+) -> Any:
+    """The kept block of a product, from a space with more levels of some modes."""
+    modes, sizes, inside = list(space.modes), list(dimensions), []
+    for k in keys:
+        modes[k], sizes[k], first = _grown(
+            space.modes[k], dimensions[k], padding, k in growing
+        )
+        inside.append(slice(first, first + dimensions[k]))
+    larger = Space(tuple(modes), space.ring)
+    small = [sizes[k] for k in keys]
+    inner = _renumber(space, keys)
     total = sp.identity(prod(small), format="csr")
     for key, word in parts:
         own = [inner[k] for k in ((key,) if isinstance(key, int) else key)]
-        total = total @ _embed(
-            sp.coo_array(_factor(space, (key, word), dimensions)), own, small
-        )
-    return total
+        factor = sp.coo_array(_factor(larger, (key, word), sizes))
+        total = total @ _embed(factor, own, small)
+    flat = np.arange(prod(small)).reshape(small)[tuple(inside)].ravel()
+    return sp.csr_array(total)[flat][:, flat]
 
 
 def _renumber(space: Space, keys: tuple[int, ...]) -> dict[int, int]:
@@ -228,26 +264,17 @@ def _function_block(
     padding: int,
 ) -> np.ndarray:
     """The kept block of a function of an operator, from a space with more levels."""
-    grown = [
-        _grown(space.modes[k], n, padding, k in growing)
-        for k, n in zip(keys, kept, strict=True)
-    ]
-    sizes = [size for _, size, _ in grown]
-    inner = {key: position for position, key in enumerate(keys)}
-    sub = Space(tuple(mode for mode, _, _ in grown), space.ring)
-    moved: dict[Monomial, Any] = {
-        tuple(
-            (inner[k], w) if isinstance(k, int) else (tuple(inner[x] for x in k), w)
-            for k, w in m
-        ): c
-        for m, c in argument.terms.items()
-    }
-    matrix = polynomial_matrix(Polynomial(sub, moved), sizes).toarray()
+    modes, larger, sizes, inside = list(space.modes), [1] * len(space.modes), [], []
+    for k, n in zip(keys, kept, strict=True):
+        modes[k], size, first = _grown(space.modes[k], n, padding, k in growing)
+        larger[k] = size
+        sizes.append(size)
+        inside.append(slice(first, first + n))
+    # other modes, of one level, take no part
+    moved = Polynomial(Space(tuple(modes), space.ring), argument.terms)
+    matrix = polynomial_matrix(moved, larger).toarray()
     value = _apply(name, matrix)
-    inside = tuple(
-        slice(first, first + n) for (_, _, first), n in zip(grown, kept, strict=True)
-    )
-    flat = np.arange(prod(sizes)).reshape(sizes)[inside].ravel()
+    flat = np.arange(prod(sizes)).reshape(sizes)[tuple(inside)].ravel()
     return value[np.ix_(flat, flat)]
 
 

@@ -46,6 +46,8 @@ class SystemMode:
 
 # Forms of words that are not multiplied out.
 _KEPT_WHOLE = ("f", "product")
+# Commutators of arguments that are smaller than this are rounding.
+_SAME = 1e-12
 # Products of words that are kept.
 _PRODUCTS = 4096
 
@@ -298,7 +300,7 @@ class Polynomial:
         if all(isinstance(key, int) for key, _ in u + v):
             yield from self._plain_product(u, v)
         else:
-            yield _joint_product(u, v), 1
+            yield _joint_product(self.space, u, v), 1
 
     def _plain_product(
         self, u: Monomial, v: Monomial
@@ -318,7 +320,7 @@ class Polynomial:
         alone += [factor for factor in v if factor[0] not in {key for key, _ in u}]
         both = [(key, word, words[key]) for key, word in u if key in words]
         if any(x[0] in _KEPT_WHOLE or y[0] in _KEPT_WHOLE for _, x, y in both):
-            yield _joint_product(u, v), 1
+            yield _joint_product(self.space, u, v), 1
             return
         results: list[tuple[list[Factor], Any]] = [(alone, 1)]
         for key, x, y in both:
@@ -326,7 +328,7 @@ class Polynomial:
             mode = self.space.modes[key]
             product = self.space.times(mode, x, y)
             if product is None:
-                yield _joint_product(u, v), 1
+                yield _joint_product(self.space, u, v), 1
                 return
             results = [
                 (factors + ([(key, word)] if word else []), value * factor)
@@ -373,8 +375,8 @@ def _modes(monomial: Monomial) -> frozenset[int]:
     return frozenset(found)
 
 
-def _joint_product(u: Monomial, v: Monomial) -> Monomial:
-    """Factors that share modes with a function are kept side by side, in order."""
+def _joint_product(space: Space, u: Monomial, v: Monomial) -> Monomial:
+    """Factors that share modes with a function are kept side by side, in order but for those that commute."""
     result = list(u)
     for factor in v:
         touched = _modes((factor,))
@@ -389,10 +391,50 @@ def _joint_product(u: Monomial, v: Monomial) -> Monomial:
         key: Key = modes[0] if len(modes) == 1 else modes
         first = result.index(overlapping[0])
         result = [f for f in result if f not in overlapping]
-        result.insert(first, (key, ("product", tuple(parts))))
+        result.insert(first, (key, ("product", _ordered(space, parts))))
     return tuple(
         sorted(result, key=lambda f: f[0] if isinstance(f[0], tuple) else (f[0],))
     )
+
+
+def _ordered(space: Space, parts: list[Factor]) -> tuple[Factor, ...]:
+    """The first in alphabetical order of all orders that are the same product.
+
+    Functions of the same quadrature, or of the number, have one form in whatever order they are written.
+    """
+    rest, found = list(parts), []
+    while rest:
+        free = [
+            k
+            for k, part in enumerate(rest)
+            if all(_commute(space, part, other) for other in rest[:k])
+        ]
+        found.append(rest.pop(min(free, key=lambda k: _place(rest[k]))))
+    return tuple(found)
+
+
+def _place(factor: Factor) -> tuple[str, ...]:
+    key, word = factor
+    return str(word[0]), str(key), *map(str, word[1:])
+
+
+def _commute(space: Space, x: Factor, y: Factor) -> bool:
+    """Whether two factors commute: on different modes, or because the arguments of functions do."""
+    if _modes((x,)).isdisjoint(_modes((y,))):
+        return True
+    if "f" not in (x[1][0], y[1][0]):
+        return False
+    left, right = (
+        word[2]
+        if word[0] == "f"
+        else Polynomial(space, {((key, word),): space.ring.number(1)})
+        for key, word in (x, y)
+    )
+    if left.terms == right.terms:
+        return True
+    size = [max(abs(complex(c)) for c in z.terms.values()) for z in (left, right)]
+    rest = left.commutator(right).terms.values()
+    return all(abs(complex(c)) <= _SAME * size[0] * size[1] for c in rest)
 
 
 def _adjoint(space: Space, monomial: Monomial) -> Iterator[tuple[Monomial, Any]]:
@@ -425,7 +467,7 @@ def _adjoint_factor(space: Space, key: Key, word: Word) -> Iterator[tuple[Word, 
                 for one, f in options
             ]
         for done, value in combined:
-            yield ("product", done), value
+            yield ("product", _ordered(space, list(done))), value
     else:
         assert isinstance(key, int)
         mode = space.modes[key]

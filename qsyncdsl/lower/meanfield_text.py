@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from qsyncdsl.algebra.operators import Polynomial
+from qsyncdsl.algebra.operators import Polynomial, Space, monomial_text
 from qsyncdsl.lower.cells import Cells, Place
 
 if TYPE_CHECKING:
@@ -110,28 +111,27 @@ def _summed(piece: Piece) -> bool:
 def _operator(cells: Cells, operator: Polynomial, place: Place) -> str:
     """An operator on a cell, with the index of its site."""
     kind = cells.kinds[place.kind]
-    found = []
-    for monomial, value in sorted(
-        operator.terms.items(), key=lambda item: str(item[0])
-    ):
-        parts = []
-        for key, word in monomial:
-            first = key if isinstance(key, int) else key[0]
-            mode = cells.spaces[place.kind].modes[first]
-            label = mode.label
-            if kind.count > 1:
-                name = label.split("[")[0]
-                index = (
-                    place.cell + 1 if place.cell is not None else "jk"[place.slot or 0]
-                )
-                label = f"{name}[{index}]"
-            parts.append(
-                mode.kind.text(word, label) if isinstance(key, int) else str(word)
-            )
-        text = " ".join(parts) or "1"
-        c = complex(value)
-        found.append(
-            text if c == 1 else f"{c.real:g} {text}" if c.imag == 0 else f"({c}) {text}"
+    space = cells.spaces[place.kind]
+    if kind.count > 1:
+        index = place.cell + 1 if place.cell is not None else "jk"[place.slot or 0]
+        space = Space(
+            tuple(
+                replace(mode, label=f"{mode.label.split('[')[0]}[{index}]")
+                for mode in space.modes
+            ),
+            space.ring,
         )
+    found = [
+        _times(complex(value), monomial_text(space, monomial) or "1")
+        for monomial, value in sorted(
+            operator.terms.items(), key=lambda item: str(item[0])
+        )
+    ]
     text = " + ".join(found).replace("+ -", "- ")
     return text if len(found) == 1 else f"({text})"
+
+
+def _times(c: complex, text: str) -> str:
+    if c == 1:
+        return text
+    return f"{c.real:g} {text}" if c.imag == 0 else f"({c}) {text}"
