@@ -13,6 +13,7 @@ from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.rotors import turning
+from qsyncdsl.measure.statistics import weighted
 from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap, maximum
 from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
@@ -238,7 +239,7 @@ class MeasureEvaluator(OperatorEvaluator):
         """A series in time, or its mean where only that is asked for."""
         if self._averaged is None or self._as_series:
             return series
-        return series[self._averaged].mean(axis=0)
+        return weighted(self._averaged, series)
 
     def _on_paths(self, operator: Polynomial) -> np.ndarray:
         """<O> in the state of each trajectory, shape (R, T), or its mean at each time."""

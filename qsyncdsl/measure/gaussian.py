@@ -17,6 +17,7 @@ from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.phase_space import NoPhaseSpace, weyl_symbol
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.statistics import window_weights
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.result import GaussianResult, Part
 
@@ -29,7 +30,7 @@ class GaussianScene:
         means: <a_k>, shape (F,).
         covariance: Shape (2F, 2F).
         given: What the solver gave; times are a dimension.
-        averaged: Which times are averaged over where only a mean is asked for, shape (T,).
+        averaged: Weights of the times where only a mean over a window is asked for, shape (T,).
     """
 
     means: np.ndarray = field(repr=False)
@@ -148,8 +149,7 @@ def scenes(
     if "times" not in options:
         window = window or (options.get("burn_in", 0.0), result.times[-1])
         low, high = (float(x) for x in window)
-        slack = 1e-9 * max(abs(high), 1.0)
-        averaged = (result.times >= low - slack) & (result.times <= high + slack)
+        averaged = window_weights(result.times, low, high)
     return tuple(
         GaussianScene(
             result.means[k],

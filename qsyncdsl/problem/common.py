@@ -72,6 +72,8 @@ class Point:
         guess: What was found at the same point with other cutoffs, where that helps.
         sole: Whether the answer is known to be the only one: it is with other cutoffs.
         fewer: Gives the solver and the point of the same answer with fewer levels, which was found already.
+        coarser: What the tolerance of an integration in time is multiplied by: above 1 for a run that tells
+            the error of another, below 1 for an accuracy.
     """
 
     values: tuple[Any, ...]
@@ -88,6 +90,12 @@ class Point:
     sole: bool = False
     guess: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
     fewer: Callable[[], tuple[Any, Point]] | None = field(default=None, repr=False)
+    coarser: float = 1.0
+
+    @property
+    def longer(self) -> float:
+        """What a longest step is multiplied by: as steps of order 8 for such a tolerance are."""
+        return float(self.coarser**0.125)
 
     @property
     def start(self) -> Any:

@@ -248,7 +248,7 @@ methods = Registry(
         ),
         word(
             "classical",
-            f"{_TIME}, dt: real = 0, {_PROTOCOL}",
+            f"{_TIME}, dt: real = 0, accuracy: real = 0, {_PROTOCOL}",
             "trajectories",
             "the same without noise and ordering corrections",
             "qsyncdsl.run.methods.fields:classical",
@@ -262,14 +262,14 @@ methods = Registry(
         ),
         word(
             "gaussian",
-            f"{_TIME}, relax: real = 0",
+            f"{_TIME}, relax: real = 0, accuracy: real = 0",
             "moments",
             "classical trajectory and covariance matrix",
             "qsyncdsl.run.methods.fields:gaussian",
         ),
         word(
             "cumulants",
-            f"order: integer = 2, factorize: operators = 0, first_order: operators = 0, {_TIME}",
+            f"order: integer = 2, factorize: operators = 0, first_order: operators = 0, {_TIME}, accuracy: real = 0",
             "moments",
             "closed moment equations",
             "qsyncdsl.run.methods.moments:cumulants",

@@ -119,7 +119,11 @@ def _own(
         yield f"other cutoffs change it by {cut:.2g}"
     step = trust.get(f"step_error of {name}", 0.0)
     if step > max(limit, 2 * error):
-        yield f"a step of twice the length changes it by {step:.2g}"
+        yield (
+            f"the steps of its integration leave an error of {step:.2g}"
+            if "tolerance" in trust
+            else f"a step of twice the length changes it by {step:.2g}"
+        )
     outside = trust.get(f"outside of {name}", 0.0)
     if outside > _OUTSIDE:
         yield f"its map misses {100 * outside:.3g} % of the state: give an extent"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.realizations import Begun, Part, Realizing
 from qsyncdsl.run.session import Before, Session, Solved
+from qsyncdsl.run.steps import examined, step_errors
 from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree
 
@@ -242,6 +244,9 @@ class Points:
                 end = solved.ending() if ending else None
                 missed = self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
+                known = any(n.startswith("step_error of ") for n in trust.numbers)
+                if self._examined(job) and not known:
+                    steps |= step_errors(solved, wanted, found, grids)
                 steps = {**steps, **missed}
                 found |= _truncated(solved, found)
                 if steps:
@@ -263,6 +268,13 @@ class Points:
             job.index, found, trust, failures, seconds, job.draw, fresh, 0, state
         )
         return result, end
+
+    def _examined(self, job: Job) -> bool:
+        """Whether the steps of a point are looked at."""
+        sizes = [len(self.plan.cases), *(len(axis.values) for axis in self.line.axes)]
+        inside = all(k < n for k, n in zip(job.index, sizes, strict=True))
+        place = int(np.ravel_multi_index(job.index, sizes)) if inside else -1
+        return job.draw == 0 and (not inside or examined(place, prod(sizes)))
 
     def _restored(
         self, job: Job, layers: list[tuple[Override, ...]], located: Located

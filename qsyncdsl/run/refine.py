@@ -227,9 +227,14 @@ def differences(before: Any, after: Any) -> dict[str, tuple[float, float]]:
 
     Measures that fail in both are left out; those that fail in one changed by infinity.
     """
+    return changes(before.evaluator, after.evaluator)
+
+
+def changes(before: Any, after: Any) -> dict[str, tuple[float, float]]:
+    """The same of two evaluators."""
     found = {}
-    for name in after.evaluator.measures:
-        values = [_measured(solved, name) for solved in (before, after)]
+    for name in after.measures:
+        values = [_measured(evaluator, name) for evaluator in (before, after)]
         if values[0] is None and values[1] is None:
             continue
         if values[0] is None or values[1] is None:
@@ -239,9 +244,9 @@ def differences(before: Any, after: Any) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _measured(solved: Any, name: str) -> Any:
+def _measured(evaluator: Any, name: str) -> Any:
     try:
-        return solved.evaluator.measure(name)
+        return evaluator.measure(name)
     except (ModelError, SolveError):
         return None
 

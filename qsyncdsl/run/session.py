@@ -83,6 +83,9 @@ class Solved:
         populations: Of the levels of every boson, by label; empty where there are no cutoffs.
         errors: What a larger cutoff changes of each measure, where it was tried.
         levels: The cutoffs that were chosen for that.
+        again: The same with other tolerances of the steps and times of an average, by what these are
+            multiplied; None where nothing is integrated in time.
+        thinned: An average over a window from fewer of its times; None where there is none.
     """
 
     evaluator: MeasureEvaluator
@@ -96,6 +99,8 @@ class Solved:
     guess: Callable[[], Mapping[str, np.ndarray] | None] = lambda: None
     errors: Mapping[str, float] = field(default_factory=dict)
     levels: Mapping[str, int] = field(default_factory=dict)
+    again: Callable[[float, int], Solved] | None = None
+    thinned: Callable[[], MeasureEvaluator | None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,6 +193,31 @@ class Session:
             found = Realizing(self, layers, case, draw, located, before).solve()
             assert isinstance(found, Solved)
             return found
+        solved = self._with_levels(layers, case, draw, located, before, near)
+        accuracy = self._steps_accuracy(solved.environment)
+        if not accuracy or solved.again is None:
+            return solved
+        from qsyncdsl.run.steps import tightened
+
+        return tightened(solved, accuracy)
+
+    def _steps_accuracy(self, environment: Environment) -> float:
+        """What is asked of the steps of an integration in time; 0 where nothing is."""
+        if not self.method.integrates:
+            return 0.0
+        options = self.options(environment, operators=False)
+        return float(options.get("accuracy", 0.0)) if in_time(options) else 0.0
+
+    def _with_levels(
+        self,
+        layers: list[Layer],
+        case: str | None,
+        draw: int,
+        located: Mapping[str, Any] | None,
+        before: Before | None,
+        near: Near | None,
+    ) -> Solved:
+        """One point; levels that are open, or an accuracy, are refined."""
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
         wanted = self.wish(environment)
         if wanted is None:
@@ -329,7 +359,8 @@ class Session:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
-        if not self.method.realizations and self.wish(environment) is None:
+        refines = self.wish(environment) or self._steps_accuracy(environment)
+        if not self.method.realizations and not refines:
             return self.request(
                 layers, case, draw, located, near=near, environment=environment
             )
@@ -385,12 +416,26 @@ class Session:
             self.sole, fewer=self.fewer,
         )  # fmt: skip
 
+        def again(factor: float, finer: int) -> Solved:
+            more = {**options, "fineness": finer} if finer > 1 else options
+            other = replace(
+                point, coarser=factor, options=more, times=self.method.times(more)
+            )
+            return finish(prepared.solver.solve(other))
+
+        def thinned(result: Any) -> MeasureEvaluator | None:
+            from qsyncdsl.run.steps import fewer_times
+
+            fewer = None if "times" in options else fewer_times(result)
+            return fewer and measured(self.method.scenes(fewer, stage))
+
         def finish(result: Any) -> Solved:
             scenes = self.method.scenes(result, stage)
             trust = _told(result.trust, frame, space)
             if self.method.truncates and len(scenes) == 1:
                 # Measures add to these numbers what they find.
                 trust.numbers.update(moment_residuals(model, environment, scenes[0]))
+            steps = self.method.integrates and in_time(options)
             return Solved(
                 measured(scenes),
                 environment,
@@ -401,6 +446,8 @@ class Session:
                 lambda: self._state(result),
                 lambda: self._populations(result),
                 lambda: self.method.guess(result),
+                again=again if steps else None,
+                thinned=partial(thinned, result),
             )
 
         return _Request(prepared, point, finish)
@@ -710,6 +757,11 @@ def _with_levels(near: Near, levels: Mapping[str, int]) -> list[Layer] | None:
     """A point nearby with the levels of this one."""
     layers = near()
     return None if layers is None else [*layers, cutoffs.layer(levels)]
+
+
+def in_time(options: Mapping[str, Any]) -> bool:
+    """Whether a line asks for a run in time."""
+    return "times" in options or bool(options.get("time"))
 
 
 def _tried(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -171,6 +171,7 @@ class ClassicalRotors:
 
     def _free(self, point: Point, f: np.ndarray, start: np.ndarray) -> RotorResult:
         flow = self._flow(f, 1.0)
+        flow.tolerance = max(flow.tolerance * point.coarser, 1e-13)
         trust = Trust({"tolerance": flow.tolerance}, {"scheme": "DOP853"})
         if "times" in point.options:
             times = _increasing(point.options["times"])

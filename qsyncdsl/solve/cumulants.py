@@ -12,7 +12,12 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import CumulantProblem, Point
 from qsyncdsl.result import MomentResult, Trust
 from qsyncdsl.solve.checks import refuse_rate
-from qsyncdsl.solve.fields import Numbers, numbers, sampling_of_moments
+from qsyncdsl.solve.fields import (
+    Numbers,
+    numbers,
+    sampling_of_moments,
+    window_of_moments,
+)
 from qsyncdsl.solve.kernels import run_integrator, tableau
 from qsyncdsl.solve.polynomials import (
     Slope,
@@ -124,11 +129,9 @@ class CumulantSolver:
         series = "times" in options
         times = sampling_of_moments(options, 16 * self.problem.count, _ROOM)
         if not series:
-            given = options.get("window") or (options.get("burn_in", 0.0), times[-1])
-            low, high = map(float, given)
-            times = times[(times >= low - 1e-9) & (times <= high + 1e-9)]
-        values = flow.run(flow.first, times)
-        numbers = {"tolerance": _RELATIVE}
+            times = window_of_moments(options, times)
+        values = flow.run(flow.first, times, point.coarser)
+        numbers = {"tolerance": _RELATIVE * point.coarser}
         (trust,) = self._trust(values[None], [numbers], "DOP853")
         return MomentResult(self.problem, times, values, trust, series)
 
@@ -275,7 +278,9 @@ class _Flow:
         c = self.values.at(time) if self.values.moving else self.values.c
         return with_numbers(self.problem.drift, c, self.values.w)
 
-    def run(self, first: np.ndarray, times: np.ndarray) -> np.ndarray:
+    def run(
+        self, first: np.ndarray, times: np.ndarray, coarser: float = 1.0
+    ) -> np.ndarray:
         """Moments at times, shape (T, M)."""
         found = run_integrator(
             integrator("means_right"),
@@ -283,7 +288,7 @@ class _Flow:
             times,
             lambda t: self._sum(t).arrays,
             self.values.moving,
-            (_RELATIVE, _ABSOLUTE),
+            (max(_RELATIVE * coarser, 1e-13), _ABSOLUTE * coarser),
             0.0,
             "means_right",
         )

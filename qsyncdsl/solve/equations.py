@@ -13,7 +13,7 @@ from qsyncdsl.problem import EquationProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import Data, data_of, noises, periods
-from qsyncdsl.solve.fields import Sampling, coarse_events, sampling
+from qsyncdsl.solve.fields import Sampling, coarse_events, even, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled
 from qsyncdsl.solve.kick_times import falls, instants, intervals
@@ -35,7 +35,7 @@ class EquationSolver:
     def flow(self, point: Point) -> Flow:
         """The deterministic right side at a point, for fixed points, cycles and exponents."""
         problem = self.problem
-        return Flow(
+        flow = Flow(
             problem.source,
             problem.size,
             data_of(problem, point.values),
@@ -45,6 +45,8 @@ class EquationSolver:
             labels(problem),
             shared=self._shared,
         )
+        flow.tolerance = max(flow.tolerance * point.coarser, 1e-13)
+        return flow
 
     def solve(self, point: Point) -> FieldResult:
         """Run from the initial values.
@@ -106,7 +108,9 @@ class EquationSolver:
         )
         if problem.discrete:
             chosen = _whole(chosen)
-        longest = float(point.options.get("dt", 0) or np.inf)
+        elif not every:
+            chosen = even(chosen)
+        longest = float(point.options.get("dt", 0) or np.inf) * point.longer
         if every:
             found = self._from_kick_to_kick(point, flow, every, start, chosen, longest)
         else:
@@ -118,7 +122,8 @@ class EquationSolver:
             "scheme": scheme,
             "start": _start_of(point),
         }
-        trust = Trust({"tolerance": flow.tolerance}, facts)
+        steps = {} if problem.discrete else {"tolerance": flow.tolerance}
+        trust = Trust(steps, facts)
         samples = self.unpacked(found)[:, None, :]
         result = FieldResult(
             problem.families, chosen.times, samples, chosen.series, False, trust

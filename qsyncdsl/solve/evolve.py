@@ -76,20 +76,22 @@ class EvolutionSolver:
         if self.backend == "qutip":
             from qsyncdsl.solve.qutip_door import evolve
 
-            states = evolve(self.problem, point.values, start, times)
-            facts = {"solver": "qutip.mesolve"}
+            states = evolve(self.problem, point.values, start, times, point.coarser)
+            facts, tolerance = {"solver": "qutip.mesolve"}, 1e-9 * point.coarser
         else:
-            states, facts = self._integrate(point, f, start, times)
+            states, facts, tolerance = self._integrate(point, f, start, times)
         states = states[1:] if before else states
         found = tuple(QuantumState(self.problem.parts, rho) for rho in states)
         numbers, warnings = state_trust(found[-1])
         numbers["trace_error"] = max(abs(np.trace(rho) - 1) for rho in states)
-        numbers["tolerance"] = self.relative
+        if tolerance:
+            numbers["tolerance"] = tolerance
         return EvolutionResult(wanted, found, Trust(numbers, facts, warnings))
 
     def _integrate(
         self, point: Point, f: np.ndarray, start: np.ndarray, times: np.ndarray
-    ) -> tuple[list[np.ndarray], dict[str, str]]:
+    ) -> tuple[list[np.ndarray], dict[str, str], float]:
+        """States, facts, and the tolerance of the steps; 0 where there are none, but exponentials."""
         on = superoperator.active(self.problem, f)
         symmetry = superoperator.find_symmetry(self.problem, on)
         labels = superoperator.class_labels(self.problem, symmetry)
@@ -107,10 +109,13 @@ class EvolutionSolver:
             ):
                 rho[where.rows, where.columns] = vector
         parts = [part.label for part in self.problem.parts]
-        return states, {
-            "solver": f"{len(sizes)} sectors of up to {max(sizes)} elements",
+        exact = max(sizes) <= _DENSE and not self.problem.coefficients.time_dependent
+        way = "exponentials" if exact else "integration"
+        facts = {
+            "solver": f"{way} of {len(sizes)} sectors of up to {max(sizes)} elements",
             "symmetry": symmetry.describe(parts),
         }
+        return states, facts, 0.0 if exact else self.relative * point.coarser
 
     def _sector(
         self,
@@ -127,7 +132,7 @@ class EvolutionSolver:
                 return _exponential(matrix.toarray(), reached.start, times)
             rows = sp.csr_array(matrix)
             return self._adaptive(
-                lambda t, y: rows @ y, lambda t, y: matrix, reached.start, times
+                lambda t, y: rows @ y, lambda t, y: matrix, reached.start, times, point
             )
 
         def at(t: float) -> sp.csc_array:
@@ -135,12 +140,12 @@ class EvolutionSolver:
             return reached.generator.at(superoperator.strengths(summands, now))
 
         return self._adaptive(
-            lambda t, y: at(t) @ y, lambda t, y: at(t), reached.start, times
+            lambda t, y: at(t) @ y, lambda t, y: at(t), reached.start, times, point
         )
 
     def _adaptive(
-        self, right: object, jacobian: object, start: np.ndarray, times: np.ndarray
-    ) -> list[np.ndarray]:
+        self, right: object, jacobian: object, start: np.ndarray, times: np.ndarray, point: Point
+    ) -> list[np.ndarray]:  # fmt: skip
         moving = bool(self.problem.coefficients.time_dependent)
         span = float(times[-1] - times[0])
         if span == 0:
@@ -148,6 +153,7 @@ class EvolutionSolver:
         # A pulse must not fall between two steps: at least a thousand steps in all, and one
         # between any two times that were asked for.
         longest = min(span / 1000, float(np.diff(times).max())) if moving else np.inf
+        longest *= point.longer
         for method, extra in (("DOP853", {}), ("BDF", {"jac": jacobian})):
             if method == "DOP853" and _stiff(jacobian, start, times):
                 continue
@@ -157,8 +163,8 @@ class EvolutionSolver:
                 start.astype(complex),
                 method=method,
                 t_eval=times,
-                rtol=self.relative,
-                atol=_ABSOLUTE,
+                rtol=max(self.relative * point.coarser, 1e-13),
+                atol=_ABSOLUTE * point.coarser,
                 max_step=longest,
                 **extra,
             )

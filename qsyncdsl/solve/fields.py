@@ -195,6 +195,7 @@ def sampling(
     most, longest = (
         (_EVENTS, _EVENT_TIMES) if options.get("events") else (_SAMPLES, _TIMES)
     )
+    finest /= int(options.get("fineness", 1))
     room = max(most // max(fields * realizations, 1), 20)
     count = int(np.clip(min(room, (high - low) / finest), 2, longest))
     if period:
@@ -284,4 +285,26 @@ def sampling_of_moments(options: Mapping[str, Any], size: int, room: int) -> np.
     if most < _MOMENT_TIMES[0]:
         message = f"moments at one time need {size / 2**20:.0f} MB"
         raise SolveError(Diagnostic("E512", message, help="ask for few times = [...]"))
-    return np.linspace(0.0, end, min(most, _MOMENT_TIMES[1]) + 1)
+    wanted = _MOMENT_TIMES[1] * min(int(options.get("fineness", 1)), 16)
+    return np.linspace(0.0, end, min(most, wanted) + 1)
+
+
+def even(chosen: Sampling) -> Sampling:
+    """An even number of times for an average, so that every second one is at the end of a part twice as long."""
+    times = chosen.times
+    if chosen.series or len(times) % 2 == 0:
+        return chosen
+    low = float(times[0] - (times[-1] - times[0]) / max(len(times) - 1, 1))
+    return Sampling(np.linspace(low, float(times[-1]), len(times) + 2)[1:], False)
+
+
+def window_of_moments(options: Mapping[str, Any], times: np.ndarray) -> np.ndarray:
+    """The times of an average over a window, as many as the grid from 0 on has.
+
+    They are the middles of equal parts, whose mean is that of a smooth curve to second order; a multiple of
+    three of them, so that every third one is the middle of a larger part.
+    """
+    low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
+    count = max((len(times) - 1) // 3 * 3, 3)
+    parts = (np.arange(count) + 0.5) / count
+    return np.asarray(float(low) + parts * (float(high) - float(low)))

@@ -120,7 +120,7 @@ class Flow:
 
         found = solve_ivp(
             lambda t, x: self.rate(x), (0.0, float(times[-1])), y, method="DOP853",
-            t_eval=times, rtol=self.tolerance, atol=1e-12, max_step=longest,
+            t_eval=times, rtol=self.tolerance, atol=self.tolerance / 1000, max_step=longest,
         )  # fmt: skip
         if not found.success or not np.isfinite(found.y).all():
             raise SolveError(Diagnostic("E514", "the integration ended early"))

@@ -70,6 +70,8 @@ class _Flow:
     def __init__(self, problem: GaussianProblem, point: Point) -> None:
         self.problem = problem
         self.count = problem.count
+        relative = max(_RELATIVE * point.coarser, 1e-13)
+        self.tolerance = relative, _ABSOLUTE * point.coarser
         self.values = numbers(problem, point)
         self._sums: tuple[Sum, ...] = ()
         self._at(0.0)
@@ -119,10 +121,9 @@ class _Flow:
         times: np.ndarray,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Means and covariances as of `moments`, by wave vectors."""
-        tolerance = (_RELATIVE, _ABSOLUTE)
         found = run_integrator(
             integrator("waves_right"), alike.start(alpha, widths), times,
-            lambda _: alike.data, False, tolerance, 0.0, "waves_right",
+            lambda _: alike.data, False, self.tolerance, 0.0, "waves_right",
         )  # fmt: skip
         return alike.expanded(found)
 
@@ -134,9 +135,8 @@ class _Flow:
             return self._data(sums)
 
         source, moving = integrator(name), self.values.moving
-        tolerance = (_RELATIVE, _ABSOLUTE)
         return run_integrator(
-            source, first, times, data, moving, tolerance, start, name
+            source, first, times, data, moving, self.tolerance, start, name
         )
 
     def _data(self, sums: int) -> Any:
@@ -191,7 +191,7 @@ def _trust(covariances: np.ndarray, flow: _Flow, alpha: np.ndarray) -> Trust:
             )
     return Trust(
         {
-            "tolerance": _RELATIVE,
+            "tolerance": flow.tolerance[0],
             "uncertainty_margin": smallest,
             "largest_growth_rate": growth,
         },

@@ -13,7 +13,7 @@ from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
 from qsyncdsl.solve.cell_matrices import CellMatrices, matrix_integrator, suits
 from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
-from qsyncdsl.solve.fields import sampling_of_moments
+from qsyncdsl.solve.fields import sampling_of_moments, window_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.rotating import EDGE, Curves, followed, ordered
 from qsyncdsl.solve.selfconsistent import (
@@ -75,9 +75,11 @@ class MeanFieldSolver:
         size = 16 * cells.size
         room = _ROOM if series else min(_ROOM, max(_AVERAGED, size * _TIMES))
         wanted = sampling_of_moments(options, size, room)
-        wanted = wanted if series else _window(options, wanted)
-        y = integrated(cells, start_vector(cells, point), wanted)
-        return self._result(cells, y, wanted, series, {"scheme": "DOP853"}, point)
+        wanted = wanted if series else window_of_moments(options, wanted)
+        y = integrated(cells, start_vector(cells, point), wanted, point.coarser)
+        numbers = {"tolerance": _RELATIVE * point.coarser}
+        facts = {"scheme": "DOP853"}
+        return self._result(cells, y, wanted, series, facts, point, numbers=numbers)
 
     def _result(
         self,
@@ -307,20 +309,15 @@ def _bytes(problem: MeanFieldProblem, point: Point) -> dict[int, list[bytes]]:
     }
 
 
-def integrated(cells: CellEquations, y: np.ndarray, times: np.ndarray) -> np.ndarray:
+def integrated(
+    cells: CellEquations, y: np.ndarray, times: np.ndarray, coarser: float = 1.0
+) -> np.ndarray:
     """The unknowns at times from 0 on, shape (T, n)."""
     source, data = integrator(), cells.data
     if suits(cells):
         source, data = matrix_integrator(), CellMatrices(cells).data
     moving = cells.values.moving
-    tolerances = _RELATIVE, _ABSOLUTE
+    tolerances = max(_RELATIVE * coarser, 1e-13), _ABSOLUTE * coarser
     return run_integrator(
         source, y, times, data if moving else lambda _: data(), moving, tolerances
     )
-
-
-def _window(options: Mapping[str, Any], times: np.ndarray) -> np.ndarray:
-    """The times of a grid that are averaged over."""
-    low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
-    slack = 1e-9 * max(float(high), 1.0)
-    return times[(times >= float(low) - slack) & (times <= float(high) + slack)]

@@ -21,11 +21,13 @@ from qsyncdsl.solve.field_kicks import (
     with_flow,
     with_kick,
 )
-from qsyncdsl.solve.fields import Numbers, Sampling, numbers, sampling
+from qsyncdsl.solve.fields import Numbers, Sampling, even, numbers, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kick_times import intervals
 
 _TOLERANCE = 1e-9
+# Below this a tolerance only asks for rounding.
+FINEST = 1e-13
 # Samples in a period of kicks, at least; steps of its map, at first and at most.
 _A_PERIOD = 32
 _STEPS, _MOST_STEPS = 4, 1 << 14
@@ -108,14 +110,16 @@ class ClassicalSolver:
             finest,
             kicks.shortest if kicks else 0.0,
         )
+        chosen = chosen if kicks else even(chosen)
         means = point.initial[0]
         if point.previous is not None:
             means = point.previous["samples"][:, 0]
         start = np.concatenate([means.real, means.imag])
-        step = float(point.options.get("dt", 0) or np.inf)
+        step = float(point.options.get("dt", 0) or np.inf) * point.longer
+        tolerance = _tolerance(point)
         if kicks:
             return self._kicked(point, values, kicks, start, chosen, step)
-        found = self._smooth(values, start, chosen.times, step)
+        found = self._smooth(values, start, chosen.times, step, tolerance)
         size = self.problem.count
         samples = (found[:size] + 1j * found[size:])[:, None, :]
         facts = {
@@ -124,7 +128,7 @@ class ClassicalSolver:
             if point.previous is None
             else "end of the point before",
         }
-        trust = Trust({"tolerance": _TOLERANCE}, facts)
+        trust = Trust({"tolerance": tolerance}, facts)
         result = FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )
@@ -133,13 +137,14 @@ class ClassicalSolver:
         return replace(result, extra=extra)
 
     def _smooth(
-        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, begin: float = 0.0
+        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, tolerance: float,
+        begin: float = 0.0,
     ) -> np.ndarray:  # fmt: skip
         """Fields at `begin + times`, shape (2F, T)."""
         if values.moving or np.isfinite(step):
-            return self._by_scipy(values, start, times, step, begin)
+            return self._by_scipy(values, start, times, step, tolerance, begin)
         data = (*_parts(values.c), *_parts(values.w), self.tables)
-        return self._driver(data).integrate(start, times, data, _TOLERANCE).T
+        return self._driver(data).integrate(start, times, data, tolerance).T
 
     def _driver(self, data: Any) -> Driver:
         """Runs of y; the integrator is compiled once for all models."""
@@ -167,7 +172,7 @@ class ClassicalSolver:
             ends = len(inside) - 1
             if ends and inside[-1] - inside[-2] < 1e-9 * inside[-1]:
                 inside, ends = inside[:-1], ends - 1
-            path = self._smooth(values, y, inside, step, begin)
+            path = self._smooth(values, y, inside, step, _tolerance(point), begin)
             found[:, places] = path[:, : places.stop - places.start]
             y = path[:, ends].copy()
             strobe.append(y.copy())
@@ -179,7 +184,7 @@ class ClassicalSolver:
             "values": "at the instant of a kick those just before it",
         }
         samples = (found[:size] + 1j * found[size:])[:, None, :]
-        trust = Trust({"tolerance": _TOLERANCE}, facts)
+        trust = Trust({"tolerance": _tolerance(point)}, facts)
         result = FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )
@@ -255,7 +260,8 @@ class ClassicalSolver:
         return run
 
     def _by_scipy(
-        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, begin: float
+        self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, tolerance: float,
+        begin: float,
     ) -> np.ndarray:  # fmt: skip
         """With a longest step, or with coefficients that depend on time; shape (2F, T)."""
         fixed = (*_parts(values.w), self.tables)
@@ -273,8 +279,8 @@ class ClassicalSolver:
             start,
             method="DOP853",
             t_eval=times,
-            rtol=_TOLERANCE,
-            atol=1e-12,
+            rtol=tolerance,
+            atol=tolerance / 1000,
             max_step=step,
         )
         if not found.success or not np.isfinite(found.y).all():
@@ -286,6 +292,11 @@ class ClassicalSolver:
                 )
             )
         return np.asarray(found.y)
+
+
+def _tolerance(point: Point) -> float:
+    """Of the steps at a point."""
+    return max(_TOLERANCE * point.coarser, FINEST)
 
 
 def _parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -87,14 +87,15 @@ def moving_operators(
 
 
 def evolve(
-    problem: LindbladProblem, values: Any, start: np.ndarray, times: np.ndarray
-) -> list[np.ndarray]:
+    problem: LindbladProblem, values: Any, start: np.ndarray, times: np.ndarray, coarser: float = 1.0
+) -> list[np.ndarray]:  # fmt: skip
     """`qutip.mesolve`; coefficients that move in time are handed over as functions."""
     import qutip
 
     dims = [[part.dimension for part in problem.parts]] * 2
     hamiltonian, jumps, _ = moving_operators(problem, values, float(times[0]))
-    options = {"atol": 1e-11, "rtol": 1e-9, "nsteps": 10**7, "store_states": True}
+    tolerances = {"atol": 1e-11 * coarser, "rtol": 1e-9 * coarser}
+    options = {**tolerances, "nsteps": 10**7, "store_states": True}
     result = qutip.mesolve(
         hamiltonian, qutip.Qobj(start, dims=dims), times, jumps, options=options
     )

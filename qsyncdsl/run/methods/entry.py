@@ -57,6 +57,7 @@ class Method:
             None for methods without cutoffs.
         kicks: Whether it applies kicks.
         truncates: Whether its samples leave out terms of the Wigner equation.
+        integrates: Whether a run in time is an integration in steps without noise.
         realizations: Options that say how many realizations there are, for methods that consist of
             them: their solvers `begin(point)`, and the realizations are then done in stretches.
     """
@@ -82,6 +83,7 @@ class Method:
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     kicks: bool = False
     truncates: bool = False
+    integrates: bool = False
     realizations: tuple[str, ...] = ()
 
 
@@ -120,16 +122,19 @@ class Replicas:
 
 # Number of times between the start and `time`, where only the end of the run is asked for.
 _STEPS = 400
+# Density matrices that are kept for an accuracy, in units of that.
+_FINEST = 16
 
 
 def grid(options: Mapping[str, Any]) -> np.ndarray | None:
-    """`times = grid`, or a grid up to `time = T`."""
+    """`times = grid`, or a grid up to `time = T`; `fineness` says how many times finer than others."""
     if "times" in options:
         given = options["times"]
         listed = tuple(given) if hasattr(given, "__iter__") else given
         return np.atleast_1d(np.asarray(listed, dtype=float))
     if "time" in options:
-        return np.linspace(0.0, float(options["time"]), _STEPS + 1)
+        steps = _STEPS * min(int(options.get("fineness", 1)), _FINEST)
+        return np.linspace(0.0, float(options["time"]), steps + 1)
     return None
 
 

@@ -181,6 +181,7 @@ classical = Method(
     ending=ending_with_rotors(_last_samples),
     kicks=True,
     keeping=keeping.fields,
+    integrates=True,
 )
 fokkerplanck = Method(
     lowering("qsyncdsl.lower.fokkerplanck:fokkerplanck"),
@@ -207,4 +208,5 @@ gaussian = Method(
     start=_field_start,
     ending=lambda result: {"means": result.means[-1]},
     keeping=keeping.gaussian,
+    integrates=True,
 )

@@ -23,6 +23,7 @@ cumulants = Method(
         result, stage.space, stage.hbar, stage.options, stage.matrices
     ),
     together=128,
+    integrates=True,
     start=lambda evaluator, initials, problem, options: initial_laws(
         evaluator, initials, int(options.get("order", 2))
     ),

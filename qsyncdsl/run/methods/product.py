@@ -76,4 +76,5 @@ meanfield = Method(
     ending=_ending,
     guess=_guess,
     populations=_populations,
+    integrates=True,
 )

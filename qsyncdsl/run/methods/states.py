@@ -12,6 +12,7 @@ from qsyncdsl.algebra.windows import placed_state
 from qsyncdsl.measure.floquet import placed_scenes
 from qsyncdsl.measure.floquet import scenes as floquet_scenes
 from qsyncdsl.measure.scene import Scene
+from qsyncdsl.measure.statistics import window_weights
 from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.problem import PermutationProblem
 from qsyncdsl.result import (
@@ -84,14 +85,12 @@ def _evolved_states(
 def _mean_state(result: EvolutionResult, options: Mapping[str, Any]) -> QuantumState:
     times = result.times
     low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
-    keep = np.flatnonzero(
-        (times >= float(low) - 1e-12) & (times <= float(high) + 1e-12)
-    )
-    if len(keep) < 2:
+    if not float(low) < float(high):
         return result.states[-1]
-    stack = np.array([result.states[k].rho for k in keep])
-    inside = times[keep]
-    mean = np.trapezoid(stack, inside, axis=0) / (inside[-1] - inside[0])
+    weights = window_weights(times, float(low), float(high))
+    mean = np.zeros_like(result.states[0].rho)
+    for k in np.flatnonzero(weights):
+        mean += weights[k] * result.states[k].rho
     return QuantumState(result.states[0].parts, mean)
 
 
@@ -150,6 +149,7 @@ evolve = Method(
     ),
     keeping=keeping.evolved,
     kicks=True,
+    integrates=True,
 )
 floquet = Method(
     lowering("qsyncdsl.lower.floquet:floquet"),
