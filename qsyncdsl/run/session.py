@@ -86,6 +86,7 @@ class Solved:
         again: The same with other tolerances of the steps and times of an average, by what these are
             multiplied; None where nothing is integrated in time.
         thinned: An average over a window from fewer of its times; None where there is none.
+        few: From few of them, as `again(factor, finer, few=True)` takes them too.
     """
 
     evaluator: MeasureEvaluator
@@ -99,8 +100,9 @@ class Solved:
     guess: Callable[[], Mapping[str, np.ndarray] | None] = lambda: None
     errors: Mapping[str, float] = field(default_factory=dict)
     levels: Mapping[str, int] = field(default_factory=dict)
-    again: Callable[[float, int], Solved] | None = None
+    again: Callable[..., Solved] | None = None
     thinned: Callable[[], MeasureEvaluator | None] = lambda: None
+    few: Callable[[], MeasureEvaluator | None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,18 +418,26 @@ class Session:
             self.sole, fewer=self.fewer,
         )  # fmt: skip
 
-        def again(factor: float, finer: int) -> Solved:
+        def again(factor: float, finer: int, few: bool = False) -> Solved:
+            from qsyncdsl.run.steps import few_times
+
             more = {**options, "fineness": finer} if finer > 1 else options
             other = replace(
                 point, coarser=factor, options=more, times=self.method.times(more)
             )
-            return finish(prepared.solver.solve(other))
+            result = prepared.solver.solve(other)
+            averaged = few and "times" not in options
+            return finish(few_times(result) if averaged else result)
 
-        def thinned(result: Any) -> MeasureEvaluator | None:
-            from qsyncdsl.run.steps import fewer_times
+        def thinned(result: Any, few: bool = False) -> MeasureEvaluator | None:
+            from qsyncdsl.run.steps import few_times, fewer_times
 
-            fewer = None if "times" in options else fewer_times(result)
-            return fewer and measured(self.method.scenes(fewer, stage))
+            if "times" in options:
+                return None
+            fewer = few_times(result) if few else fewer_times(result)
+            if fewer is None or fewer is result:
+                return None
+            return measured(self.method.scenes(fewer, stage))
 
         def finish(result: Any) -> Solved:
             scenes = self.method.scenes(result, stage)
@@ -448,6 +458,7 @@ class Session:
                 lambda: self.method.guess(result),
                 again=again if steps else None,
                 thinned=partial(thinned, result),
+                few=partial(thinned, result, True),
             )
 
         return _Request(prepared, point, finish)

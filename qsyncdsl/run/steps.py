@@ -48,6 +48,9 @@ _MOST_TIMES, _MORE_TIMES = 1024, 64.0
 _FINEST = 1e-14
 # What rounding leaves of some thousand steps, relative to numbers above 1.
 _ROUNDING = 1e-12
+# How often the times of an average are halved where two tolerances are compared.
+_THIN = 3
+_HALF_TURN = np.pi * (1 + 1e-12)
 # What a second run may fail by: its error is not known then.
 _FAULTS = (ModelError, SolveError, ArithmeticError, ValueError, MemoryError)
 
@@ -79,8 +82,8 @@ def step_errors(
             continue
         parts = [
             share * moved
-            for other, share in others
-            if (moved := _moved(other, measures[name], item, grids)) is not None
+            for one, other, share in others
+            if (moved := _moved(one, other, measures[name], item, grids)) is not None
         ]
         if parts:
             size = float(np.nanmax(np.abs(item.values), initial=1.0))
@@ -88,18 +91,21 @@ def step_errors(
     return errors
 
 
-def compared(solved: Solved) -> Iterable[tuple[MeasureEvaluator, float]]:
-    """What a point is compared with, and what of the difference is taken."""
+def compared(
+    solved: Solved,
+) -> Iterable[tuple[MeasureEvaluator | None, MeasureEvaluator, float]]:
+    """Pairs that differ by their steps, and what of the difference is taken; None for the point itself."""
     if solved.again is None:
         return
     if "tolerance" in solved.trust.numbers:
-        yield solved.again(RATIO, 1).evaluator, SHARE
+        yield solved.few(), solved.again(RATIO, 1, few=True).evaluator, SHARE
     thinned = solved.thinned()
     if thinned is not None:
-        yield thinned, _THINNED
+        yield None, thinned, _THINNED
 
 
 def _moved(
+    one: MeasureEvaluator | None,
     other: MeasureEvaluator,
     request: tree.Measure,
     item: Labelled,
@@ -107,16 +113,26 @@ def _moved(
 ) -> float | None:
     """The largest difference of a measure; None where it has no value."""
     try:
-        times: Any = other.time if other.series else None
-        paths = None if other.series else other.path_times
-        value = other.measure(request.place.name.key)
-        values = label(request, value, times, dict(grids), paths).values
+        known = item.values if one is None else _values(one, request, grids)
+        values = _values(other, request, grids)
     except _FAULTS:
         return None
-    if values.shape != item.values.shape:
+    if values.shape != known.shape:
         return None
-    moved = np.abs(values - item.values)
+    moved = np.abs(values - known)
+    if np.isrealobj(values) and np.nanmax(np.abs(values), initial=0.0) <= _HALF_TURN:
+        # Angles beside the cut of arg() are neighbors.
+        moved = np.minimum(moved, np.abs(2 * np.pi - moved))
     return float(np.nanmax(moved)) if np.isfinite(moved).any() else None
+
+
+def _values(
+    evaluator: MeasureEvaluator, request: tree.Measure, grids: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    times: Any = evaluator.time if evaluator.series else None
+    paths = None if evaluator.series else evaluator.path_times
+    value = evaluator.measure(request.place.name.key)
+    return label(request, value, times, dict(grids), paths).values
 
 
 # ── an accuracy ──────────────────────────────────────────────────────────────────────────────
@@ -231,6 +247,16 @@ def _(result: ProductResult) -> ProductResult | None:
         return None
     cells = tuple(CellStates(c.states[1::3], c.class_of) for c in result.cells)
     return replace(result, times=result.times[1::3], cells=cells)
+
+
+def few_times(result: Any) -> Any:
+    """An average from few times, where each of them is measured by itself; else all of it."""
+    if isinstance(result, EvolutionResult | FieldResult | RotorResult):
+        return result
+    for _ in range(_THIN):
+        fewer = fewer_times(result)
+        result = result if fewer is None else fewer
+    return result
 
 
 @fewer_times.register
