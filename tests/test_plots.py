@@ -51,6 +51,14 @@ def test_points_of_a_list_are_named_by_what_is_set():
     assert legend(figure) == ["E = 0.1, Δ = 0", "E = 0.2, Δ = 1"]
 
 
+def test_a_quantity_that_does_not_depend_on_a_parameter_is_one_curve():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = [0, 1]; solve steadystate;"
+        " measure n = <a'*a>; measure bound = 4*E^2; plot n, bound vs E"
+    )
+    assert legend(figure) == ["n, Δ = 0", "n, Δ = 1", "bound, all Δ"]
+
+
 def test_many_curves_that_differ_in_a_number_have_a_color_scale():
     figure = drawn(
         "sweep E = linspace(0, 1, 3), Delta = linspace(0, 1, 9); solve steadystate;"

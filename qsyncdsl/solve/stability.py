@@ -150,22 +150,23 @@ def _blocks(
         mine = slice(cells.strength_place[k], cells.strength_place[k] + m)
         rows = matrix[kept]
         if slopes[mine].any():
-            force += np.einsum("nm,mr->mnr", rows @ rho, slopes[mine])
+            force += (rows @ rho).T[:, :, None] * slopes[mine][:, None, :]
         inner = rows[:, kept]
         if dense:
-            stack += g[mine][:, None, None] * inner.toarray()
+            entries = inner.tocoo()
+            stack[:, *entries.coords] += g[mine][:, None] * entries.data
             continue
         for one in np.flatnonzero(g[mine]):
             stack[one] = stack[one] + g[mine][one] * inner
     trace = (base.sector.rows == base.sector.columns)[kept].astype(float)
     rate = _LOST * max(np.abs(g).max(), 1.0)
+    if dense:
+        stack += np.diag(1j * turns) - rate * rho[kept].T[:, :, None] * trace
+        return [stack], force.reshape(m * n, -1)
     for c in range(m):
         loss = -rate * np.outer(rho[kept, c], trace)
-        if dense:
-            stack[c] += np.diag(1j * turns) + loss
-        else:
-            stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
-    return [stack] if dense else stack, force.reshape(m * n, -1)
+        stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
+    return stack, force.reshape(m * n, -1)
 
 
 def _looks(
@@ -185,10 +186,10 @@ def _looks(
             entries = sp.coo_array(matrix)
             row = np.zeros(dimension**2, dtype=complex)
             row[entries.coords[1] * dimension + entries.coords[0]] = entries.data
-            for c in range(len(counts)) if column < 0 else (column,):
-                weight = counts[c] if column < 0 else 1.0
-                mine = slice(first + c * n, first + (c + 1) * n)
-                look[f + star * r, mine] += weight * row[kept]
+            begin = first if column < 0 else first + column * n
+            weights = np.asarray(counts, dtype=float) if column < 0 else np.ones(1)
+            mine = slice(begin, begin + n * len(weights))
+            look[f + star * r, mine] += np.outer(weights, row[kept]).reshape(-1)
     return look
 
 
@@ -227,21 +228,27 @@ def _by_poles(linear: Linear) -> complex:
     frequencies = np.linspace(low - 1.5 * size, high + 1.5 * size, 41)
     heights = rightmost.real + 1.5 * size * np.linspace(0.02, 1.0, 5)
     z = (heights[:, None] + 1j * frequencies).reshape(-1)
-    unit = np.eye(len(total))
+    unit, flat = np.eye(len(total)), residues.reshape(len(poles), -1)
+    scale, settled = max(size, 1.0), []
     for _ in range(40):
         inverse = 1 / (z[:, None] - poles)
-        response = np.einsum("zk,kab->zab", inverse, residues)
-        slope = -np.einsum("zk,kab->zab", inverse**2, residues)
+        response = (inverse @ flat).reshape(-1, *total.shape)
+        slope = -(inverse**2 @ flat).reshape(-1, *total.shape)
         ratio = -np.einsum("zab,zba->z", np.linalg.pinv(unit - response), slope)
         step = 1 / np.where(np.abs(ratio) > 1e-300, ratio, 1e-300)
         longest = 0.5 * size
         step *= np.minimum(1.0, longest / np.maximum(np.abs(step), 1e-300))
         z = z - step
-        if np.abs(step).max() < 1e-13 * max(size, 1.0):
+        moving = np.abs(step) > 1e-13 * scale
+        settled += list(z[~moving])
+        # starts that have come together go on as one
+        _, first = np.unique(np.round(z[moving] / (1e-9 * scale)), return_index=True)
+        z, step = z[moving][first], step[moving][first]
+        if not len(z):
             break
-    settled = z[np.abs(step) < 1e-10 * max(size, 1.0)]
-    right = settled[settled.real > rightmost.real]
-    return complex(right[np.argmax(right.real)]) if len(right) else rightmost
+    settled += list(z[np.abs(step) < 1e-10 * scale])
+    right = [x for x in settled if x.real > rightmost.real]
+    return complex(max(right, key=lambda x: x.real)) if right else rightmost
 
 
 def _poles(linear: Linear) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from qsyncdsl.report.names import drawn_name
 from qsyncdsl.report.plot.maps import panels
 from qsyncdsl.report.plot.sheet import Drawn, Sheet, setting, settings
 from qsyncdsl.syntax import tree
@@ -225,6 +226,7 @@ def _curves(
     if dim not in array.dims:
         known = sheet.dataset[dim].values if dim in sheet.dataset else [1]
         array = array.expand_dims({dim: known})
+    array, same = _once(array, dim)
     others = [d for d in array.dims if d != dim]
     items = [d for d in others if d == f"{getattr(node, 'key', '')}_item"]
     own_item = items[0] if items and array.sizes[items[0]] > 1 else None
@@ -235,7 +237,7 @@ def _curves(
         if bool(np.isnan(curve).all()):
             continue
         words = [sheet.expression(node)] if count > 1 else []
-        words += settings(array, curve, [d for d in others if d != own_item])
+        words += settings(array, curve, [d for d in others if d != own_item]) + same
         family = ", ".join(words) or sheet.expression(node)
         if own_item is not None:
             level = f"{sheet.expression(node)}({curve[own_item].item()})"
@@ -247,6 +249,23 @@ def _curves(
         grouped = family if own_item is not None else ""
         found.append(_Curve(tuple(words), curve, spread, grouped))
     return found
+
+
+def _once(array: xr.DataArray, dim: str) -> tuple[xr.DataArray, list[str]]:
+    """Without the swept parameters that change nothing, and words for them.
+
+    Methods and cases that give the same are drawn each on its own.
+    """
+    words = []
+    for other in array.dims:
+        kept = other in (dim, "method", "case", "realization")
+        if kept or str(other).endswith("_item") or array.sizes[other] == 1:
+            continue
+        first = array.isel({other: [0]})
+        if np.array_equal(*np.broadcast_arrays(array, first), equal_nan=True):
+            array = first
+            words.append(f"all {drawn_name(str(other))}")
+    return array, words
 
 
 def _scattered_curves(
