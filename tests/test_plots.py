@@ -140,3 +140,30 @@ def test_curves_for_the_same_setting_have_its_color_and_the_dash_of_their_measur
     looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
     assert looks == [("C0", "-"), ("C1", "-"), ("C0", "--"), ("C1", "--")]
     assert legend(figure) == ["n, Δ = 0", "n, Δ = 1", "|A|, Δ = 0", "|A|, Δ = 1"]
+
+
+def test_maps_that_are_nowhere_negative_have_a_scale_from_zero():
+    figure = drawn("solve steadystate; measure Q = husimi(a, points = 21); plot Q")
+    (mesh,) = figure.axes[0].collections
+    assert mesh.cmap.name == "Blues"
+    assert mesh.get_clim()[0] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("described", "shown"),
+    [
+        (
+            "number of quanta in the cavity, about the vacuum",
+            "number of quanta in the cavity,\nabout the vacuum  V",
+        ),
+        ("V_O over I_O [V_C]", None),
+    ],
+)
+def test_long_labels_are_broken_and_subscripts_are_drawn(described, shown):
+    figure = drawn(
+        "sweep E = linspace(0, 0.4, 3); solve steadystate;"
+        f' measure V = <a\'*a> "{described}"; plot V vs E'
+    )
+    sub = r"{}$_{{\mathrm{{{}}}}}$".format
+    written = f"{sub('V', 'O')} over {sub('I', 'O')}  V  [{sub('V', 'C')}]"
+    assert figure.axes[0].get_ylabel() == (shown or written)

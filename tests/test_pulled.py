@@ -38,9 +38,10 @@ experiment e {{
     return result
 
 
-@pytest.mark.parametrize("f", [1, -1.3])
+@pytest.mark.parametrize("f", [1, -1.3, 0])
 def test_a_kicked_rotor_follows_its_density_matrix(f):
-    # with f < 0 the momentum goes through 0, where the friction has a branch point
+    # with f < 0 the momentum goes through 0, where the friction has a branch point; with f = 0
+    # nothing moves
     agree(ROTOR.replace("f = 1", f"f = {f}"), times="[0, 0.7, 1, 1.6, 3, 4.3]")
 
 

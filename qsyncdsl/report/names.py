@@ -63,9 +63,11 @@ def pretty_name(name: str) -> str:
 def drawn_name(name: str) -> str:
     r"""A name for pictures, what follows `_` as a subscript in the mathematics of Matplotlib.
 
-    >>> drawn_name("gamma_c"), drawn_name("kappa2"), drawn_name("Omega_eff_b")
-    ('γ$_{\\mathrm{c}}$', 'κ₂', 'Ω$_{\\mathrm{eff,b}}$')
+    >>> drawn_name("gamma_c"), drawn_name("kappa2"), drawn_name("Omega_eff_b"), drawn_name("hbar")
+    ('γ$_{\\mathrm{c}}$', 'κ₂', 'Ω$_{\\mathrm{eff,b}}$', 'ħ')
     """
+    if name == "hbar":
+        return "ħ"
     head, _, rest = pretty_name(name).partition("_")
     words = ",".join(filter(None, rest.split("_")))
     return f"{head}$_{{\\mathrm{{{words}}}}}$" if head and words else pretty_name(name)

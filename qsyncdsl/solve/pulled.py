@@ -35,6 +35,8 @@ from qsyncdsl.solve.jump_numbers import (
 from qsyncdsl.solve.kernels import jump_source
 from qsyncdsl.solve.windows import problem_at
 
+# Turns of the fastest element on the first stretch that is tried without a force.
+_TURNS = 100.0
 # Orders of series that are tried: in time, and where a stretch ends at integer quasi-momenta in u.
 _PLAIN = ((False, 6), (False, 16))
 _SMOOTH = ((True, 20), (True, 32), (True, 64))
@@ -127,6 +129,8 @@ class Course:
         if self.free:
             return self._single(place, now, end)
         length = min(end, *(self._integer(place, now))) - now
+        if self.moving and length == np.inf:
+            length = self._many_turns(place)
         for _ in range(_HALVINGS):
             series = self._several(place, now, length)
             if series.tail <= _TAIL or not self.moving:
@@ -137,6 +141,12 @@ class Course:
             raise SolveError(Diagnostic("E543", message))
         self.tail = max(self.tail, series.tail)
         return replace(series, begin=now, length=length), now + length
+
+    def _many_turns(self, place: Place) -> float:
+        """A time to begin the search with, where nothing else ends a stretch."""
+        generator, _ = self._operators(place, self.f)
+        fastest = float(abs(generator).sum(axis=1).max())
+        return _TURNS / fastest if fastest else 1.0
 
     def _integer(self, place: Place, now: float) -> list[float]:
         """When each quasi-momentum is an integer."""
@@ -189,7 +199,7 @@ class Course:
         if key not in self._known:
 
             def sample(s: float) -> tuple[sp.csr_array, list[sp.csr_array]]:
-                t = length * s
+                t = length * s if self.moving or any(self.rates.values()) else 0.0
                 beta = tuple(
                     b + self.rates.get(k, 0.0) * t for k, b in enumerate(place.beta)
                 )

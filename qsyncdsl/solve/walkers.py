@@ -215,7 +215,8 @@ class PulledWalker(Walker):
         if known is None:
             state, known = self.state, min(end - now, self._longest(numbers))
             while known > 0:
-                error = self.step_error(known, end, now, 6)
+                until = end if end < np.inf else now + 6 * known
+                error = self.step_error(known, until, now, 6)
                 if error <= self.course.accuracy:
                     break
                 known *= max(0.8 * (self.course.accuracy / error) ** 0.2, 0.2)

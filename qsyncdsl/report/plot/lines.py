@@ -99,7 +99,8 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
         if sheet.coordinate(dim) == "n" and scale is None:
             _bars(axes, across, curve, k, len(curves))
         else:
-            _line(axes, across, curve, sheet.is_axis(dim), extra)
+            fine = sheet.is_axis(dim) and dim != "time"
+            _line(axes, across, curve, fine, extra)
     axes.set_xlabel(sheet.label(versus, dim))
     axes.set_ylabel(sheet.value_label(drawn))
     _legend(figure, axes, curves, scale, beside)

@@ -13,6 +13,8 @@ from qsyncdsl.syntax import tree
 _MOST_PANELS = 12
 # Of a panel this many inches are for its color scale and labels.
 _MARGIN = 1.3
+# The smaller side in parts of the larger one from where on both signs matter.
+_BOTH_SIGNS = 0.02
 
 
 def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
@@ -39,18 +41,29 @@ def _map(
     dims: tuple[str, str],
 ) -> Any:
     """One heat map, on a grid or over the triangles between scattered points."""
-    cmap = sheet.word("cmap", "viridis")
+    colors = _colors(sheet, [panel.values], "viridis")
     if dims[0] != dims[1]:
         values = panel.transpose(dims[1], dims[0]).values
         return axes.pcolormesh(
-            x.values, y.values, values, shading="nearest", rasterized=True, cmap=cmap
+            x.values, y.values, values, shading="nearest", rasterized=True, **colors
         )
     keep = ~np.isnan(panel.values)
     across, up, values = x.values[keep], y.values[keep], panel.values[keep]
     axes.plot(across, up, ".", ms=0.6, color="k", alpha=0.25)
     return axes.tripcolor(
-        _triangles(across, up), values, shading="gouraud", rasterized=True, cmap=cmap
+        _triangles(across, up), values, shading="gouraud", rasterized=True, **colors
     )
+
+
+def _colors(sheet: Sheet, values: list[np.ndarray], plain: str) -> dict[str, Any]:
+    """The color scale: of values on both sides of zero one with white at zero."""
+    low = min(float(np.nanmin(v)) for v in values)
+    high = max(float(np.nanmax(v)) for v in values)
+    chosen = sheet.word("cmap", "")
+    if min(-low, high) < _BOTH_SIGNS * max(-low, high):
+        return {"cmap": chosen or plain, "vmin": low, "vmax": high}
+    largest = max(-low, high)
+    return {"cmap": chosen or "RdBu_r", "vmin": -largest, "vmax": largest}
 
 
 def matrices(sheet: Sheet, drawn: Drawn) -> Any:
@@ -90,7 +103,7 @@ def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
         )
         for node, words, panel in _all_panels(drawn, dims)
     ]
-    largest = max(float(np.nanmax(np.abs(panel.values))) for _, _, panel in found)
+    colors = _colors(sheet, [panel.values for _, _, panel in found], "Blues")
     figure, grid = _grid(sheet, len(found), 2.7, 2.8)
     for axes, (_, words, panel) in zip(grid, found, strict=False):
         up, across = panel.dims
@@ -99,12 +112,11 @@ def phase_space(sheet: Sheet, drawn: Drawn) -> Any:
             panel[up].values,
             panel.values,
             shading="nearest",
-            cmap=sheet.word("cmap", "RdBu_r"),
-            vmin=-largest,
-            vmax=largest,
             rasterized=True,
+            **colors,
         )
         if across == "angle":
+            axes.set_xticks([-np.pi, 0, np.pi], ["-π", "0", "π"])
             axes.set_xlabel("x")
             axes.set_ylabel("p")
         else:

@@ -19,6 +19,8 @@ Drawn = list[tuple[tree.Expr, xr.DataArray]]
 
 # Letters of a title to an inch of axes.
 _LETTERS = 14
+# Letters of a label along the height of a panel.
+_LABEL_LETTERS = 34
 _AXES = ("phi", "omega", "tau", "time")
 _SYMBOLS = {"phi": "φ", "omega": "ω", "tau": "τ", "time": "t"}
 
@@ -65,8 +67,11 @@ class Sheet:
             symbol = f"|{symbol}|"
         attrs = self.dataset[key].attrs if key in self.dataset.variables else {}
         described = attrs.get("long_name", "")
-        text = f"{described}  {symbol}" if described and described != key else symbol
-        return text + (f"  [{attrs['units']}]" if "units" in attrs else "")
+        told = described and described != key
+        text = f"{_drawn_words(described)}  {symbol}" if told else symbol
+        return text + (
+            f"  [{_drawn_words(attrs['units'])}]" if "units" in attrs else ""
+        )
 
     def value_label(self, drawn: Drawn) -> str:
         """The axis of values."""
@@ -111,9 +116,18 @@ class Sheet:
                 getattr(axes, f"set_{axis}scale")(self.word(f"{axis}scale", "linear"))
             if f"{axis}label" in self.options:
                 getattr(axes, f"set_{axis}label")(self.word(f"{axis}label", ""))
+            label = getattr(axes, f"get_{axis}label")()
+            letters = _LABEL_LETTERS if axis == "y" else int(_LETTERS * width)
+            if len(label) > letters and "$" not in label:
+                getattr(axes, f"set_{axis}label")(textwrap.fill(label, letters))
             if f"{axis}lim" in self.options:
                 limits = self.values.of(self.options[f"{axis}lim"])
                 getattr(axes, f"set_{axis}lim")(*limits)
+
+
+def _drawn_words(text: str) -> str:
+    """A description with what follows `_` in a symbol as a subscript: V_O, ω_c."""
+    return re.sub(r"\b[^\W\d_]+_\w+\b", lambda found: drawn_name(found.group()), text)
 
 
 def setting(name: str, value: Any) -> str:
