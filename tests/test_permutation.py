@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qsyncdsl.resources import bundled_models
+from qsyncdsl.solve import dicke
 from tests.conftest import run_text, values
 
 QUBITS = """
@@ -154,15 +155,74 @@ experiment e {{
         )
 
 
-def test_more_atoms_than_digits_are_refused():
-    text = """
-mode A : ensemble(150)
-dissipator 1 : A.Jminus
-dissipator 75 : A[m].plus for m in A
-experiment e { solve steadystate; measure z = <A[1].z> }
+MANY = """
+parameter N = 7, up = 2.45, down = 0.3, shared = 1
+mode A : ensemble(N)
+hamiltonian 0.3*A.Jz + 0.1*A.Jplus*A.Jminus
+dissipator  shared : A.Jminus
+dissipator  0.1*shared : A.Jz
+dissipator  up : A[m].plus for m in A
+dissipator  down : A[m].minus for m in A
+dissipator  0.4 : A[m].z for m in A
+experiment e {{
+  set     {0}
+  solve   steadystate
+  measure z = <A[1].z>
+  measure zz = <A[1].z*A[2].z>
+  measure pair = <A[1].plus*A[2].minus>
+  measure same = <A[1].plus*A[1].minus>
+  measure light = <A.Jplus^2*A.Jminus^2>
+  measure mixed = <A.Jplus*A[1].z*A.Jminus>
+}}
 """
+
+
+def test_probabilities_of_total_spins_are_the_symmetric_density_matrix(monkeypatch):
+    whole = run_text(MANY.format("N = 7"))["e"]
+    monkeypatch.setattr(dicke, "FEW", 2)
+    few = run_text(MANY.format("N = 7"))["e"]
+    assert "permutation" in whole.trust["steadystate"]["solver"]
+    assert "total spin" in few.trust["steadystate"]["solver"]
+    for name in ("z", "zz", "pair", "same", "light", "mixed"):
+        expected = pytest.approx(values(whole, name), rel=1e-10)
+        assert values(few, name) == expected, name
+
+
+def test_three_hundred_atoms_that_share_nothing_are_independent():
+    found = run_text(MANY.format("N = 300, up = 3, down = 1, shared = 0"))["e"]
+    assert values(found, "z") == pytest.approx(0.5, abs=1e-11)
+    assert values(found, "zz") == pytest.approx(0.25, abs=1e-11)
+    assert values(found, "pair") == pytest.approx(0, abs=1e-11)
+    assert values(found, "same") == pytest.approx(0.75, abs=1e-11)
+
+
+def test_two_hundred_atoms_of_a_laser_and_the_error_of_their_cumulants():
+    text = MANY.format("N = 200, up = 100").replace(
+        "solve   steadystate", "solve   steadystate\n  solve   cumulants(order = 2)"
+    )
+    found = run_text(text)["e"]
+    exact, closed = (values(found, "z", m) for m in ("steadystate", "cumulants"))
+    assert found.trust["steadystate"]["residual"] < 1e-12
+    assert closed / exact - 1 == pytest.approx(-0.021, abs=1e-3)
+
+
+def test_many_atoms_that_dephase_and_decay_together_end_below():
+    text = MANY.format("N = 150, up = 0, down = 0")
+    assert values(run_text(text)["e"], "z") == pytest.approx(-1, abs=1e-12)
+
+
+def test_many_driven_atoms_are_refused():
+    text = MANY.format("N = 150").replace("0.1*A", "0.1*(A.Jplus + A.Jminus) + 0.1*A")
     (failure,) = run_text(text)["e"].trust["steadystate"]["failures"]
     assert failure["code"] == "E501"
+
+
+def test_many_atoms_with_a_shared_decay_only_keep_their_total_spin():
+    text = MANY.replace("0.4 : A[m].z", "0 : A[m].z").format(
+        "N = 150, up = 0, down = 0"
+    )
+    (failure,) = run_text(text)["e"].trust["steadystate"]["failures"]
+    assert failure["code"] == "E504"
 
 
 def test_an_operator_of_one_atom_breaks_the_symmetry():

@@ -63,7 +63,8 @@ def _permutation(system: System, title: str) -> Lowered:
                 if jump.per_atom is None:
                     terms.append(PermutationTerm("jump", index(value), (u, v)))
                     continue
-                if any(len(m) != 1 for m in (u, v)):
+                # the identity is part of operators such as z
+                if any(len(m) > 1 for m in (u, v)):
                     message = "a channel of single atoms may not act on other modes too"
                     raise ModelError([Diagnostic("E421", message, jump.span)])
                 part = kept.index(jump.per_atom)

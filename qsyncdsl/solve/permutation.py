@@ -23,7 +23,7 @@ from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import PermutationProblem, Point
 from qsyncdsl.result import PermutationResult, Trust
-from qsyncdsl.solve import coefficients
+from qsyncdsl.solve import coefficients, dicke
 from qsyncdsl.solve.direct import factorize
 
 _LETTERS = {
@@ -43,7 +43,9 @@ class PermutationSolver:
 
     def __init__(self, problem: PermutationProblem) -> None:
         self.problem = problem
-        self.basis = Symmetric(problem)
+        self.ladder = dicke.Ladder(problem) if dicke.applies(problem) else None
+        if self.ladder is None:
+            self.basis = Symmetric(problem)
         self._matrices: dict[Any, list[sp.csr_array]] = {}
 
     def solve(self, point: Point) -> PermutationResult:
@@ -60,6 +62,8 @@ class PermutationSolver:
                 message = f"a rate is {value.real:.6g} here"
                 help_ = "a rate is real and not negative"
                 raise SolveError(Diagnostic("E503", message, help=help_))
+        if self.ladder is not None:
+            return dicke.stationary(self.ladder, f)
         charge = (0,) * len(self.problem.symmetry.moduli)
         inside = self.basis.sector(charge)
         if len(inside) > _MOST:
@@ -122,7 +126,7 @@ def _unknown(trace: np.ndarray) -> Diagnostic:
     message = (
         "the stationary state of so many atoms is lost in rounding, or is not unique"
     )
-    help_ = "up to about 100 atoms in all, or 'cumulants'"
+    help_ = "fewer atoms, or 'cumulants'"
     return Diagnostic("E501", message, help=help_)
 
 
@@ -372,9 +376,4 @@ def _distinct(matrices: list[np.ndarray], n: int, left: bool) -> sp.csr_array:
 
 def _atom(u: Monomial, v: Monomial, n: int) -> sp.csr_array:
     """sum_j of u rho v' - {v' u, rho}/2 on single atoms."""
-    a, b = np.zeros((2, 2)), np.zeros((2, 2))
-    a[u[0][1][1], u[0][1][2]] = 1.0
-    b[v[0][1][1], v[0][1][2]] = 1.0
-    one, loss = np.eye(2), b.T @ a
-    single = np.kron(a, b) - 0.5 * (np.kron(loss, one) + np.kron(one, loss.T))
-    return _summed(single, n)
+    return _summed(dicke.channel(u, v), n)

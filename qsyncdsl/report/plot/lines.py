@@ -263,7 +263,7 @@ def _once(array: xr.DataArray, dim: str) -> tuple[xr.DataArray, list[str]]:
         if kept or str(other).endswith("_item") or array.sizes[other] == 1:
             continue
         first = array.isel({other: [0]})
-        if np.array_equal(*np.broadcast_arrays(array, first), equal_nan=True):
+        if np.array_equal(array, np.broadcast_to(first, array.shape), equal_nan=True):
             array = first
             words.append(f"all {drawn_name(str(other))}")
     return array, words
