@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -23,11 +24,14 @@ def one_thread_here(several: bool) -> Iterator[None]:
     if not several:
         yield
         return
-    from threadpoolctl import ThreadpoolController, threadpool_limits
+    from threadpoolctl import ThreadpoolController
 
-    before = {library["filepath"] for library in ThreadpoolController().info()}
-    with threadpool_limits(1), _set_to_one(_LIBRARIES):
+    here, modules = ThreadpoolController(), len(sys.modules)
+    before = {library.filepath for library in here.lib_controllers}
+    with here.limit(limits=1), _set_to_one(_LIBRARIES):
         yield
+    if len(sys.modules) == modules:
+        return
     # Libraries that were loaded inside have begun with one thread.
     threads = int(os.environ.get("OMP_NUM_THREADS", "") or os.cpu_count() or 1)
     for library in ThreadpoolController().lib_controllers:

@@ -59,15 +59,14 @@ def _pinned(
     x = np.nan_to_num(x, nan=np.inf, posinf=np.inf, neginf=np.inf)
     good = (residuals < _RESIDUAL) & (pivots > _PIVOT)
     good &= np.abs(x).max(axis=1) < _LARGEST
-    answers: list[tuple[np.ndarray, float] | None] = []
-    for k, vector in enumerate(x):
-        # One by one: sums over many points at once would round by how many there are.
-        populations = vector[generator.form.populations]
-        better[k] = generator.form.populations[np.argmax(np.abs(populations))]
-        if good[k]:
-            elements = generator.form.to_complex @ (vector / populations.sum())
-            rho = generator.sector.to_matrix(elements)
-            answers.append((rho, float(residuals[k])))
-        else:
-            answers.append(None)
+    populations = x[:, generator.form.populations]
+    better[:] = generator.form.populations[np.abs(populations).argmax(axis=1)]
+    # One by one: the sum over a row of many would round by how many there are.
+    traces = np.array([row.sum() for row in populations])
+    with np.errstate(invalid="ignore"):
+        elements = (generator.form.to_complex @ (x / traces[:, None]).T).T
+    answers = [
+        (generator.sector.to_matrix(elements[k]), float(residuals[k])) if ok else None
+        for k, ok in enumerate(good)
+    ]
     return answers, better

@@ -195,3 +195,11 @@ def residual(entries, indices, starts, x, left):
         for p in range(starts[j], starts[j + 1]):
             i = indices[p]
             store(left, i, added(load(left, i), load(entries, p), y))
+
+
+def maxima(numbers, largest, row):
+    """The largest modulus of each lane, into one row of `largest`; NaN is passed over."""
+    found = zeros()
+    for k in range(len(numbers)):
+        found = larger(load(numbers, k), found)
+    store(largest, row, found)

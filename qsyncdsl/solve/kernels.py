@@ -49,7 +49,8 @@ _VECTORS = """from qsyncdsl.solve.vectors import vectors
 
 _side = vectors(LANES)
 zeros, load, store, negative = _side.zeros, _side.load, _side.store, _side.negative
-reciprocal, product, reduced, added = _side.reciprocal, _side.product, _side.reduced, _side.added
+reciprocal, product, reduced = _side.reciprocal, _side.product, _side.reduced
+added, larger = _side.added, _side.larger
 """
 _OPTIONS = 'cache={cache}, error_model="numpy", fastmath={{"contract", "reassoc", "nsz", "arcp"}}'
 _DEBUG = "boundscheck=True"

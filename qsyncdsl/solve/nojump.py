@@ -90,13 +90,22 @@ class _Arrival:
 
     def of(self, x: np.ndarray, size: int) -> np.ndarray:
         """The sum of L x L', shape (size, size)."""
-        total = np.zeros((size, size), dtype=complex)
         if self.sparse is not None:
-            total += (self.sparse @ x).reshape(size, size)
-        for source, jump in self.moves:
-            inner = x[source.place].reshape(len(source.states), -1)
-            total += jump @ inner @ jump.conj().T
-        return total
+            total = (self.sparse @ x).reshape(size, size)
+        else:
+            total = np.zeros((size, size), dtype=complex)
+        return total + _moved(self.moves, x, size) if self.moves else total
+
+
+def _moved(
+    moves: tuple[tuple[_Block, np.ndarray], ...], x: np.ndarray, size: int
+) -> np.ndarray:
+    """The sum of L x L' of some jumps, shape (size, size)."""
+    total = np.zeros((size, size), dtype=complex)
+    for source, jump in moves:
+        inner = x[source.place].reshape(len(source.states), -1)
+        total += jump @ inner @ jump.conj().T
+    return total
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,21 @@ class JumpChain:
     def size(self) -> int:
         """Number of elements in all blocks."""
         return self.blocks[-1].place.stop
+
+    @cached_property
+    def sparse_back(self) -> sp.csr_array | None:
+        """The sparse jumps back of all blocks at once; None where there are none."""
+        sizes = [(len(b.states) ** 2, self.size) for b in self.blocks]
+        rows = [a.sparse for a in self.back]
+        if all(r is None for r in rows):
+            return None
+        return sp.vstack(
+            [
+                sp.csr_array(n) if r is None else r
+                for r, n in zip(rows, sizes, strict=True)
+            ],
+            format="csr",
+        )
 
     @cached_property
     def diagonal(self) -> np.ndarray:
@@ -143,13 +167,16 @@ class JumpChain:
     def propagate(self, x: np.ndarray) -> np.ndarray:
         """-M^-1 (J_back + shift) x for elements of Hermitian blocks."""
         found = np.zeros_like(x)
+        arriving = self.shift * x
+        if self.sparse_back is not None:
+            arriving += self.sparse_back @ x
         for block, forward, back in zip(
             self.blocks, self.forward, self.back, strict=True
         ):
             size = len(block.states)
-            gain = back.of(x, size) + forward.of(found, size)
-            if self.shift:
-                gain += self.shift * x[block.place].reshape(size, size)
+            gain = forward.of(found, size) + arriving[block.place].reshape(size, size)
+            if back.moves:
+                gain += _moved(back.moves, x, size)
             found[block.place] = -block.invert(gain).ravel()
         return found
 
@@ -267,15 +294,28 @@ def _arrival(
     dense = [m for m in moves if m.matrix.nnz**2 > _SPARSE * elements]
     total = None
     if sparse:
-        pieces = [sp.coo_array(sp.kron(m.matrix, m.matrix.conj())) for m in sparse]
-        starts = [blocks[m.source].place.start for m in sparse]
-        rows = np.concatenate([p.coords[0] for p in pieces])
-        columns = np.concatenate(
-            [p.coords[1] + start for p, start in zip(pieces, starts, strict=True)]
+        pieces = [
+            _superoperator(m.matrix, blocks[m.source].place.start) for m in sparse
+        ]
+        rows, columns, data = (
+            np.concatenate(numbers) for numbers in zip(*pieces, strict=True)
         )
-        data = np.concatenate([p.data for p in pieces])
         total = sp.csr_array((data, (rows, columns)), shape=(elements, size))
     return _Arrival(total, tuple((blocks[m.source], m.matrix.toarray()) for m in dense))
+
+
+def _superoperator(
+    jump: sp.csr_array, first: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """L x L' on elements row by row: rows, columns from `first` on, values."""
+    entries = jump.tocoo()
+    rows, columns = (c.astype(np.int64) for c in entries.coords)
+    size, other = jump.shape
+    return (
+        np.add.outer(rows * size, rows).ravel(),
+        first + np.add.outer(columns * other, columns).ravel(),
+        np.multiply.outer(entries.data, entries.data.conj()).ravel(),
+    )
 
 
 def _groups(labels: np.ndarray) -> list[np.ndarray]:

@@ -113,37 +113,46 @@ def solve(
         smallest pivot of each in units of max|L|, 0 for a second null vector.
     """
     points = len(strengths)
-    eliminate, check = _compiled(), _compiled("residual")
+    eliminate, check, maxima = (
+        _compiled(name) for name in ("eliminate", "residual", "maxima")
+    )
     room = _room(pattern)
+    inverse, reduced = room[1], room[-1]
     found = np.empty((points, matrix.size))
     residuals, pivots = np.empty(points), np.empty(points)
     values = sp.csr_array(matrix.values.real)
-    x, left = np.empty((matrix.size, LANES)), np.empty((matrix.size, LANES))
+    entries, x, left = (
+        _lanes(n) for n in (len(matrix.indices), matrix.size, matrix.size)
+    )
+    largest = _lanes(4)
     for first in range(0, points, LANES):
         chosen = np.arange(first, first + LANES) % points
-        entries = values @ np.ascontiguousarray(strengths[chosen].T)
+        entries[:] = values @ np.ascontiguousarray(strengths[chosen].T)
         eliminate(entries, *pattern.data, *room)
-        x[pattern.unknowns] = room[-1]
+        x[pattern.unknowns] = reduced
         x[pattern.pin] = 1.0
         check(entries, matrix.indices, matrix.indptr, x, left)
-        count = min(LANES, points - first)
-        largest = np.maximum(entries.max(axis=0), -entries.min(axis=0))
-        scale = np.abs(x).max(axis=0) * largest
-        found[first : first + count] = x.T[:count]
-        residuals[first : first + count] = (np.abs(left).max(axis=0) / scale)[:count]
-        least = 1 / (np.abs(room[1]).max(axis=0) * largest)
-        pivots[first : first + count] = least[:count]
+        for k, numbers in enumerate((entries, x, left, inverse)):
+            maxima(numbers, largest, k)
+        here = slice(first, min(first + LANES, points))
+        entry, unknown, rest, reciprocal = largest[:, : here.stop - first]
+        found[here] = x.T[: here.stop - first]
+        residuals[here] = rest / (unknown * entry)
+        pivots[here] = 1 / (reciprocal * entry)
     return found, residuals, pivots
 
 
 def _room(pattern: Pattern) -> tuple[np.ndarray, ...]:
+    """Places for the factors, the reciprocal pivots, a row and the unknowns."""
     size = pattern.size - 1
-    return (
-        np.empty((pattern.count, LANES)),
-        np.empty((size, LANES)),
-        np.empty((size, LANES)),
-        np.empty((size, LANES)),
-    )
+    return _lanes(pattern.count), _lanes(size), _lanes(size), _lanes(size)
+
+
+def _lanes(rows: int) -> np.ndarray:
+    """An empty array, shape (rows, LANES), of which no row lies on two cache lines."""
+    numbers = np.empty((rows + 1) * LANES)
+    first = -numbers.ctypes.data % (8 * LANES) // 8
+    return numbers[first : first + rows * LANES].reshape(rows, LANES)
 
 
 @lru_cache(maxsize=4)
@@ -153,6 +162,7 @@ def _compiled(name: str = "eliminate") -> Any:
         elimination.runs,
         elimination.eliminate,
         elimination.residual,
+        elimination.maxima,
     )
     pieces = [inspect.getsource(function) for function in functions]
     return kernels.compiled(kernels.lane_source(pieces, LANES), name)

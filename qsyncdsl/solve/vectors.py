@@ -27,6 +27,7 @@ class Vectors:
         product: x y.
         reduced: x - y z, rounded once.
         added: x + y z, rounded once.
+        larger: max(|x|, y), y where x is not a number.
     """
 
     zeros: Any
@@ -37,6 +38,7 @@ class Vectors:
     product: Any
     reduced: Any
     added: Any
+    larger: Any
 
 
 @lru_cache(maxsize=8)
@@ -132,4 +134,20 @@ def vectors(lanes: int) -> Vectors:  # noqa: C901 (one small function for each i
 
         return side_by_side(side_by_side, side_by_side, side_by_side), code
 
-    return Vectors(zeros, load, store, negative, reciprocal, product, reduced, added)
+    @intrinsic  # type: ignore[untyped-decorator]
+    def larger(typing_context: Any, x: Any, y: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            x, y = arguments
+            kind = ir.FunctionType(vector, [vector])
+            name = f"llvm.fabs.v{lanes}f64"
+            modulus = builder.call(
+                cgutils.get_or_insert_function(builder.module, kind, name), [x]
+            )
+            above = builder.fcmp_ordered(">", modulus, y)
+            return builder.select(above, modulus, y)
+
+        return side_by_side(side_by_side, side_by_side), code
+
+    return Vectors(
+        zeros, load, store, negative, reciprocal, product, reduced, added, larger
+    )
