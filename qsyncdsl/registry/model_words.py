@@ -199,7 +199,7 @@ methods = Registry(
     (
         word(
             "steadystate",
-            f"{_BACKEND}, solver: word = automatic | direct | iterative, accuracy: real = 0, {_FRAME}",
+            f"{_BACKEND}, solver: word = automatic | direct | iterative | pardiso, accuracy: real = 0, {_FRAME}",
             "state",
             "density matrix with L rho = 0",
             "qsyncdsl.run.methods.states:steadystate",

@@ -26,7 +26,7 @@ from qsyncdsl.algebra.operators import Monomial, Polynomial
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import PermutationProblem
 from qsyncdsl.result import PermutationResult, Trust
-from qsyncdsl.solve.direct import factorize
+from qsyncdsl.solve.factors import superlu
 
 # Atoms from which on probabilities are used, and unknowns up to which an answer is tried.
 FEW = 99
@@ -180,7 +180,7 @@ def stationary(ladder: Ladder, f: np.ndarray) -> PermutationResult:
         (np.full(n, scale), (np.full(n, pin), np.arange(n))), shape=(n, n)
     )
     whole = sp.csc_array((sp.diags_array(keep) @ generator + row).astype(complex))
-    factors = factorize(whole)
+    factors = superlu(whole)
     right = np.zeros(n, dtype=complex)
     right[pin] = scale
     if factors is None:

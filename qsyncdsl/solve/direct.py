@@ -3,7 +3,6 @@ r"""Stationary vectors by sparse LU of the real form of the Liouvillian."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,6 +13,7 @@ from qsyncdsl.diagnostics import Diagnostic, Note, SolveError
 from qsyncdsl.problem import Point
 from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.exchange import Block
+from qsyncdsl.solve.factors import Factored, Factorize, superlu
 from qsyncdsl.solve.generator import At, Generator, available_memory
 from qsyncdsl.solve.uniqueness import component_count, plainly_unique
 
@@ -40,7 +40,7 @@ class Factors:
     block: Block | None
     pin: int
     kept: np.ndarray
-    inverse: Any
+    inverse: Factored
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Stationary:
     factors: Factors | None
 
 
-def direct(at: At, point: Point) -> Stationary:
+def direct(at: At, point: Point, factorize: Factorize = superlu) -> Stationary:
     """The stationary state by an LU of the even block under exchanges, or of all unknowns.
 
     Raises:
@@ -69,9 +69,9 @@ def direct(at: At, point: Point) -> Stationary:
     refuse_fill(generator)
     matrix = at.matrix
     x, singular, factors = (
-        _even_vector(at, point.sole)
+        _even_vector(at, point.sole, factorize)
         if at.blocks
-        else null_vector(matrix, generator.form.populations)
+        else null_vector(matrix, generator.form.populations, factorize)
     )
     warnings: tuple[Diagnostic, ...] = ()
     if singular:
@@ -83,7 +83,9 @@ def direct(at: At, point: Point) -> Stationary:
     return Stationary(rho, warnings, left / trace, factors)
 
 
-def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool, Factors | None]:
+def _even_vector(
+    at: At, sole: bool, factorize: Factorize
+) -> tuple[np.ndarray, bool, Factors | None]:
     """The stationary vector from the even block alone; the odd ones are looked at for a second one.
 
     Args:
@@ -93,7 +95,7 @@ def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool, Factors | None]:
     assert blocks is not None
     even = blocks.even
     populations = np.flatnonzero(even.first < len(at.generator.form.populations))
-    y, singular, factors = null_vector(even.reduced(at.matrix), populations)
+    y, singular, factors = null_vector(even.reduced(at.matrix), populations, factorize)
     x = even.basis @ y
     if factors is not None:
         factors = replace(factors, block=even)
@@ -114,7 +116,7 @@ def _even_vector(at: At, sole: bool) -> tuple[np.ndarray, bool, Factors | None]:
 
 def _kernel(matrix: sp.csc_array) -> bool:
     """Whether a block without populations has a vector that L takes to zero."""
-    factors = factorize(sp.csc_matrix(matrix))
+    factors = superlu(sp.csc_matrix(matrix))
     if factors is None:
         return True
     probe = factors.solve(np.cos(1.0 + np.arange(matrix.shape[0]) * 0.7))
@@ -138,7 +140,7 @@ def refuse_fill(generator: Generator) -> None:
 
 
 def null_vector(
-    matrix: sp.csc_array, populations: np.ndarray
+    matrix: sp.csc_array, populations: np.ndarray, factorize: Factorize = superlu
 ) -> tuple[np.ndarray, bool, Factors | None]:
     """The stationary vector with unit trace, whether there are several, and the LU.
 
@@ -147,7 +149,7 @@ def null_vector(
     """
     pin = int(populations[likely_population(matrix, populations)])
     for _ in range(3):
-        x, singular, factors = _pinned(matrix, pin)
+        x, singular, factors = _pinned(matrix, pin, factorize)
         best = (
             int(populations[np.argmax(np.abs(x[populations]))]) if x is not None else -1
         )
@@ -179,13 +181,13 @@ def likely_population(matrix: sp.csc_array, populations: np.ndarray) -> int:
 
 
 def _pinned(
-    matrix: sp.csc_array, pin: int
+    matrix: sp.csc_array, pin: int, factorize: Factorize
 ) -> tuple[np.ndarray | None, bool, Factors | None]:
     """Solve with one unknown fixed to 1; the second value tells of a second solution."""
     size = matrix.shape[0]
     if size == 1:
         return np.ones(1), False, None
-    factors, reduced = pinned(matrix, pin)
+    factors, reduced = pinned(matrix, pin, factorize)
     if factors is None:
         return None, True, None
     right = -matrix[:, [pin]].toarray()[factors.kept, 0]
@@ -201,31 +203,14 @@ def _pinned(
     return (None if not np.isfinite(full).all() else full), several, factors
 
 
-def pinned(matrix: sp.csc_array, pin: int) -> tuple[Factors | None, sp.csc_matrix]:
+def pinned(
+    matrix: sp.csc_array, pin: int, factorize: Factorize = superlu
+) -> tuple[Factors | None, sp.csc_matrix]:
     """The LU without one unknown and its equation, None where that is singular; and the matrix of it."""
     kept = np.delete(np.arange(matrix.shape[0]), pin)
     reduced = sp.csc_matrix(matrix[:, kept][kept, :])
     inverse = factorize(reduced)
     return None if inverse is None else Factors(None, pin, kept, inverse), reduced
-
-
-def factorize(matrix: sp.csc_matrix) -> Any | None:
-    """Sparse LU: symmetric mode first, full pivoting where that fails; None for a singular matrix."""
-    if not np.diff(matrix.indptr).all():
-        return None
-    for options in (
-        {
-            "permc_spec": "MMD_AT_PLUS_A",
-            "diag_pivot_thresh": 0.01,
-            "options": {"SymmetricMode": True},
-        },
-        {"permc_spec": "COLAMD"},
-    ):
-        try:
-            return spla.splu(matrix, **options)
-        except RuntimeError:
-            continue
-    return None
 
 
 def degenerate(

@@ -24,7 +24,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import PermutationProblem, Point
 from qsyncdsl.result import PermutationResult, Trust
 from qsyncdsl.solve import coefficients, dicke
-from qsyncdsl.solve.direct import factorize
+from qsyncdsl.solve.factors import superlu
 
 _LETTERS = {
     "plus": np.array([[0.0, 0.0], [1.0, 0.0]]),
@@ -84,7 +84,7 @@ class PermutationSolver:
             shape=matrix.shape,
         )
         whole = sp.csc_array(sp.diags_array(keep) @ matrix + row)
-        factors = factorize(whole)
+        factors = superlu(whole)
         if factors is None:
             raise SolveError(_unknown(trace))
         right = np.zeros(len(inside), dtype=complex)

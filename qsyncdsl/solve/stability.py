@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
 
-from qsyncdsl.solve.direct import factorize
+from qsyncdsl.solve.factors import superlu
 from qsyncdsl.solve.field_map import FieldMap
 from qsyncdsl.solve.selfconsistent import Stationary
 
@@ -387,7 +387,7 @@ def _inverse(blocks: list[Any], shift: complex) -> Callable[[np.ndarray], np.nda
             solvers.append(partial(_times, inverse))
             ends.append(block.shape[0] * block.shape[1])
             continue
-        factors = factorize(sp.csc_array(block - shift * sp.identity(block.shape[0])))
+        factors = superlu(sp.csc_array(block - shift * sp.identity(block.shape[0])))
         assert factors is not None
         solvers.append(factors.solve)
         ends.append(block.shape[0])

@@ -20,6 +20,7 @@ from qsyncdsl.solve.batch import MOST_TOGETHER, batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange, described, most_gain
+from qsyncdsl.solve.factors import factorization
 from qsyncdsl.solve.fewer import solve_beside
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
@@ -100,7 +101,7 @@ class SteadyStateSolver:
         """The stationary state at a point.
 
         Raises:
-            SolveError: Also E504 (not unique and no initial state), E505 (no convergence).
+            SolveError: Also E504 (not unique and no initial state), E505 (no convergence), E518 (no PARDISO).
         """
         if self.problem.coefficients.time_dependent or self.problem.kicks:
             raise SolveError(
@@ -135,12 +136,13 @@ class SteadyStateSolver:
         alone = point.middle is None
         if alone:
             self._nearby.forget()
-        found = direct(at, point)
+        found = direct(at, point, factorization(self.solver))
         if alone:
             self._nearby.keep(at, found.factors)
         rho, warnings, left = found.rho, found.warnings, found.left
         unknowns = len(at.blocks.even.first) if at.blocks else at.generator.unknowns
-        solver = f"sparse LU, {unknowns} unknowns"
+        by = " (PARDISO)" if self.solver == "pardiso" else ""
+        solver = f"sparse LU{by}, {unknowns} unknowns"
         asked = not warnings and not point.sole
         if asked and self._other_parity(at, rho, point):
             warnings = (_SYMMETRIC,)
@@ -193,7 +195,7 @@ class SteadyStateSolver:
         """Whether a point is solved as one whole, by an LU of all its unknowns."""
         moving = self.problem.coefficients.time_dependent or self.problem.kicks
         whole = len(uncoupled(self.problem, at.f)) == 1 or self.solver == "direct"
-        if moving or not whole or self._iterative(at):
+        if moving or not whole or self.solver == "pardiso" or self._iterative(at):
             return False
         # An even block on its own is faster than all unknowns at many points at once.
         return len(self.problem.parts) == 1 or at.blocks is None
@@ -234,7 +236,7 @@ class SteadyStateSolver:
 
     def _beside_fewer(self, at: At, point: Point) -> SteadyResult | None:
         """The answer by the LU of the same point with fewer levels; None where that is no help."""
-        if point.fewer is None or self.solver != "automatic" or not point.sole:
+        if point.fewer is None or self.solver == "iterative" or not point.sole:
             return None
         solver, other = point.fewer()
         if not isinstance(solver, SteadyStateSolver):

@@ -201,7 +201,9 @@ def stationary(s: Sizes) -> Outlook:
         _READY + _ITERATIONS * (_PRODUCT * cubes + _BLOCK * len(s.blocks) + _SPARSE * nonzeros),
     )  # fmt: skip
     wanted = s.options.get("solver", "automatic")
-    if wanted == "direct" or (wanted == "automatic" and direct.seconds <= 1.0):
+    if wanted in ("direct", "pardiso") or (
+        wanted == "automatic" and direct.seconds <= 1.0
+    ):
         return direct
     if wanted == "iterative":
         return iterative
