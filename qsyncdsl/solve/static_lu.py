@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -155,8 +155,13 @@ def _lanes(rows: int) -> np.ndarray:
     return numbers[first : first + rows * LANES].reshape(rows, LANES)
 
 
-@lru_cache(maxsize=4)
-def _compiled(name: str = "eliminate") -> Any:
+@cache
+def _compiled(name: str) -> Any:
+    return kernels.compiled(_source(), name)
+
+
+@cache
+def _source() -> str:
     functions = (
         elimination.fill,
         elimination.runs,
@@ -165,4 +170,4 @@ def _compiled(name: str = "eliminate") -> Any:
         elimination.maxima,
     )
     pieces = [inspect.getsource(function) for function in functions]
-    return kernels.compiled(kernels.lane_source(pieces, LANES), name)
+    return kernels.lane_source(pieces, LANES)
