@@ -159,6 +159,14 @@ CASES = [
         parts=parts(PAIR.format(n=14)),
     ),
     Case(
+        "two vdP, N = 14, and with 16 levels",
+        lambda: ours(PAIR.format(n=14), "n"),
+        lambda: (pair(14), pair(16))[0],
+        "QuTiP",
+        limit="-",
+        goal="-",
+    ),
+    Case(
         "two vdP, N = 20",
         lambda: ours(PAIR.format(n=20), "n"),
         lambda: pair(20, "gmres", rtol=1e-9),
