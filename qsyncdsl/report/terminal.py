@@ -158,6 +158,9 @@ def trust_lines(
     cut = [v for k, v in trust.items() if k.startswith("truncation_error of ")]
     if cut:
         parts.append(f"truncation {max(cut):.1e}")
+    closed = [v for k, v in trust.items() if k.startswith("closure_difference of ")]
+    if closed:
+        parts.append(f"closures differ by {max(closed):.1e}")
     steps = [v for k, v in trust.items() if k.startswith("step_error of ")]
     if steps:
         parts.append(f"steps {max(steps):.1e}")

@@ -27,6 +27,8 @@ _OUTSIDE = 1e-2
 # Relative error of an exact equation of moments, by what truncated Wigner leaves out: that of numbers
 # follows it with its square, some per cent at 0.5.
 _RESIDUAL = 0.1
+# Relative change by another closure.
+_CLOSURE = 0.03
 # Independent samples below which a standard error means nothing.
 _SAMPLES = 10.0
 
@@ -124,6 +126,9 @@ def _own(
             if "tolerance" in trust
             else f"a step of twice the length changes it by {step:.2g}"
         )
+    closed = trust.get(f"closure_difference of {name}", 0.0)
+    if closed > max(ABSOLUTE, _CLOSURE * scale):
+        yield f"another closure changes it by {closed:.2g} ({trust.get('closures', '')})"
     outside = trust.get(f"outside of {name}", 0.0)
     if outside > _OUTSIDE:
         yield f"its map misses {100 * outside:.3g} % of the state: give an extent"

@@ -16,6 +16,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.model.types import Override
 from qsyncdsl.problem import Stretch
 from qsyncdsl.result import Trust
+from qsyncdsl.run.closures import Closures
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, average, label
 from qsyncdsl.run.locate import locate
@@ -112,6 +113,7 @@ class Points:
         self.plan = plan
         self.line = line
         self.session = Session(plan, line, sole, fewer)
+        self.closures = Closures(self.session)
         self.grids = dict(grids or {})
         self.stretches = stretches and not self.session.follows
         self.locates = {
@@ -247,6 +249,12 @@ class Points:
                 known = any(n.startswith("step_error of ") for n in trust.numbers)
                 if self._examined(job) and not known:
                     steps |= step_errors(solved, wanted, found, grids)
+                if self._examined(job):
+                    place = layers, case, draw, located
+                    told = self.closures.told(
+                        solved, wanted, found, grids, lambda other: other.solve(*place)
+                    )
+                    trust = told.trust
                 steps = {**steps, **missed}
                 found |= _truncated(solved, found)
                 if steps:

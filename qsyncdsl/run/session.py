@@ -86,6 +86,8 @@ class Solved:
         again: The same with other tolerances of the steps and times of an average, by what these are
             multiplied; None where nothing is integrated in time.
         thinned: An average over a window from fewer of its times; None where there is none.
+        closure: The options of another closure; None where there is none.
+        moments: How many moments or fields there are.
         few: From few of them, as `again(factor, finer, few=True)` takes them too.
     """
 
@@ -103,6 +105,8 @@ class Solved:
     again: Callable[..., Solved] | None = None
     thinned: Callable[[], MeasureEvaluator | None] = lambda: None
     few: Callable[[], MeasureEvaluator | None] = lambda: None
+    closure: Callable[[], Mapping[str, Any] | None] = lambda: None
+    moments: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +142,7 @@ class Session:
     Args:
         sole: Whether answers are known to be the only ones.
         fewer: Gives the solver and the point of what was found with fewer levels.
+        changed: Options in place of those of the line; None for one that is left out.
     """
 
     def __init__(
@@ -146,8 +151,10 @@ class Session:
         line: Line,
         sole: bool = False,
         fewer: Callable[[], tuple[Any, Point]] | None = None,
+        changed: Mapping[str, Any] | None = None,
     ) -> None:
         self.plan = plan
+        self.changed = dict(changed or {})
         self.sole = sole
         self.fewer = fewer
         self.line = line
@@ -459,6 +466,8 @@ class Session:
                 again=again if steps else None,
                 thinned=partial(thinned, result),
                 few=partial(thinned, result, True),
+                closure=lambda: self.method.closure(prepared.solver.problem, options),
+                moments=int(getattr(prepared.solver.problem, "count", 0)),
             )
 
         return _Request(prepared, point, finish)
@@ -610,6 +619,9 @@ class Session:
                 found[name] = tuple(value) if isinstance(value, Interval) else value
         if "accuracy" in kinds and environment.accuracy():
             found.setdefault("accuracy", environment.accuracy())
+        if self.changed:
+            found |= self.changed
+            return {name: value for name, value in found.items() if value is not None}
         return found
 
     @cached_property

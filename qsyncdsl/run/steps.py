@@ -52,7 +52,7 @@ _ROUNDING = 1e-12
 _THIN = 3
 _HALF_TURN = np.pi * (1 + 1e-12)
 # What a second run may fail by: its error is not known then.
-_FAULTS = (ModelError, SolveError, ArithmeticError, ValueError, MemoryError)
+FAULTS = (ModelError, SolveError, ArithmeticError, ValueError, MemoryError)
 
 
 def examined(place: int, count: int) -> bool:
@@ -74,16 +74,16 @@ def step_errors(
     """`step_error of NAME` for each measure; empty where nothing is integrated."""
     try:
         others = tuple(compared(solved))
-    except _FAULTS:
+    except FAULTS:
         return {}
     errors: dict[str, float] = {}
     for name, item in found.items():
         if name not in measures:
             continue
         parts = [
-            share * moved
+            share * change
             for one, other, share in others
-            if (moved := _moved(one, other, measures[name], item, grids)) is not None
+            if (change := _moved(one, other, measures[name], item, grids)) is not None
         ]
         if parts:
             size = float(np.nanmax(np.abs(item.values), initial=1.0))
@@ -113,22 +113,28 @@ def _moved(
 ) -> float | None:
     """The largest difference of a measure; None where it has no value."""
     try:
-        known = item.values if one is None else _values(one, request, grids)
-        values = _values(other, request, grids)
-    except _FAULTS:
+        known = item.values if one is None else values_of(one, request, grids)
+        values = values_of(other, request, grids)
+    except FAULTS:
         return None
+    return moved(known, values)
+
+
+def moved(known: np.ndarray, values: np.ndarray) -> float | None:
+    """The largest difference of two arrays; None where there is none."""
     if values.shape != known.shape:
         return None
-    moved = np.abs(values - known)
+    away = np.abs(values - known)
     if np.isrealobj(values) and np.nanmax(np.abs(values), initial=0.0) <= _HALF_TURN:
         # Angles beside the cut of arg() are neighbors.
-        moved = np.minimum(moved, np.abs(2 * np.pi - moved))
-    return float(np.nanmax(moved)) if np.isfinite(moved).any() else None
+        away = np.minimum(away, np.abs(2 * np.pi - away))
+    return float(np.nanmax(away)) if np.isfinite(away).any() else None
 
 
-def _values(
+def values_of(
     evaluator: MeasureEvaluator, request: tree.Measure, grids: Mapping[str, np.ndarray]
 ) -> np.ndarray:
+    """A measure of another run, on the grids of the first."""
     times: Any = evaluator.time if evaluator.series else None
     paths = None if evaluator.series else evaluator.path_times
     value = evaluator.measure(request.place.name.key)

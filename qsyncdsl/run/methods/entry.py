@@ -57,6 +57,8 @@ class Method:
             None for methods without cutoffs.
         kicks: Whether it applies kicks.
         truncates: Whether its samples leave out terms of the Wigner equation.
+        closure: From a problem and the options to the options of another closure, None for one that is left
+            out; or to None, where there is none that is cheap.
         integrates: Whether a run in time is an integration in steps without noise.
         realizations: Options that say how many realizations there are, for methods that consist of
             them: their solvers `begin(point)`, and the realizations are then done in stretches.
@@ -83,6 +85,9 @@ class Method:
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     kicks: bool = False
     truncates: bool = False
+    closure: Callable[[Any, Mapping[str, Any]], Mapping[str, Any] | None] = (
+        lambda problem, options: None
+    )
     integrates: bool = False
     realizations: tuple[str, ...] = ()
 

@@ -1,0 +1,90 @@
+"""What another closure changes of each measure: the same point with moments of one more operator.
+
+The difference of two closures is an estimate of what the closure leaves out, and no bound: where the
+hierarchy does not converge, neither of them is near the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from qsyncdsl.diagnostics import ModelError, SolveError
+from qsyncdsl.run.labels import Labelled
+from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.steps import FAULTS, moved, values_of
+from qsyncdsl.syntax import tree
+
+
+class Closures:
+    """The other closure of the points of one session."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._others: dict[str, Session] = {}
+
+    def told(
+        self,
+        solved: Solved,
+        measures: Mapping[str, tree.Measure],
+        found: Mapping[str, Labelled],
+        grids: Mapping[str, np.ndarray],
+        solve: Callable[[Session], Solved],
+    ) -> Solved:
+        """A point with `closure_difference of NAME` for each measure in its trust report.
+
+        Args:
+            solve: Solves the same point in another session.
+        """
+        change = solved.closure()
+        if change is None:
+            return solved
+        word = f"order {change['order']}"
+        try:
+            other = solve(self._other(change))
+            if other.moments == solved.moments:
+                # Where a symmetry leaves no moments of an odd number of operators, the next order is the same.
+                change = {**change, "order": change["order"] + 1}
+                word = f"order {change['order']}"
+                other = solve(self._other(change))
+        except FAULTS as fault:
+            return _with(solved, {}, f"{word} gives no answer: {_message(fault)}")
+        numbers = {}
+        for name, item in found.items():
+            if name not in measures:
+                continue
+            try:
+                value = values_of(other.evaluator, measures[name], grids)
+            except FAULTS:
+                continue
+            away = moved(item.values, value)
+            if away is not None:
+                numbers[f"closure_difference of {name}"] = away
+        return _with(solved, numbers, f"compared with {word}")
+
+    def _other(self, change: Mapping[str, object]) -> Session:
+        key = repr(sorted(change.items()))
+        if key not in self._others:
+            session = self.session
+            self._others[key] = Session(session.plan, session.line, changed=change)
+        return self._others[key]
+
+
+def _with(solved: Solved, numbers: Mapping[str, float], fact: str) -> Solved:
+    trust = solved.trust
+    return replace(
+        solved,
+        trust=replace(
+            trust,
+            numbers={**trust.numbers, **numbers},
+            facts={**trust.facts, "closures": fact},
+        ),
+    )
+
+
+def _message(fault: BaseException) -> str:
+    if isinstance(fault, ModelError):
+        return fault.diagnostics[0].message
+    return fault.diagnostic.message if isinstance(fault, SolveError) else "no numbers"
