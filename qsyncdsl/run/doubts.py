@@ -128,7 +128,7 @@ def _own(
         )
     closed = trust.get(f"closure_difference of {name}", 0.0)
     if closed > max(ABSOLUTE, _CLOSURE * scale):
-        yield f"another closure changes it by {closed:.2g} ({trust.get('closures', '')})"
+        yield f"another closure changes it by {closed:.2g}"
     outside = trust.get(f"outside of {name}", 0.0)
     if outside > _OUTSIDE:
         yield f"its map misses {100 * outside:.3g} % of the state: give an extent"

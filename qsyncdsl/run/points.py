@@ -23,7 +23,7 @@ from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.realizations import Begun, Part, Realizing
 from qsyncdsl.run.session import Before, Session, Solved
-from qsyncdsl.run.steps import examined, step_errors
+from qsyncdsl.run.steps import EXAMINED, examined, step_errors
 from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree
 
@@ -249,7 +249,7 @@ class Points:
                 known = any(n.startswith("step_error of ") for n in trust.numbers)
                 if self._examined(job) and not known:
                     steps |= step_errors(solved, wanted, found, grids)
-                if self._examined(job):
+                if self._examined(job, 1):
                     place = layers, case, draw, located
                     told = self.closures.told(
                         solved, wanted, found, grids, lambda other: other.solve(*place)
@@ -277,12 +277,12 @@ class Points:
         )
         return result, end
 
-    def _examined(self, job: Job) -> bool:
-        """Whether the steps of a point are looked at."""
+    def _examined(self, job: Job, most: int = EXAMINED) -> bool:
+        """Whether a point is one of those that are looked at closely: some, evenly over a line."""
         sizes = [len(self.plan.cases), *(len(axis.values) for axis in self.line.axes)]
         inside = all(k < n for k, n in zip(job.index, sizes, strict=True))
         place = int(np.ravel_multi_index(job.index, sizes)) if inside else -1
-        return job.draw == 0 and (not inside or examined(place, prod(sizes)))
+        return job.draw == 0 and (not inside or examined(place, prod(sizes), most))
 
     def _restored(
         self, job: Job, layers: list[tuple[Override, ...]], located: Located

@@ -87,7 +87,6 @@ class Solved:
             multiplied; None where nothing is integrated in time.
         thinned: An average over a window from fewer of its times; None where there is none.
         closure: The options of another closure; None where there is none.
-        moments: How many moments or fields there are.
         few: From few of them, as `again(factor, finer, few=True)` takes them too.
     """
 
@@ -106,7 +105,6 @@ class Solved:
     thinned: Callable[[], MeasureEvaluator | None] = lambda: None
     few: Callable[[], MeasureEvaluator | None] = lambda: None
     closure: Callable[[], Mapping[str, Any] | None] = lambda: None
-    moments: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -467,7 +465,6 @@ class Session:
                 thinned=partial(thinned, result),
                 few=partial(thinned, result, True),
                 closure=lambda: self.method.closure(prepared.solver.problem, options),
-                moments=int(getattr(prepared.solver.problem, "count", 0)),
             )
 
         return _Request(prepared, point, finish)

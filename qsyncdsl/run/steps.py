@@ -41,7 +41,7 @@ RATIO, SHARE = 100.0, 0.1
 # What is taken of the change by half of the times: the error of the ends of equal parts is as large as that.
 _THINNED = 2.0
 # Points of a line that are looked at, and times that a tolerance is tightened for an accuracy.
-_EXAMINED, _TIGHTENED = 4, 3
+EXAMINED, _TIGHTENED = 4, 3
 # Times of an average, in units of those without an accuracy, at most, and how many times more at once.
 _MOST_TIMES, _MORE_TIMES = 1024, 64.0
 # A tolerance that only asks for rounding.
@@ -55,13 +55,15 @@ _HALF_TURN = np.pi * (1 + 1e-12)
 FAULTS = (ModelError, SolveError, ArithmeticError, ValueError, MemoryError)
 
 
-def examined(place: int, count: int) -> bool:
-    """Whether the steps of a point are looked at: of a sweep some, from the first to the last.
+def examined(place: int, count: int, most: int = EXAMINED) -> bool:
+    """Whether a point is looked at closely: of a sweep some, from the first to the last; of one the middle.
 
     >>> [k for k in range(41) if examined(k, 41)]
     [0, 13, 27, 40]
     """
-    chosen = np.linspace(0, count - 1, min(count, _EXAMINED)).round().astype(int)
+    if most == 1:
+        return place == count // 2
+    chosen = np.linspace(0, count - 1, min(count, most)).round().astype(int)
     return place in chosen
 
 

@@ -16,17 +16,23 @@ def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return CumulantSolver(problem)
 
 
-# Moments up to which one more operator in each costs little.
-_FEW = 40
+# Moments up to which those of more operators cost little.
+_FEW = 30
 
 
 def _other_closure(
     problem: Any, options: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
-    """One operator more, and no products taken as independent; one less where there are many moments."""
+    """The next even order, and no products taken as independent; the last one where there are many moments.
+
+    Odd orders may be far off where even ones are right: P. Fowler-Wright, K. B. Arnardottir, P. Kirton,
+    B. W. Lovett, J. Keeling, Phys. Rev. Research 5, 033148 (2023).
+    """
+    even = problem.order - problem.order % 2
     if problem.count <= _FEW:
-        return {"order": problem.order + 1, "factorize": None}
-    return {"order": problem.order - 1} if problem.order > 2 else None
+        return {"order": even + 2, "factorize": None}
+    before = even if problem.order % 2 else even - 2
+    return {"order": before} if before >= 2 else None
 
 
 cumulants = Method(
