@@ -1,5 +1,7 @@
 """Kicks, static forces and periodic models: the period map, records, and evolution in time."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import qutip
@@ -307,7 +309,13 @@ BOSON = "mode a : boson(levels = 4)\ndissipator 1 : a\n"
 @pytest.mark.parametrize(
     ("terms", "solve", "code", "words"),
     [
-        ("kick every 1 : a.n; kick every 2 : a.n", "floquet", "E540", "every 2"),
+        (
+            "kick every 1 : a.n; kick every sqrt(2) : a.n",
+            "floquet",
+            "E540",
+            "no common",
+        ),
+        ("kick every 1 : cos(t)*a.n", "floquet", "E545", "not periodic"),
         ("kick every -1 : a.n", "floquet", "E540", "positive"),
         ("kick every 2 : a.n", "floquet(period = 3)", "E540", "multiple"),
         ("hamiltonian a.n", "floquet", "E544", "what is the period"),
@@ -493,3 +501,61 @@ def test_a_pendulum_has_a_period_and_its_attractors_a_census():
     # a driven pendulum beyond its critical torque turns once in every period
     assert found["W"] == pytest.approx(2 * np.pi / found["T"], abs=1e-6)
     assert found["A"][0] == pytest.approx([float(found["W"]), 1.0], abs=1e-4)
+
+
+TRAINS = """
+parameter T = 0.8
+mode a : boson(levels = 8)
+hamiltonian 0.3*a'^2*a^2 + 0.2*a.n
+dissipator 0.5 : a
+kick every T : 0.2*i*(a' - a)
+kick every 1.5*T : 0.05*(2 + cos(2*pi*t/(2*T)))*(a + a')
+initial a = vacuum
+experiment e {{ solve {0}; measure n = <a.n> }}
+"""
+
+
+def trains(levels=8):
+    """The map of the common period, 6 T, from products of exponentials."""
+    a, large = qutip.destroy(levels), qutip.destroy(60)
+    flow = qutip.liouvillian(
+        0.3 * a.dag() ** 2 * a**2 + 0.2 * a.dag() * a, [np.sqrt(0.5) * a]
+    )
+
+    def kick(generator):
+        u = qutip.Qobj((-1j * generator).expm().full()[:levels, :levels])
+        return qutip.sprepost(u, u.dag())
+
+    first = kick(0.2j * (large.dag() - large))
+    total = qutip.to_super(qutip.qeye(levels))
+    times = [0, 1, 1.5, 2, 3, 4, 4.5, 5, 6]
+    for x, y in pairwise(times):
+        if x == int(x):
+            total = first * total
+        if x % 1.5 == 0:
+            strength = 0.05 * (2 + np.cos(np.pi * x))
+            total = kick(strength * (large + large.dag())) * total
+        total = (flow * (0.8 * (y - x))).expm() * total
+    return total
+
+
+def test_trains_of_kicks_with_a_common_period_have_a_map():
+    """Strengths that depend on time included: kicks at 0, T, 1.5 T, ... with the period 6 T."""
+    total = trains()
+    values_, vectors = np.linalg.eig(total.full())
+    rho = vectors[:, np.argmin(abs(values_ - 1))].reshape(8, 8, order="F")
+    number = np.arange(8) @ np.diag(rho / np.trace(rho)).real
+    steady = run_text(TRAINS.format("floquet(period = 6*T)"))["e"]
+    assert values(steady, "n", "floquet") == pytest.approx(number, abs=1e-9)
+    states, state = [], qutip.operator_to_vector(qutip.fock_dm(8, 0))
+    for _ in range(2):
+        state = total * state
+        rho = qutip.vector_to_operator(state)
+        states.append(qutip.expect(qutip.num(8), rho))
+    found = run_text(TRAINS.format("evolve(times = [6*T, 12*T])"))["e"]
+    assert values(found, "n", "evolve") == pytest.approx(states, abs=1e-9)
+    jumps = run_text(
+        TRAINS.format("trajectories(times = [6*T, 12*T], realizations = 150)")
+    )["e"]
+    error = jumps.dataset["n_error"].values[0]
+    assert np.all(abs(values(jumps, "n", "trajectories") - states) < 4 * error)

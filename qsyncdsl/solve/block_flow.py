@@ -57,7 +57,7 @@ _NEAR = 1e-9
 # Steps whose tables are made at once.
 _AT_ONCE = 64
 # Tables of entries that are kept, in bytes.
-_TABLES = 6e8
+_TABLES = 4e8
 
 
 class Flow:

@@ -36,6 +36,8 @@ _POINTS, _POINTS_MANY = 24, 2
 _RECORD_POINTS = 16
 # Memory for the states of a record, in bytes.
 _MEMORY = 5e8
+# Windows whose maps a record keeps.
+_WINDOWS = 3
 # Population at the ends of a window that moves it.
 _EDGE = 1e-9
 # Periods of an average over quasi-momenta: before it begins, and at most.
@@ -132,18 +134,18 @@ class FloquetSolver:
         states, shares = [], []
         for k in range(first, first + count):
             begin = now = k * cycle.period
-            vector = cycle.kicked(vector)
+            vector = cycle.kicked(vector, k)
             begin_end = k * cycle.period, (k + 1) * cycle.period
-            pieces = len(cycle.flow.breaks(*begin_end)) - 1
+            pieces = len(cycle.flow.breaks(*begin_end)) - 1 + len(cycle.inner)
             most = max(_POINTS // count, _POINTS_MANY * pieces)
-            parts, weights = _gauss(cycle.flow, k, cycle.period, most)
+            parts, weights = _gauss(cycle, k, most)
             for x in parts:
                 later = begin + x * cycle.period
-                vector = cycle.flow.advance(vector, now, later)
+                vector = cycle.between(vector, now, later, k)
                 states.append(self._placed(cycle.flow, vector, later))
                 now = later
             shares.append(weights / count)
-            vector = cycle.flow.advance(vector, now, begin + cycle.period)
+            vector = cycle.between(vector, now, begin + cycle.period, k)
         return states, np.concatenate(shares)
 
     # ── records ──────────────────────────────────────────────────────────────────────────────
@@ -164,7 +166,7 @@ class FloquetSolver:
         walk = _Walk(self, point, clock)
         strobe, inside, shares, inner = [walk.state()], [], [], []
         for k in range(periods):
-            parts, weights = _gauss(walk.flow, k, clock.period, points)
+            parts, weights = _gauss(walk.map, k, points)
             inside += list(walk.period(parts))
             strobe.append(walk.state())
             shares.append(weights / periods)
@@ -198,7 +200,7 @@ class FloquetSolver:
         smooth /= smooth.sum()
         strobe, inside, shares = [], [], []
         for share in smooth:
-            parts, weights = _gauss(walk.flow, walk.done, clock.period, 3)
+            parts, weights = _gauss(walk.map, walk.done, 3)
             strobe.append(walk.state())
             inside += list(walk.period(parts))
             shares.append(share * weights)
@@ -283,6 +285,8 @@ class _Walk:
 
     def _enter(self, place: Place) -> None:
         if place not in self._maps:
+            if len(self._maps) >= _WINDOWS:
+                self._maps.clear()
             flow = self.solver._flow(self.point, self.clock, place)
             self._maps[place] = PeriodMap(
                 flow, self.clock.period, self.clock.count or 10**6
@@ -305,13 +309,14 @@ class _Walk:
     def period(self, parts: np.ndarray) -> Iterator[PlacedState]:
         """One period, with the states at some parts of it."""
         begin = now = self.done * self.clock.period
-        vector = self.map.kicked(self.vector)
+        vector = self.map.kicked(self.vector, self.done)
         for x in parts:
             later = begin + x * self.clock.period
-            vector = self.flow.advance(vector, now, later)
+            vector = self.map.between(vector, now, later, self.done)
             yield self.solver._placed(self.flow, vector, later)
             now = later
-        self.vector = self.flow.advance(vector, now, begin + self.clock.period)
+        end = begin + self.clock.period
+        self.vector = self.map.between(vector, now, end, self.done)
         self._arrive()
 
     def _arrive(self) -> None:
@@ -338,14 +343,15 @@ class _Walk:
             self.vector = self.flow.layout.pack(rho)
 
 
-def _gauss(
-    flow: Flow, k: int, period: float, points: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss points in parts of period k, and their weights: between changes of labels if they suffice."""
-    breaks = np.array(flow.breaks(k * period, (k + 1) * period)) / period - k
+def _gauss(cycle: PeriodMap, k: int, points: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss points in parts of period k, and their weights: between kicks, and changes of labels if they suffice."""
+    period, kicks = cycle.period, [t / cycle.period for t in cycle.inner]
+    labels = np.array(cycle.flow.breaks(k * period, (k + 1) * period)) / period - k
+    breaks = np.unique(np.round([*labels, *kicks], 12))
     if 2 * (len(breaks) - 1) > points:
-        breaks = np.array([0.0, 1.0])
-    nodes, weights = np.polynomial.legendre.leggauss(points // (len(breaks) - 1))
+        breaks = np.array([0.0, *kicks, 1.0])
+    each = max(points // (len(breaks) - 1), 2 if kicks else 1)
+    nodes, weights = np.polynomial.legendre.leggauss(each)
     lengths = np.diff(breaks)[:, None]
     parts = breaks[:-1, None] + lengths * (nodes + 1) / 2
     return parts.ravel(), (lengths * weights / 2).ravel()

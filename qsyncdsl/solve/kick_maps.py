@@ -6,10 +6,11 @@ settles; of bosons that a kick couples the exponential is that of the cut genera
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import reduce
-from math import prod
+from math import gcd, lcm, prod
 from typing import Any
 
 import numpy as np
@@ -24,37 +25,81 @@ from qsyncdsl.algebra.windows import space_at
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import Kick, LindbladProblem
+from qsyncdsl.solve.kick_times import falls, instants
 
 # Kicks at times that agree to this part of the period fall together.
 _SAME = 1e-12
+# Kicks of one sort in the common period of all, at most.
+_LONGEST = 64
 # Joint levels of coupled modes up to which the matrix of a kick is made.
 _DENSE = 1600
 
 
-def period(problem: LindbladProblem, f: np.ndarray) -> float:
-    """The period of the kicks.
+def periods(problem: LindbladProblem, f: np.ndarray) -> list[float]:
+    """The period of each kick.
 
     Raises:
-        SolveError: E540 for a period that is not positive, or periods that differ.
+        SolveError: E540 for a period that is not positive.
     """
-    periods = [complex(f[kick.period]) for kick in problem.kicks]
-    first = periods[0]
-    if abs(first.imag) > 0 or not np.isfinite(first.real) or first.real <= 0:
-        raise SolveError(
-            Diagnostic("E540", f"kicks every {_number(first)}: a period is positive")
-        )
-    for other in periods[1:]:
-        if abs(other - first) > _SAME * abs(first):
+    found = []
+    for kick in problem.kicks:
+        value = complex(f[kick.period])
+        if kick.period in problem.coefficients.time_dependent:
+            raise SolveError(Diagnostic("E540", "the period of a kick depends on time"))
+        if abs(value.imag) > 0 or not np.isfinite(value.real) or value.real <= 0:
             raise SolveError(
                 Diagnostic(
-                    "E540",
-                    f"kicks every {_number(first)} and every {_number(other)} have no common "
-                    "period that is known",
-                    help="give all kicks one period; 'evolve' and 'floquet' take them in the order "
-                    "written",
+                    "E540", f"kicks every {_number(value)}: a period is positive"
                 )
             )
-    return first.real
+        found.append(value.real)
+    return found
+
+
+def moves(problem: LindbladProblem) -> bool:
+    """Whether the strength of a kick depends on time."""
+    moving = problem.coefficients.time_dependent
+    return any(k in moving for kick in problem.kicks for k, _ in kick.generator)
+
+
+def common_period(each: Sequence[float]) -> float:
+    """The least common multiple of periods with simple ratios; 0 where there is none."""
+    ratios = [Fraction(p / each[0]).limit_denominator(_LONGEST) for p in each]
+    if any(
+        not ratio or abs(float(ratio) - p / each[0]) > _SAME * p / each[0]
+        for ratio, p in zip(ratios, each, strict=True)
+    ):
+        return 0.0
+    top = lcm(*(ratio.numerator for ratio in ratios))
+    return each[0] * top / gcd(*(ratio.denominator for ratio in ratios))
+
+
+def period(problem: LindbladProblem, f: np.ndarray) -> float:
+    """The common period of all kicks.
+
+    Raises:
+        SolveError: E540 for a period that is not positive, or where none is common.
+    """
+    each = periods(problem, f)
+    found = common_period(each)
+    if not found or found > _LONGEST * min(each) * (1 + _SAME):
+        shown = " and every ".join(dict.fromkeys(f"{p:.6g}" for p in each))
+        raise SolveError(
+            Diagnostic(
+                "E540",
+                f"kicks every {shown} have no common period, and no period map",
+                help="solve by 'evolve' or 'trajectories', or choose periods in simple ratios",
+            )
+        )
+    return found
+
+
+def schedule(each: Sequence[float], end: float) -> list[tuple[float, tuple[int, ...]]]:
+    """The instants before `end` at which kicks act, from 0, and which kicks act there."""
+    return [
+        (t, tuple(k for k, p in enumerate(each) if falls(t, p)))
+        for t in instants(each, end)
+    ]
 
 
 def _number(value: complex) -> str:
@@ -75,8 +120,10 @@ class Turn:
         return np.asarray(self.matrix @ columns)
 
 
-def unitary(problem: LindbladProblem, f: np.ndarray, place: Place) -> np.ndarray:
-    """All kicks of one time, in the order written, shape (D, D).
+def unitary(
+    problem: LindbladProblem, f: np.ndarray, place: Place, which: Iterable[int] = ()
+) -> np.ndarray:
+    """The kicks of one time, in the order written, shape (D, D); all of them if it is not said which.
 
     It is unitary but for what leaves the basis, which shows in the trace of the state.
 
@@ -84,7 +131,8 @@ def unitary(problem: LindbladProblem, f: np.ndarray, place: Place) -> np.ndarray
         SolveError: E541 for a generator that is not Hermitian, E542 for one without a matrix.
     """
     total = np.eye(problem.dimension, dtype=complex)
-    for kick in problem.kicks:
+    chosen = [problem.kicks[k] for k in which] or problem.kicks
+    for kick in chosen:
         for turn in turns(problem, kick, f, place):
             total = turn.of(total)
     return total

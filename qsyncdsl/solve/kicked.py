@@ -12,10 +12,10 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import FloquetResult, PlacedState, QuantumState, Trust
+from qsyncdsl.solve import coefficients
 from qsyncdsl.solve.block_flow import Flow
 from qsyncdsl.solve.checks import TOP_POPULATION, state_trust
-from qsyncdsl.solve.kick_maps import period as kick_period
-from qsyncdsl.solve.kick_maps import unitary
+from qsyncdsl.solve.kick_maps import common_period, moves, periods, unitary
 from qsyncdsl.solve.windows import edge_weight, mean_label, moved, origin, parts_at
 
 # Instants this close to a kick, in units of the period, are at it.
@@ -43,20 +43,23 @@ class KickedEvolution:
         else:
             self.place, data = origin(problem), np.asarray(start)
         rho = data if data.ndim == 2 else np.outer(data, data.conj())
-        self._flows: dict[Place, tuple[Flow, Any]] = {}
+        self._flows: dict[Place, tuple[Flow, dict[tuple[int, ...], Any]]] = {}
         self._enter(self.place)
-        self.period = kick_period(problem, self.flow.f) if problem.kicks else np.inf
+        self.periods = np.array(periods(problem, self.flow.f))
         self.vector = self.flow.layout.pack(rho.astype(complex))
-        self._next = 0
+        self._done = np.zeros(len(self.periods))
 
     def to(self, time: float) -> PlacedState:
         """The state at a later time."""
-        while self._next * self.period < time - _NEAR * min(self.period, 1e300):
-            if not np.isfinite(self.period):
+        while len(self.periods):
+            coming = self._done * self.periods
+            first, near = float(coming.min()), _NEAR * float(self.periods.min())
+            if first >= time - near:
                 break
-            self._advance(self._next * self.period)
-            self._kick()
-            self._next += 1
+            self._advance(first)
+            now = coming < first + near
+            self._kick(tuple(np.flatnonzero(now).tolist()), first)
+            self._done += now
         self._advance(time)
         place = replace(self.place, beta=self.flow.quasi_momentum(self.now))
         parts = parts_at(self.problem, place)
@@ -66,10 +69,9 @@ class KickedEvolution:
     def _enter(self, place: Place) -> None:
         if place not in self._flows:
             flow = Flow(self.problem, self.point, place)
-            kick = unitary(self.problem, flow.f, place) if self.problem.kicks else None
-            self._flows[place] = flow, kick
+            self._flows[place] = flow, {}
         self.place = place
-        self.flow, self.kick = self._flows[place]
+        self.flow, self._kicks = self._flows[place]
 
     def _advance(self, time: float) -> None:
         if time > self.now:
@@ -77,9 +79,18 @@ class KickedEvolution:
             self.now = time
             self._follow()
 
-    def _kick(self) -> None:
+    def _kick(self, which: tuple[int, ...], time: float) -> None:
+        if moves(self.problem):
+            table = self.problem.coefficients
+            f = coefficients.evaluate(table, self.point.values, time)
+            kick = unitary(self.problem, f, self.place, which)
+        else:
+            if which not in self._kicks:
+                f = self.flow.f
+                self._kicks[which] = unitary(self.problem, f, self.place, which)
+            kick = self._kicks[which]
         rho = self.flow.layout.unpack(self.vector)
-        self.vector = self.flow.layout.pack(self.kick @ rho @ self.kick.conj().T)
+        self.vector = self.flow.layout.pack(kick @ rho @ kick.conj().T)
 
     def _follow(self) -> None:
         """Let the windows of pulled rotors follow, and note what was lost at their ends."""
@@ -125,7 +136,7 @@ def evolve_kicked(
         facts["values"] = "at the instant of a kick those just before it"
     if problem.forces:
         facts["momentum"] = "p = hbar*(n + beta): r.p in jumps takes beta, r.n does not"
-    period = walk.period if problem.kicks else 0.0
+    period = common_period(walk.periods.tolist()) if problem.kicks else 0.0
     weights = np.zeros(0)
     trust = Trust(numbers, facts, warnings)
     return FloquetResult(states, times, float(period), (), weights, None, trust)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model.rotors import Place
 from qsyncdsl.problem import LindbladProblem
-from qsyncdsl.solve.kick_maps import Turn, turns
+from qsyncdsl.solve import coefficients
+from qsyncdsl.solve.kick_maps import Turn, moves, periods, turns
+from qsyncdsl.solve.kick_times import falls, instants
 from qsyncdsl.solve.windows import origin
 
 # Windows whose kicks are kept.
@@ -25,21 +29,24 @@ class Kicks:
         SolveError: E540 for a period that is not positive.
     """
 
-    def __init__(self, problem: LindbladProblem, f: np.ndarray, end: float) -> None:
+    def __init__(
+        self,
+        problem: LindbladProblem,
+        f: np.ndarray,
+        end: float,
+        values: Sequence[Any] | None = None,
+    ) -> None:
         self.problem = problem
         self.f = f
+        # with a strength that depends on time each kick is its own
+        self._values = values if moves(problem) else None
         self.lost = 0.0
-        self.periods = [float(f[kick.period].real) for kick in problem.kicks]
-        times: set[float] = set()
-        for period in self.periods:
-            if not period > 0:
-                message = f"the period of a kick is {period:g} here"
-                raise SolveError(
-                    Diagnostic("E540", message, help="it must be positive")
-                )
-            times.update(period * k for k in range(int(end / period) + 2))
-        self.times = tuple(sorted(t for t in times if t <= end))
-        self._turns: dict[Place, list[list[Turn]]] = {}
+        self.periods = periods(problem, f)
+        # the last time included: records end at it, stretches between kicks at the next one
+        self.times = (
+            tuple(instants(self.periods, end * (1 + 1e-9))) if end > 0 else (0.0,)
+        )
+        self._turns: dict[tuple[Place, float], list[list[Turn]]] = {}
         self._home = origin(problem)
         self._fixed = not any(_by_label(problem, index) for index in self._matrices)
 
@@ -52,25 +59,28 @@ class Kicks:
     ) -> np.ndarray:
         """The state after all kicks at a time, with the norm that it had."""
         before = float(np.linalg.norm(state))
-        for period, kick in zip(self.periods, self._at(place), strict=True):
-            rounds = time / period
-            if abs(rounds - round(rounds)) < 1e-9 * max(1.0, rounds):
+        for period, kick in zip(self.periods, self._at(place, time), strict=True):
+            if falls(time, period):
                 for turn in kick:
                     state = turn.of(state)
         after = float(np.linalg.norm(state))
         self.lost = max(self.lost, 1 - (after / before) ** 2)
         return state * (before / after)
 
-    def _at(self, place: Place | None) -> list[list[Turn]]:
-        """The unitaries of every kick in a window."""
+    def _at(self, place: Place | None, time: float) -> list[list[Turn]]:
+        """The unitaries of every kick in a window, at a time."""
         place = self._home if place is None or self._fixed else place
-        if place not in self._turns:
+        key = place, 0.0 if self._values is None else time
+        if key not in self._turns:
             if len(self._turns) >= _KEPT:
                 self._turns.clear()
-            self._turns[place] = [
-                turns(self.problem, kick, self.f, place) for kick in self.problem.kicks
+            f = self.f
+            if self._values is not None:
+                f = coefficients.evaluate(self.problem.coefficients, self._values, time)
+            self._turns[key] = [
+                turns(self.problem, kick, f, place) for kick in self.problem.kicks
             ]
-        return self._turns[place]
+        return self._turns[key]
 
 
 def _by_label(problem: LindbladProblem, index: int) -> bool:

@@ -13,8 +13,9 @@ import numpy as np
 import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve import coefficients
 from qsyncdsl.solve.block_flow import Flow
-from qsyncdsl.solve.kick_maps import unitary
+from qsyncdsl.solve.kick_maps import moves, periods, schedule, unitary
 
 # Size of the space of Hermitian matrices up to which all multipliers are found at once.
 _ALL = 256
@@ -36,36 +37,74 @@ class PeriodMap:
         self.flow = flow
         self.period = period
         self.count = count
-        self.kick = (
-            unitary(flow.problem, flow.f, flow.place) if flow.problem.kicks else None
-        )
-        self._blocks: dict[int, list[np.ndarray]] = {}
+        problem = flow.problem
+        each = periods(problem, flow.f)
+        self._acts = schedule(each, period) if each else []
+        self._kicks: dict[Any, np.ndarray] = {}
+        self._blocks: dict[tuple[int, int], list[np.ndarray]] = {}
         self._known: np.ndarray | None = None
         self._vectors: np.ndarray | None = None
 
     # ── application ──────────────────────────────────────────────────────────────────────────
 
-    def kicked(self, vector: np.ndarray) -> np.ndarray:
-        """The elements just after a kick."""
-        if self.kick is None:
-            return vector
-        rho = self.flow.layout.unpack(vector)
-        return self.flow.layout.pack(self.kick @ rho @ self.kick.conj().T)
+    @property
+    def inner(self) -> list[float]:
+        """The instants of kicks inside a period, from its begin."""
+        return [t for t, _ in self._acts[1:]]
+
+    def _unitary(self, k: int, j: int) -> np.ndarray:
+        """The j-th kicks of period k."""
+        flow, (t, which) = self.flow, self._acts[j]
+        turn = k % self.count if moves(flow.problem) else 0
+        key = turn, j if turn or moves(flow.problem) else 0, which
+        if key not in self._kicks:
+            f = flow.f
+            if moves(flow.problem):
+                table, now = flow.problem.coefficients, turn * self.period + t
+                f = coefficients.evaluate(table, flow.point.values, now)
+            self._kicks[key] = unitary(flow.problem, f, flow.place, which)
+        return self._kicks[key]
+
+    def _turned(self, vector: np.ndarray, k: int, j: int) -> np.ndarray:
+        kick, layout = self._unitary(k, j), self.flow.layout
+        return layout.pack(kick @ layout.unpack(vector) @ kick.conj().T)
+
+    def kicked(self, vector: np.ndarray, k: int) -> np.ndarray:
+        """The elements just after the kicks at the begin of period k."""
+        return self._turned(vector, k, 0) if self._acts else vector
+
+    def between(
+        self, vector: np.ndarray, begin: float, end: float, k: int
+    ) -> np.ndarray:
+        """The flow within period k, with the kicks inside of it; a kick at `end` is yet to come."""
+        near = 1e-9 * self.period
+        for j, t in enumerate(self.inner, start=1):
+            at = k * self.period + t
+            if begin - near <= at < end - near:
+                vector = self.flow.advance(vector, begin, at)
+                vector, begin = self._turned(vector, k, j), at
+        return self.flow.advance(vector, begin, end)
 
     def one(self, vector: np.ndarray, k: int, often: bool = True) -> np.ndarray:
-        """Period k, counted from 0: a kick and the flow after it."""
-        vector = self.kicked(vector)
+        """Period k, counted from 0: kicks and the flow after them."""
+        vector = self.kicked(vector, k)
         begin, end = k * self.period, (k + 1) * self.period
         if not often or not self.flow.has_propagators or self.count > 64:
-            return self.flow.advance(vector, begin, end)
-        self.flow.calibrate(vector, begin, end)
-        place = k % self.count
-        if place not in self._blocks:
-            first = place * self.period
-            self._blocks[place] = self.flow.propagators(first, first + self.period)
-        starts = self.flow.layout.starts
-        blocks = zip(self._blocks[place], pairwise(starts), strict=True)
-        return np.concatenate([block @ vector[a:b] for block, (a, b) in blocks])
+            return self.between(vector, begin, end, k)
+        first = (k % self.count) * self.period
+        edges = [0.0, *self.inner, self.period]
+        self.flow.calibrate(vector, begin, begin + edges[1])
+        for j, (a, b) in enumerate(pairwise(edges)):
+            if j:
+                vector = self._turned(vector, k, j)
+            place = k % self.count, j
+            if place not in self._blocks:
+                self._blocks[place] = self.flow.propagators(first + a, first + b)
+            blocks = zip(
+                self._blocks[place], pairwise(self.flow.layout.starts), strict=True
+            )
+            vector = np.concatenate([block @ vector[m:n] for block, (m, n) in blocks])
+        return vector
 
     def cycle(self, vector: np.ndarray) -> np.ndarray:
         """All periods of a cycle."""

@@ -42,7 +42,8 @@ class OwnWalk:
         exact = problem.offsets == (0,)
         longest = np.inf if exact else LONGEST / numbers.spectrum.radius
         self.longest = min(longest, 16.0 / max(numbers.spectrum.damping, 1e-300))
-        self.kicks = Kicks(problem.lindblad, at.fixed, float(times[-1]))
+        end = float(times[-1])
+        self.kicks = Kicks(problem.lindblad, at.fixed, end, point.values)
         self.settled: Mapping[str, float] = {}
         self.course = None
         if problem.lindblad.forces:
