@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -47,11 +48,33 @@ def show(result: Any, files: Sequence[Path], full: bool = False) -> None:
         for text, style in trust_lines(
             line.label, result.trust[line.label], result.seconds[line.label]
         ):
-            out.print(Text("  " + text, style=style))
+            out.print(Text(phrases(text, out.width - 1), style=style))
     for verdict in result.verdicts:
         out.print(verdict_text("", verdict))
     for path in files:
         out.print(Text(f"  wrote {path}", style="dim"), soft_wrap=True)
+
+
+def phrases(text: str, width: int) -> str:
+    """A text in lines that break after commas and semicolons where they can; the following ones are indented.
+
+    >>> print(phrases("evolve: 0.1 s, steps 1.0e-09, frame displaced", 32))
+      evolve: 0.1 s, steps 1.0e-09,
+        frame displaced
+    """
+    lines: list[str] = []
+    now = " "
+    for phrase in re.split(r"(?<=[,;]) ", text):
+        if len(now) + 1 + len(phrase) > width and now.strip():
+            lines.append(now)
+            now = "   "
+        now += " " + phrase
+        if len(now) > width:
+            *whole, last = textwrap.wrap(now.strip(), width - 6)
+            margin = now[: len(now) - len(now.lstrip())]
+            lines += [(margin if not k else "    ") + x for k, x in enumerate(whole)]
+            now = "    " + last if whole else now
+    return "\n".join([*lines, now])
 
 
 def measures_table(result: Any, full: bool = False) -> Table:
@@ -114,6 +137,8 @@ def _place(array: Any, coords: Any, flat: int) -> str:
 
 # Errors below this are rounding.
 _ROUNDING = 1e-15
+# Numbers below this are written with a power of ten.
+_SMALL = 1e-5
 
 
 def number_text(value: Any, error: float | None = None) -> str:
@@ -121,8 +146,8 @@ def number_text(value: Any, error: float | None = None) -> str:
 
     >>> number_text(0.15324649, 0.0002), number_text(1 - 2j)
     ('0.15325(20)', '1 - 2i')
-    >>> number_text(1.23456 - 0.5j, 0.003)
-    '1.2346 - 0.5000i ± 0.0030'
+    >>> number_text(1.23456 - 0.5j, 0.003), number_text(1.23e-11, 3e-12)
+    ('1.2346 - 0.5000i ± 0.0030', '1.23(30)e-11')
     """
     number = complex(value)
     if np.isnan(number):
@@ -134,6 +159,15 @@ def number_text(value: Any, error: float | None = None) -> str:
         and error > max(_ROUNDING, 1e-13 * abs(number))
     )
     digits = max(0, 1 - int(np.floor(np.log10(error)))) if known else 0  # type: ignore[arg-type]
+    spread = float(error or 0.0) if known else 0.0
+    size = max(abs(number), spread)
+    if known and 0 < size < _SMALL and not number.imag:
+        power = int(np.floor(np.log10(size)))
+        shown = f"{number.real / 10.0**power:.{digits + power}f}"
+        return f"{shown}({round(spread * 10.0**digits)})e{power}"
+    if known and size < _SMALL:
+        sign = "-" if number.imag < 0 else "+"
+        return f"{number.real:.3g} {sign} {abs(number.imag):.3g}i ± {spread:.1e}"
     if number.imag:
         sign = "-" if number.imag < 0 else "+"
         form, after = (
