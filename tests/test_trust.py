@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from qsyncdsl.report.terminal import number_text, phrases
 from qsyncdsl.run.doubts import doubts
 from tests.conftest import MODELS, run_text, values
 
@@ -260,17 +261,15 @@ experiment e {{ set kappa2 = {rate}; solve langevin(time = 60, burn_in = 10, rea
 
 
 def test_lines_of_the_terminal_break_between_phrases():
-    from qsyncdsl.report.terminal import phrases
-
-    text = "! n is not to be trusted: other cutoffs change it by 3.1; its map misses 2 %"
+    text = (
+        "! n is not to be trusted: other cutoffs change it by 3.1; its map misses 2 %"
+    )
     first, second = phrases(text, 64).splitlines()
     assert first.endswith("3.1;")
     assert second == "    its map misses 2 %"
 
 
 def test_small_numbers_are_written_with_a_power_of_ten():
-    from qsyncdsl.report.terminal import number_text
-
     assert number_text(1.2e-7, 3e-12) == "1.200000(30)e-7"
     assert number_text(0.0, 4.5e-14) == "0.0(45)e-14"
     assert number_text(2.5, 0.01) == "2.500(10)"
