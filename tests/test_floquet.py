@@ -239,6 +239,29 @@ dissipator kappa*(1 + 0.5*sin(w*t)) : s.minus
 """
 
 
+def test_a_kick_by_a_product_with_a_function_of_one_quadrature_is_hermitian():
+    levels, large = 10, 60
+    text = f"""
+    mode a : boson(levels = {levels})
+    hamiltonian 0.5*a'*a
+    kick every 1 : 0.3*a.q*cos(a.q)
+    dissipator 0.4 : a
+    experiment e {{ solve floquet; measure n = <a'*a> }}
+    """
+    a = qutip.destroy(large).full().real
+    places, vectors = np.linalg.eigh((a + a.T) / np.sqrt(2))
+    whole = (vectors * np.exp(-0.3j * places * np.cos(places))) @ vectors.T
+    kick = qutip.Qobj(whole[:levels, :levels])
+    b = qutip.destroy(levels)
+    loss = qutip.liouvillian(0.5 * b.dag() * b, [np.sqrt(0.4) * b])
+    values_, states = (loss.expm() * qutip.to_super(kick)).eigenstates()
+    steady = qutip.vector_to_operator(states[np.argmin(abs(values_ - 1))])
+    n = qutip.expect(b.dag() * b, steady / steady.tr())
+    assert values(run_text(text)["e"], "n", "floquet") == pytest.approx(
+        n.real, rel=1e-7
+    )
+
+
 def test_a_driven_qubit_settles_where_its_evolution_ends_and_as_in_qutip():
     text = DRIVEN + (
         "experiment e { solve floquet(period = 2*pi/w); measure z = <s.z>; "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
-from math import prod
 from types import MappingProxyType
 from typing import Any
 
+from qsyncdsl.algebra.hermiticity import anti_hermitian
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
 from qsyncdsl.algebra.operators import Polynomial, Space, SystemMode
 from qsyncdsl.algebra.rings import NUMERIC, SYMBOLIC, Ring
@@ -16,7 +16,7 @@ from qsyncdsl.algebra.system import Jump, Kick, ParameterKey, System, Term
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import types
 from qsyncdsl.model.environment import Environment
-from qsyncdsl.model.numbers import integer, show, simplify
+from qsyncdsl.model.numbers import integer, show
 from qsyncdsl.model.values import Atoms, Frame, ModeValue
 from qsyncdsl.registry import modes as mode_words
 from qsyncdsl.source import Span
@@ -24,8 +24,6 @@ from qsyncdsl.syntax import tree
 
 # Representatives of an ensemble: moments of up to this many different atoms can be written.
 _REPRESENTATIVES = 4
-# Levels of a boson on which a difference of operators is looked at, and of all modes together.
-_LOWEST, _LARGEST = 12, 2000
 # When coefficients that depend on time are looked at.
 _TIME = 0.3
 
@@ -294,11 +292,11 @@ def _refuse_non_hermitian(system: System) -> None:
         [(t.operator, t.span) for t in system.hamiltonian],
         *([(k.generator, k.span)] for k in system.kicks),
     ):
-        guilty = [(op, span) for op, span in terms if _anti_hermitian(op)]
+        guilty = [(op, span) for op, span in terms if anti_hermitian(op)]
         total = system.space.scalar(0)
         for operator, _ in guilty:
             total = total + operator
-        rest = _anti_hermitian(total)
+        rest = anti_hermitian(total)
         if rest:
             raise ModelError(
                 [
@@ -311,43 +309,3 @@ def _refuse_non_hermitian(system: System) -> None:
                     )
                 ]
             )
-
-
-def _anti_hermitian(operator: Polynomial) -> str:
-    """The largest term of O - O', beyond rounding, as text; empty if there is none."""
-    difference = operator - operator.dag()
-    scale = max((abs(c) for c in operator.terms.values()), default=0.0)
-    found = [
-        (m, c)
-        for m, c in difference.terms.items()
-        if abs(c) > 1e-12 * max(scale, 1e-300)
-    ]
-    if not found or _no_matrix(difference, scale):
-        return ""
-    monomial, value = max(found, key=lambda item: abs(item[1]))
-    from qsyncdsl.algebra.operators import monomial_text
-
-    return f"{show(simplify(complex(value)))} {monomial_text(operator.space, monomial)}".strip()
-
-
-def _no_matrix(difference: Polynomial, scale: float) -> bool:
-    """Whether a sum with products of functions, as a cos(q) - cos(q) a + ..., has no matrix elements.
-
-    Products of letters and functions have no normal form; the lowest levels of their modes tell.
-    """
-    if not any(word[0] == "product" for m in difference.terms for _, word in m):
-        return False
-    dimensions = [1] * len(difference.space.modes)
-    touched = difference.modes()
-    for k in touched:
-        mode = difference.space.modes[k]
-        dimensions[k] = _LOWEST if mode.kind.name == "boson" else mode.dimension
-    if prod(dimensions) > _LARGEST:
-        return False
-    from qsyncdsl.algebra.matrices import polynomial_matrix
-
-    try:
-        matrix = polynomial_matrix(difference, dimensions)
-    except ValueError:
-        return False
-    return bool(abs(matrix).max() < 1e-10 * max(scale, 1e-300) * _LOWEST)

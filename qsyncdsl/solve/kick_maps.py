@@ -18,6 +18,7 @@ import scipy.linalg
 import scipy.sparse as sp
 from scipy.sparse.linalg import expm_multiply
 
+from qsyncdsl.algebra.hermiticity import anti_hermitian
 from qsyncdsl.algebra.matrices import monomial_matrix, polynomial_matrix
 from qsyncdsl.algebra.operators import ONE, Monomial, Polynomial, Space
 from qsyncdsl.algebra.rings import NUMERIC
@@ -161,10 +162,10 @@ def _generator(
         for monomial, number in problem.operators[index]:
             terms[monomial] = terms.get(monomial, 0j) + f[k] * number
     generator = Polynomial(space, terms)
-    defect = generator - generator.dag()
-    scale = max((abs(c) for c in terms.values()), default=0.0)
-    if any(abs(c) > 1e-10 * scale for c in defect.terms.values()):
-        raise SolveError(Diagnostic("E541", "the generator of a kick is not Hermitian"))
+    rest = anti_hermitian(generator, 1e-10)
+    if rest:
+        message = f"the generator of a kick is not Hermitian: G - G† contains {rest}"
+        raise SolveError(Diagnostic("E541", message))
     return generator
 
 
