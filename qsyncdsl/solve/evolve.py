@@ -19,6 +19,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import EvolutionResult, FloquetResult, QuantumState, Trust
 from qsyncdsl.solve import coefficients, superoperator
+from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
 from qsyncdsl.solve.kicked import evolve_kicked, refuse_backend
 
@@ -157,17 +158,18 @@ class EvolutionSolver:
         for method, extra in (("DOP853", {}), ("BDF", {"jac": jacobian})):
             if method == "DOP853" and _stiff(jacobian, start, times):
                 continue
-            found = solve_ivp(
-                right,
-                (times[0], times[-1]),
-                start.astype(complex),
-                method=method,
-                t_eval=times,
-                rtol=max(self.relative * point.coarser, 1e-13),
-                atol=_ABSOLUTE * point.coarser,
-                max_step=longest,
-                **extra,
-            )
+            with one_thread():
+                found = solve_ivp(
+                    right,
+                    (times[0], times[-1]),
+                    start.astype(complex),
+                    method=method,
+                    t_eval=times,
+                    rtol=max(self.relative * point.coarser, 1e-13),
+                    atol=_ABSOLUTE * point.coarser,
+                    max_step=longest,
+                    **extra,
+                )
             if found.success:
                 return list(found.y.T)
         raise SolveError(

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve.blas import one_thread
 
 
 class Factored(Protocol):
@@ -58,7 +59,8 @@ def superlu(matrix: sp.csc_matrix) -> Factored | None:
         {"permc_spec": "COLAMD"},
     ):
         try:
-            found: Factored = spla.splu(matrix, **options)
+            with one_thread():
+                found: Factored = spla.splu(matrix, **options)
         except RuntimeError:
             continue
         return found

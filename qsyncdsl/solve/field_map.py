@@ -18,6 +18,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.polynomials import Sum, derivative
 
@@ -324,7 +325,8 @@ def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.n
     # the factors. Every unknown decays, so that none are needed; one refinement mends the rounding.
     options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}
     try:
-        factors = spla.splu(whole, options={"SymmetricMode": True}, **options)
+        with one_thread():
+            factors = spla.splu(whole, options={"SymmetricMode": True}, **options)
     except RuntimeError:
         raise SolveError(
             Diagnostic("E504", "the stationary state of a cell is not unique")

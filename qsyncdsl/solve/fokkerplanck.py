@@ -12,6 +12,7 @@ from scipy.sparse.linalg import splu
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import DensityProblem, Point
 from qsyncdsl.result import DensityResult, RadialDensity, Trust
+from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.density_basis import Basis
 from qsyncdsl.solve.density_equation import DensityEquation, equations
 from qsyncdsl.solve.density_grid import Grid, faces
@@ -183,7 +184,8 @@ def factored(matrix: Any, trace: np.ndarray) -> Callable[[np.ndarray], np.ndarra
         (trace[places], (np.zeros(len(places), dtype=int), places)), shape=matrix.shape
     )
     try:
-        factors = splu(sp.csc_array(sp.diags_array(keep) @ matrix + row))
+        with one_thread():
+            factors = splu(sp.csc_array(sp.diags_array(keep) @ matrix + row))
     except RuntimeError:
         message = "the Fokker-Planck equation has no unique stationary density"
         raise SolveError(Diagnostic("E517", message)) from None

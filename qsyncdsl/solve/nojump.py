@@ -21,6 +21,8 @@ import scipy.linalg
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
+from qsyncdsl.solve.blas import one_thread
+
 if TYPE_CHECKING:
     from qsyncdsl.solve.generator import At
 
@@ -47,7 +49,8 @@ def no_jump_steadystate(
         most: Iterations after which it is given up.
     """
     chain = jump_chain(at)
-    found = chain.stationary(most)
+    with one_thread():
+        found = chain.stationary(most)
     if found is None:
         return None
     x, steps = found
