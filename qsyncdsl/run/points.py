@@ -246,9 +246,14 @@ class Points:
                 end = solved.ending() if ending else None
                 missed = self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
-                known = any(n.startswith("step_error of ") for n in trust.numbers)
-                if self._examined(job) and not known:
-                    steps |= step_errors(solved, wanted, found, grids)
+                # A state that was kept has the errors of other measures.
+                open_ = {
+                    n: m
+                    for n, m in wanted.items()
+                    if f"step_error of {n}" not in trust.numbers
+                }
+                if self._examined(job) and open_:
+                    steps |= step_errors(solved, open_, found, grids)
                 if self._examined(job, 1):
                     place = layers, case, draw, located
                     told = self.closures.told(
