@@ -179,6 +179,15 @@ def number_text(value: Any, error: float | None = None) -> str:
     return f"{number.real:.{digits}f}({round(error * 10**digits)})"  # type: ignore[operator]
 
 
+# Numbers of which the largest is shown: how their names begin, and the words for them.
+_WORST = (
+    ("top_population", "highest level"),
+    ("truncation_error of ", "truncation"),
+    ("closure_difference of ", "closures differ by"),
+    ("step_error of ", "steps"),
+)
+
+
 def trust_lines(
     label: str, trust: dict[str, Any], seconds: float
 ) -> Iterator[tuple[str, str]]:
@@ -186,18 +195,10 @@ def trust_lines(
     parts = [f"{label}: {seconds:.3g} s"]
     if "residual" in trust:
         parts.append(f"residual {trust['residual']:.1e}")
-    tops = [v for k, v in trust.items() if k.startswith("top_population")]
-    if tops:
-        parts.append(f"highest level {max(tops):.1e}")
-    cut = [v for k, v in trust.items() if k.startswith("truncation_error of ")]
-    if cut:
-        parts.append(f"truncation {max(cut):.1e}")
-    closed = [v for k, v in trust.items() if k.startswith("closure_difference of ")]
-    if closed:
-        parts.append(f"closures differ by {max(closed):.1e}")
-    steps = [v for k, v in trust.items() if k.startswith("step_error of ")]
-    if steps:
-        parts.append(f"steps {max(steps):.1e}")
+    for beginning, words in _WORST:
+        found = [v for k, v in trust.items() if k.startswith(beginning)]
+        if found:
+            parts.append(f"{words} {max(found):.1e}")
     if trust.get("uniqueness", "unique") != "unique":
         parts.append("not unique")
     if trust.get("symmetry", "none") != "none":
