@@ -341,15 +341,48 @@ class MomentResult:
 
 @dataclass(frozen=True, slots=True)
 class CellStates:
-    """Density matrices of the inequivalent cells of one kind at all times.
+    """Density matrices of the inequivalent cells of one kind at all times, as their real unknowns.
+
+    Thousands of times are kept for an average; few of them are ever needed as matrices.
 
     Attributes:
-        states: Shape (T, classes, D, D).
+        unknowns: Shape (T, n, classes).
+        basis: Makes density matrices of them, and functionals of operators.
         class_of: The class of every cell.
     """
 
-    states: np.ndarray = field(repr=False)
+    unknowns: np.ndarray = field(repr=False)
+    basis: Any = field(repr=False)
     class_of: np.ndarray = field(repr=False)
+
+    @property
+    def times(self) -> int:
+        """How many times there are."""
+        return len(self.unknowns)
+
+    @property
+    def classes(self) -> int:
+        """How many inequivalent cells there are."""
+        return int(self.unknowns.shape[2])
+
+    def at(self, times: Any = slice(None), classes: Any = slice(None)) -> np.ndarray:
+        """Density matrices at some times of some classes, shape (T, classes, D, D)."""
+        chosen = self.unknowns[times][:, :, classes].swapaxes(1, 2)
+        rows = chosen.reshape(-1, chosen.shape[2])
+        matrices: np.ndarray = self.basis.to_matrices(rows)
+        return matrices.reshape(*chosen.shape[:2], *matrices.shape[1:])
+
+    def means(self, operator: Any, number: int) -> np.ndarray:
+        """Means of an operator (sparse, D x D) on a class at all times, shape (T,)."""
+        row = self.basis.row(operator).tocoo()
+        found: np.ndarray = self.unknowns[:, row.coords[1], number] @ row.data
+        return found
+
+    def averaged(self, number: int) -> np.ndarray:
+        """The mean over the times of the density matrix of a class, shape (D, D)."""
+        mean = self.unknowns[:, :, number].mean(axis=0)
+        found: np.ndarray = self.basis.to_matrices(mean[None])[0]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

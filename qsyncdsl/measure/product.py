@@ -81,8 +81,15 @@ class ProductScene:
     def cell(self, kind: int, number: int) -> np.ndarray:
         """Density matrices of a cell at the times of this scene, shape (T, D, D)."""
         cells = self.given.cells[kind]
-        states = cells.states[:, cells.class_of[number]]
-        return states if self.at is None else states[self.at : self.at + 1]
+        times = slice(None) if self.at is None else [self.at]
+        return cells.at(times, [cells.class_of[number]])[:, 0]
+
+    def mean(self, kind: int, number: int) -> np.ndarray:
+        """The density matrix of a cell, averaged over the times of this scene, shape (1, D, D)."""
+        if self.at is not None:
+            return self.cell(kind, number)
+        cells = self.given.cells[kind]
+        return cells.averaged(cells.class_of[number])[None]
 
     def _moment(self, kind: int, number: int, monomial: Monomial) -> np.ndarray:
         """Means of a monomial on one cell at the times of this scene; equal cells share them."""
@@ -97,9 +104,7 @@ class ProductScene:
             dims = [part.dimension for part in cells.parts]
             own = Space(tuple(self.space.modes[o] for o in cells.offsets))
             entries = sp.coo_array(monomial_matrix(own, monomial, dims))
-            rows, columns = entries.coords
-            rho = self.given.cells[kind].states[:, column]
-            self.shared[key] = rho[:, columns, rows] @ entries.data
+            self.shared[key] = self.given.cells[kind].means(entries, column)
         series: np.ndarray = self.shared[key]
         return series if self.at is None else series[self.at : self.at + 1]
 
@@ -109,7 +114,7 @@ class ProductScene:
         Raises:
             SolveError: E610 for a function of operators of several cells.
         """
-        times = self.given.cells[0].states.shape[0] if self.at is None else 1
+        times = self.given.cells[0].times if self.at is None else 1
         total = np.zeros(times, dtype=complex)
         for monomial, value in operator.terms.items():
             factors: dict[tuple[int, int], list[Any]] = {}
@@ -142,11 +147,11 @@ class ProductScene:
             kind, number, part = self._places[position]
             groups.setdefault((kind, number), []).append(part)
         factors, order = [], []
+        alone = len(groups) == 1
         for (kind, number), own in groups.items():
             dims = [p.dimension for p in self.given.kinds[kind].parts]
-            factors.append(
-                (_traced(self.cell(kind, number), dims, own), [dims[k] for k in own])
-            )
+            rho = self.mean(kind, number) if alone else self.cell(kind, number)
+            factors.append((_traced(rho, dims, own), [dims[k] for k in own]))
             offsets = self.given.kinds[kind].offsets
             order += [offsets[k] + number for k in own]
         dims = [d for _, own in factors for d in own]

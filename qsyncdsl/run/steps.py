@@ -253,7 +253,9 @@ def _(result: MomentResult) -> MomentResult | None:
 def _(result: ProductResult) -> ProductResult | None:
     if result.times is None or result.series:
         return None
-    cells = tuple(CellStates(c.states[1::3], c.class_of) for c in result.cells)
+    cells = tuple(
+        CellStates(c.unknowns[1::3], c.basis, c.class_of) for c in result.cells
+    )
     return replace(result, times=result.times[1::3], cells=cells)
 
 

@@ -26,10 +26,8 @@ from qsyncdsl.solve.selfconsistent import (
 from qsyncdsl.solve.stability import growth
 
 _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
-# Unknowns that are made density matrices at once.
-_TOGETHER = 1 << 16
 # Bytes of states that are kept; of those that are averaged over fewer, but a few hundred times.
-_ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 28, 200
+_ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 26, 200
 # Classes of cells whose states are looked at for the report.
 _EXAMINED = 64
 # Coherences between states whose charges differ by less than this are kept at first; more of them while
@@ -72,7 +70,7 @@ class MeanFieldSolver:
         options = point.options
         series = "times" in options
         cells = CellEquations(self.operators, point, _bytes(self.problem, point))
-        size = 16 * cells.size
+        size = 8 * cells.size
         room = _ROOM if series else min(_ROOM, max(_AVERAGED, size * _TIMES))
         wanted = sampling_of_moments(options, size, room)
         wanted = wanted if series else window_of_moments(options, wanted)
@@ -98,15 +96,8 @@ class MeanFieldSolver:
         for kind, layout in enumerate(cells.layouts):
             base = cells.operators.bases[kind]
             n, m = base.unknowns, len(layout.members)
-            shape = (len(y), m, base.dimension, base.dimension)
-            states = np.empty(shape, dtype=complex)
-            # a few times after the other: many cells leave little room beside them
-            few = max(1, _TOGETHER // (n * m))
-            for at in range(0, len(y), few):
-                real = y[at : at + few, layout.offset : layout.offset + n * m]
-                rows = real.reshape(-1, n, m).swapaxes(1, 2).reshape(-1, n)
-                states[at : at + few] = base.to_matrices(rows).reshape(-1, *shape[1:])
-            found.append(CellStates(states, layout.class_of))
+            own = y[:, layout.offset : layout.offset + n * m].reshape(-1, n, m)
+            found.append(CellStates(own, base, layout.class_of))
         trust = self._trust(
             found, {"tolerance": _RELATIVE, **(numbers or {})}, facts, point
         )
@@ -127,8 +118,8 @@ class MeanFieldSolver:
         smallest, trace = 0.0, 0.0
         count = 0
         for kind, cells in zip(self.problem.kinds, found, strict=True):
-            count += cells.states.shape[1]
-            for rho in cells.states[-1][:_EXAMINED]:
+            count += cells.classes
+            for rho in cells.at([-1], slice(_EXAMINED))[0]:
                 more, warned = state_trust(QuantumState(kind.parts, rho))
                 smallest = min(smallest, more.pop("smallest_eigenvalue", 0.0))
                 trace = max(trace, abs(np.trace(rho) - 1))
@@ -246,7 +237,7 @@ def ending(result: ProductResult) -> dict[str, np.ndarray]:
     """The last states of all cells, and the fields that turn: the start of the next point."""
     found = {}
     for kind, cells in enumerate(result.cells):
-        found[f"states {kind}"] = cells.states[-1]
+        found[f"states {kind}"] = cells.at([-1])[0]
         found[f"class {kind}"] = np.asarray(cells.class_of)
     if result.fields is not None:
         fields, nu = result.fields

@@ -59,9 +59,10 @@ def _populations(result: ProductResult) -> dict[str, np.ndarray]:
     return level_populations(
         QuantumState(kind.parts, rho)
         for kind, cells in zip(result.kinds, result.cells, strict=True)
-        for rho in cells.states[
-            :: max(1, len(cells.states) // _EXAMINED), :_EXAMINED
-        ].reshape(-1, *cells.states.shape[2:])
+        for states in cells.at(
+            slice(None, None, max(1, cells.times // _EXAMINED)), slice(_EXAMINED)
+        )
+        for rho in states
     )
 
 
