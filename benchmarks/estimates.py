@@ -67,6 +67,9 @@ CASES = {
     "two vdP, langevin": solved_by(PAIR.format(n=8), LANGEVIN, "a1, a2"),
     "Kerr vdP, langevin": solved_by(ONE_KERR, LANGEVIN, "a"),
     "lattice, langevin": LATTICE,
+    "lattice, meanfield in time": LATTICE.replace(
+        "langevin(time = 50, burn_in = 20, realizations = 64)", "meanfield(time = 50)"
+    ).replace("levels = 4", "levels = 20"),
 }
 
 

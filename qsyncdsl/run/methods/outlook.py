@@ -79,6 +79,7 @@ class Sizes:
         options: Of the solve line.
         times: Times that are kept.
         mixed: Whether the initial state has no elements between different charges.
+        own: Operators of one cell, and their part of the rate: those of the mode with the largest.
     """
 
     dims: tuple[int, ...]
@@ -90,6 +91,7 @@ class Sizes:
     options: Mapping[str, Any] = field(default_factory=dict)
     times: int = 1
     mixed: bool = False
+    own: tuple[int, float] = (0, 0.0)
 
     @property
     def dimension(self) -> int:
@@ -124,21 +126,35 @@ def sizes(
     symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
     operators = [t.operator for t in system.hamiltonian]
     operators += [j.operator for j in system.jumps]
-    rate = sum(
-        abs(complex(c)) * _largest(system, monomial, dims, kept)
+    rates = [
+        (monomial, abs(complex(c)) * _largest(system, monomial, dims, kept))
         for t in system.hamiltonian
         for monomial, c in t.operator.terms.items()
-    )
-    rate += sum(
-        abs(complex(j.rate) * complex(c) ** 2)
-        * _largest(system, monomial, dims, kept) ** 2
+    ]
+    rates += [
+        (
+            monomial,
+            abs(complex(j.rate) * complex(c) ** 2)
+            * _largest(system, monomial, dims, kept) ** 2,
+        )
         for j in system.jumps
         for monomial, c in j.operator.terms.items()
-    )
+    ]
+    rate = sum(part for _, part in rates)
     return Sizes(
         dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
-        float(rate), fields, options, times, mixed,
+        float(rate), fields, options, times, mixed, _of_one(rates),
     )  # fmt: skip
+
+
+def _of_one(rates: list[tuple[Any, float]]) -> tuple[int, float]:
+    """How many monomials contain one mode, and the sum of their rates: of the mode where it is largest."""
+    found: dict[Any, tuple[int, float]] = {}
+    for monomial, part in rates:
+        for key, _ in monomial:
+            count, total = found.get(key, (0, 0.0))
+            found[key] = count + 1, total + part
+    return max(found.values(), key=lambda own: own[1], default=(1, 0.0))
 
 
 def _largest(
@@ -274,9 +290,11 @@ def product(s: Sizes) -> Outlook:
     """One density matrix for a site; those that are equal are counted once."""
     n = float(s.cell) ** 2
     if s.duration:
+        terms, rate = s.own
+        steps = max(50.0, rate * s.duration / 4)
         return Outlook(
-            "product state in time", n, n * (2.0 * s.terms + 1), 16 * n * (s.times + 12),
-            12 * max(50.0, s.rate * s.duration / 2) * _SPARSE * n * s.terms,
+            "product state in time", n, n * (2.0 * terms + 1), 8 * n * (s.times + 30),
+            12 * steps * _SPARSE * n * terms,
         )  # fmt: skip
     return Outlook(
         "self-consistent product state", n, n * (2.0 * s.terms + 1),
