@@ -301,6 +301,7 @@ class DensityResult:
         class_of: Which of them each field has, shape (F,).
         frequency: Of the frame in which they stand, $\langle\alpha\rangle \propto e^{-i\nu t}$; None where the
             phase is not free.
+        reach: As of a `ProductResult`.
     """
 
     families: tuple[Any, ...]
@@ -308,6 +309,7 @@ class DensityResult:
     class_of: np.ndarray = field(repr=False)
     trust: Trust
     frequency: float | None = None
+    reach: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +400,8 @@ class ProductResult:
             \propto e^{-i\nu t}$; None where the phase is not free.
         growth: Called for the largest growth rate of a small perturbation and its frequency.
         fields: The mean fields of a stationary state and their angular velocity.
+        reach: $\ln(\eta/\eta_{min})$: how far the couplings are above those where the ordered branch ends, or,
+            negative, below; None where that is not known.
     """
 
     families: tuple[Any, ...]
@@ -409,3 +413,4 @@ class ProductResult:
     frequency: tuple[tuple[float, ...], ...] | None = None
     growth: Any = field(default=None, repr=False)
     fields: tuple[np.ndarray, float] | None = field(default=None, repr=False)
+    reach: float | None = None

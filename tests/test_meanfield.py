@@ -347,3 +347,61 @@ experiment e {
 }"""
     found = values(run_text(text)["e"], "g", "meanfield")
     assert found == pytest.approx(-0.4, abs=1e-3)
+
+
+MANY = """
+parameter V = 1
+lattice osc = complete(3000)
+mode a[osc] : boson(levels = {levels})
+coupling   V/3000*(a[j]'*a[k] + h.c.)  for (j, k) in osc.edges
+dissipator 2 : a[j]'              for j in osc
+dissipator 2*{gamma2} : a[j]^2    for j in osc
+experiment e {{
+  sweep V = {V}
+  solve meanfield(branch = rotating)
+  measure r = collective_amplitude(a[osc])
+  locate Vc : V in 0..10 where r > 0
+}}
+"""
+
+
+def test_curves_with_few_coherences_change_no_answer(monkeypatch):
+    """The coupling where order ends as with all coherences from the start, in a few solves."""
+    from qsyncdsl.solve import ordered
+    from qsyncdsl.solve.meanfield import MeanFieldSolver
+
+    points, solve = [], MeanFieldSolver.solve
+
+    def counted(self, point):
+        points.append(point)
+        return solve(self, point)
+
+    monkeypatch.setattr(MeanFieldSolver, "solve", counted)
+    monkeypatch.setattr(ordered, "_BAND", 12)
+    monkeypatch.setattr(ordered, "_GUIDE", 6)
+    result = run_text(MANY.format(V="[2.4, 3.5]", levels=40, gamma2=0.04))["e"]
+    below, above = values(result, "r", "meanfield")
+    assert below == pytest.approx(0, abs=1e-12)
+    assert above > 2
+    critical = values(result, "Vc", "meanfield").item()
+    assert critical == pytest.approx(3.03975179, abs=1e-7)
+    # two points and the scan; a bisection to the same precision takes 35 more
+    assert len(points) < 32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("gamma2", "levels", "V", "wanted", "critical", "error"),
+    [
+        (0.03, 84, 3.1, 3.6749298213, 1.6758356951, 1e-5),
+        (0.005, 205, 0.8, 9.7485597104, 0.5448607899, 1.2e-5),
+    ],
+)
+def test_the_ordered_branch_of_many_oscillators(
+    gamma2, levels, V, wanted, critical, error
+):
+    """Lee, Sadeghpour (2013), Fig. 4: public values, with the errors that they state."""
+    text = MANY.format(V=f"[{V}]", levels=levels, gamma2=gamma2)
+    result = run_text(text)["e"]
+    assert values(result, "r", "meanfield") == pytest.approx(wanted, abs=error)
+    assert values(result, "Vc", "meanfield") == pytest.approx(critical, abs=error)

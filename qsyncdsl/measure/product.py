@@ -192,7 +192,14 @@ class ProductScene:
 
     def amplitudes(self, modes: tuple[int, ...], word: str) -> np.ndarray:
         """<a> of some modes at the times of this scene, shape (n, 1, T)."""
-        found = [self.series(self.boson(k, word)) for k in modes]
+        known: dict[Any, np.ndarray] = {}
+        found = []
+        for mode in modes:
+            kind, cell, part = self._places[mode]
+            key = kind, int(self.given.cells[kind].class_of[cell]), part
+            if key not in known:
+                known[key] = self.series(self.boson(mode, word))
+            found.append(known[key])
         return np.array(found)[:, None, :]
 
     def frequency(self, part: int) -> float | None:

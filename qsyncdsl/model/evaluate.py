@@ -245,6 +245,12 @@ class Evaluator:
             if isinstance(a, tree.Expr)
         )
         if len(given) == 1 and isinstance(given[0], Interval | Graph | tuple):
+            if isinstance(base, ModeValue) and base.missing == 1:
+                (index,) = base.mode.index[len(base.site) :]
+                if self.environment.domain(index, base.site) is given[0]:
+                    # all of them: there is no site to be looked for
+                    sites = members(given[0])
+                    return tuple(ModeValue(base.mode, (*base.site, j)) for j in sites)
             return tuple(self._at(base, (j,), node) for j in members(given[0]))
         return self._at(base, given, node)
 

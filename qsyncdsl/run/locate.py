@@ -91,13 +91,68 @@ def _search(
 
         return _root(difference, low, high, trail.accept)
 
-    def holds(x: float) -> bool:
-        return bool(np.all(solved(x).evaluate(goal, scope)))
+    def seen(x: float) -> tuple[bool, float | None]:
+        evaluator = solved(x)
+        scenes = evaluator.scenes
+        reach = getattr(scenes[0].given, "reach", None) if scenes else None
+        return bool(np.all(evaluator.evaluate(goal, scope))), reach
 
+    condition = _Condition(seen)
     if isinstance(goal, tree.Call) and getattr(goal.function, "key", "") == "locked":
-        search = _Search(session, layers, case, draw, name, holds, solved, trail.accept)
+        search = _Search(
+            session, layers, case, draw, name, condition, solved, trail.accept
+        )
         return locking_edge(search, low, high)
-    return edge(holds, low, high, trail.accept)
+    return edge(condition, low, high, trail.accept)
+
+
+class _Condition:
+    """Whether a condition holds along a parameter, and how far branches reach beyond.
+
+    Args:
+        look: Gives both at a place; the second is None where it is not known.
+    """
+
+    def __init__(self, look: Callable[[float], tuple[bool, float | None]]) -> None:
+        self._look = look
+        self._known: dict[float, tuple[bool, float | None]] = {}
+
+    def __call__(self, x: float) -> bool:
+        self._known[x] = self._look(x)
+        return self._known[x][0]
+
+    def reach(self, x: float) -> float:
+        """How far the branch reaches beyond, negative where it has ended.
+
+        Raises:
+            ValueError: Where that is not known.
+        """
+        if x not in self._known:
+            self(x)
+        found = self._known[x][1]
+        if found is None:
+            raise ValueError
+        return found
+
+    def end_of_branch(
+        self, begins: bool, first: float, last: float, width: float
+    ) -> float | None:
+        """The place where a branch ends, if the condition changes with it; None elsewhere.
+
+        Args:
+            begins: What the condition is at the first of two places between which it changes.
+        """
+        from scipy.optimize import brentq
+
+        along = np.sign(last - first) * width
+        try:
+            if not self.reach(first) * self.reach(last) < 0:
+                return None
+            found = float(brentq(self.reach, first, last, xtol=width, rtol=1e-14))
+        except ValueError:
+            return None
+        before, after = self(float(found - along)), self(float(found + along))
+        return found if before == begins != after else None
 
 
 class _Trail:
@@ -192,7 +247,7 @@ class _Search:
     case: str | None
     draw: int
     name: str
-    holds: Callable[[float], bool]
+    holds: _Condition
     solved: Callable[[float], Any]
     accept: Callable[[], None]
 
@@ -261,35 +316,59 @@ def bracket(
     accept: Callable[[], None],
 ) -> tuple[float | None, float | None]:
     """Two places, less than a width apart, between which a condition changes first."""
-    grid = np.linspace(low, high, _SCAN)
-    start = function(float(grid[0]))
-    accept()
-    for left, right in itertools.pairwise(grid):
-        if function(float(right)) == start:
-            accept()
-            continue
-        inside, outside = float(left), float(right)
-        while abs(outside - inside) > width:
-            middle = (inside + outside) / 2
-            if function(middle) == start:
-                inside = middle
-                accept()
-            else:
-                outside = middle
-        return inside, outside
-    return None, None
+    found = _scanned(function, low, high, accept)
+    return (None, None) if found is None else _narrowed(function, *found, width, accept)
 
 
-def edge(
+def _scanned(
     function: Callable[[float], bool],
     low: float,
     high: float,
     accept: Callable[[], None],
+) -> tuple[bool, float, float] | None:
+    """What a condition is at first, and two places of the first scan between which it changes."""
+    grid = np.linspace(low, high, _SCAN)
+    begins = function(float(grid[0]))
+    accept()
+    for left, right in itertools.pairwise(grid):
+        if function(float(right)) != begins:
+            return begins, float(left), float(right)
+        accept()
+    return None
+
+
+def _narrowed(
+    function: Callable[[float], bool],
+    begins: bool,
+    inside: float,
+    outside: float,
+    width: float,
+    accept: Callable[[], None],
+) -> tuple[float, float]:
+    """The same places, less than a width apart (bisection)."""
+    while abs(outside - inside) > width:
+        middle = (inside + outside) / 2
+        if function(middle) == begins:
+            inside = middle
+            accept()
+        else:
+            outside = middle
+    return inside, outside
+
+
+def edge(
+    condition: _Condition, low: float, high: float, accept: Callable[[], None]
 ) -> float:
     """The first place after the first end where a condition changes."""
-    inside, outside = bracket(function, low, high, _tolerance(low, high), accept)
-    if inside is None or outside is None:
+    found = _scanned(condition, low, high, accept)
+    if found is None:
         return float("nan")
+    begins, inside, outside = found
+    width = _tolerance(low, high)
+    end = condition.end_of_branch(begins, inside, outside, width)
+    if end is not None:
+        return end
+    inside, outside = _narrowed(condition, begins, inside, outside, width, accept)
     return (inside + outside) / 2
 
 

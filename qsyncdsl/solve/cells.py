@@ -23,6 +23,44 @@ from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import integrator_source
 from qsyncdsl.solve.polynomials import Sum
 
+# Patterns of sums of superoperators that are kept.
+_ASSEMBLIES = 4
+
+
+class Assembly:
+    """Sums of the same matrices with other factors: their pattern is made once.
+
+    The first row is replaced by the trace.
+
+    Args:
+        parts: All of one square shape.
+        populations: The unknowns whose sum is the trace.
+    """
+
+    def __init__(self, parts: list[sp.csr_array], populations: np.ndarray) -> None:
+        n, ones = parts[0].shape[0], np.ones(len(populations))
+        rows = [np.zeros(len(populations), dtype=np.int64)]
+        columns, values, owners = [populations], [ones], [np.zeros(len(ones), int)]
+        for k, part in enumerate(parts):
+            entries = part.tocoo()
+            kept = entries.coords[0] > 0
+            rows.append(entries.coords[0][kept])
+            columns.append(entries.coords[1][kept])
+            values.append(entries.data[kept])
+            owners.append(np.full(len(values[-1]), k + 1))
+        flat = np.concatenate(columns).astype(np.int64) * n + np.concatenate(rows)
+        places, inverse = np.unique(flat, return_inverse=True)
+        given = np.concatenate(values), (inverse, np.concatenate(owners))
+        self._values = sp.csr_array(given, shape=(len(places), len(parts) + 1))
+        self._indices = (places % n).astype(np.int32)
+        self._indptr = np.searchsorted(places // n, np.arange(n + 1)).astype(np.int32)
+        self._shape = n, n
+
+    def matrix(self, factors: np.ndarray) -> sp.csc_array:
+        """The sum with one factor for each part."""
+        data = self._values @ np.concatenate([[1.0], factors])
+        return sp.csc_array((data, self._indices, self._indptr), shape=self._shape)
+
 
 @dataclass(frozen=True)
 class Basis:
@@ -100,6 +138,7 @@ class CellOperators:
         self.operator_of: list[int] = []
         self.looks: list[tuple[int, sp.csr_array]] = []
         self.look_of: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._assemblies: dict[Any, Assembly] = {}
         known: dict[Any, int] = {}
         for term in problem.terms:
             key = (term.kind, term.left, term.right)
@@ -157,6 +196,28 @@ class CellOperators:
         """Whether a mean value is real."""
         matrix = self.looks[look][1]
         return bool(abs(matrix.conj().T - matrix).sum() < 1e-14 * abs(matrix).sum())
+
+    def stationary(self, kind: int, strengths: np.ndarray, nu: float) -> sp.csc_array:
+        """The generator with the trace in place of its first row.
+
+        Args:
+            strengths: Of the superoperators of this kind.
+            nu: Frequency at which the frame turns.
+        """
+        pairs = np.stack([strengths.real, -strengths.imag], axis=1).reshape(-1)
+        factors = np.append(pairs, nu if self.problem.charges is not None else 0.0)
+        used = np.flatnonzero(factors)
+        key = kind, used.tobytes()
+        if key not in self._assemblies:
+            if len(self._assemblies) >= _ASSEMBLIES:
+                self._assemblies.clear()
+            own = [m for other, *pair in self.real if other == kind for m in pair]
+            if nu:
+                own.append(self.rotation(kind))
+            populations = self.bases[kind].form.populations
+            parts = [own[k] for k in used]
+            self._assemblies[key] = Assembly(parts, populations)
+        return self._assemblies[key].matrix(factors[used])
 
     def rotation(self, kind: int) -> sp.csr_array:
         r"""$\rho \to i[Q, \rho]$ for the charge Q, real form."""

@@ -233,7 +233,7 @@ class CoupledDensities:
         else:
             spaces = [self._bases(found, factor) for factor in (1.15, 1.4)]
         maps = [DensityMap(found, shares, tuple(s)) for s in spaces]
-        state, change, used = self._compared(maps, point)
+        state, change, used, reach = self._compared(maps, point)
         if state is None:
             raise SolveError(
                 Diagnostic(
@@ -275,34 +275,43 @@ class CoupledDensities:
         frequency = nu if self.problem.free else None
         return DensityResult(
             self.problem.families, densities, class_of, Trust(numbers, facts, warnings),
-            frequency,
+            frequency, reach,
         )  # fmt: skip
 
     def _compared(
         self, maps: list[DensityMap], point: Point
-    ) -> tuple[tuple[np.ndarray, float, Image, float] | None, float, DensityMap]:
+    ) -> tuple[
+        tuple[np.ndarray, float, Image, float] | None, float, DensityMap, float | None
+    ]:
         """The state on the finer spaces, and what the step from the coarser ones changed.
+
+        Also the map that it belongs to, and how far its branch reaches beyond.
 
         Beside a fold the finer spaces may just have none: then it is that of the coarser ones.
         """
         zero = np.zeros(1, dtype=complex)
         coarse: Any
+        reach = None
         if not self.problem.free:
             coarse = newton(maps[0], zero, 0.0, False)
         elif point.options.get("branch", "rotating") == "rotating":
             size = maps[0].pull
-            coarse = on_curve(maps[0], self.curves, size)[0] if size else None
+            coarse, reach = (
+                on_curve(maps[0], self.curves, size) if size else (None, None)
+            )
         else:
             coarse = None
         if coarse is None and self.problem.free:
             image = maps[1].image(zero, 0.0, False)
-            return (zero, 0.0, image, float(abs(image.means[0]))), 0.0, maps[1]
+            found = zero, 0.0, image, float(abs(image.means[0]))
+            return found, 0.0, maps[1], reach
         if coarse is None:
-            return None, np.inf, maps[0]
+            return None, np.inf, maps[0], reach
         finer = newton(maps[1], coarse[0], coarse[1], self.problem.free)
         if finer is None:
-            return coarse, np.inf, maps[0]
-        return finer, float(abs(abs(finer[0][0]) - abs(coarse[0][0]))), maps[1]
+            return coarse, np.inf, maps[0], reach
+        change = float(abs(abs(finer[0][0]) - abs(coarse[0][0])))
+        return finer, change, maps[1], reach
 
     def _bases(self, found: tuple[DensityEquation, ...], factor: float) -> list[Basis]:
         """A basis for each equation that holds its radius and its sharpest feature."""

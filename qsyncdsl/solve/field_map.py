@@ -270,11 +270,23 @@ class FieldMap:
         """One class: its state, and its change along each direction."""
         cells = self.cells
         operators = cells.operators
-        matrix = cells.generator(kind, column, g)
-        if self.rotations is not None and nu:
-            matrix = matrix + nu * self.rotations[kind]
-        solve = _solver(matrix, operators.bases[kind].form.populations)
-        n = matrix.shape[0]
+        n, populations = (
+            operators.bases[kind].unknowns,
+            operators.bases[kind].form.populations,
+        )
+        if n <= DENSE:
+            matrix = cells.generator(kind, column, g)
+            if self.rotations is not None and nu:
+                matrix = matrix + nu * self.rotations[kind]
+            solve = _dense_solver(matrix, populations)
+        else:
+            place = cells.strength_place
+            own = [
+                g[first + column]
+                for (other, _, _), first in zip(operators.real, place, strict=True)
+                if other == kind
+            ]
+            solve = _solver(operators.stationary(kind, np.array(own), nu))
         right = np.zeros(n)
         right[0] = 1.0
         rho = solve(right)
@@ -300,27 +312,19 @@ class FieldMap:
         return rho, found
 
 
-def _solver(matrix: Any, populations: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def _dense_solver(
+    matrix: Any, populations: np.ndarray
+) -> Callable[[np.ndarray], np.ndarray]:
     """Solutions of L x = b with a given trace in place of the first population's equation."""
-    n = matrix.shape[0]
-    if n <= DENSE:
-        dense = matrix.toarray()
-        dense[0] = 0.0
-        dense[0, populations] = 1.0
-        factors = scipy.linalg.lu_factor(dense, check_finite=False)
-        return lambda b: np.asarray(
-            scipy.linalg.lu_solve(factors, b, check_finite=False)
-        )
-    keep = np.ones(n)
-    keep[0] = 0.0
-    trace = sp.csr_array(
-        (
-            np.ones(len(populations)),
-            (np.zeros(len(populations), dtype=int), populations),
-        ),
-        shape=(n, n),
-    )
-    whole = sp.csc_array(sp.diags_array(keep) @ matrix + trace)
+    dense = matrix.toarray()
+    dense[0] = 0.0
+    dense[0, populations] = 1.0
+    factors = scipy.linalg.lu_factor(dense, check_finite=False)
+    return lambda b: np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
+
+
+def _solver(whole: sp.csc_array) -> Callable[[np.ndarray], np.ndarray]:
+    """Solutions with a large matrix, which has the trace in place of the first population's equation."""
     # In a fast frame the turning is far larger than the decay: pivots beside the diagonal would fill
     # the factors. Every unknown decays, so that none are needed; one refinement mends the rounding.
     options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}

@@ -3,6 +3,7 @@ r"""Product states: in time, or stationary in a frame that turns at an unknown f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.fields import sampling_of_moments, window_of_moments
 from qsyncdsl.solve.kernels import run_integrator
-from qsyncdsl.solve.rotating import EDGE, Curves, followed, ordered
+from qsyncdsl.solve.ordered import Bands
 from qsyncdsl.solve.selfconsistent import (
     Stationary,
     relaxed,
@@ -30,9 +31,6 @@ _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
 _ROOM, _AVERAGED, _TIMES = 1 << 30, 1 << 26, 200
 # Classes of cells whose states are looked at for the report.
 _EXAMINED = 64
-# Coherences between states whose charges differ by less than this are kept at first; more of them while
-# the last ones are larger than `EDGE`, relative to the largest element.
-_BAND = 40
 # Relative difference of two fields that are the same state with other cutoffs.
 _SAME = 0.2
 # Growth rates above this, in units of the largest frequency or rate, are an instability.
@@ -45,12 +43,7 @@ class MeanFieldSolver:
     def __init__(self, problem: MeanFieldProblem) -> None:
         self.problem = problem
         self.operators = CellOperators(problem)
-        self.widest = max(
-            (int(np.ptp(charge)) for charge in problem.charges or ()), default=0
-        )
-        self.band = _BAND if self.widest > 2 * _BAND else None
-        self.narrow: dict[int, CellOperators] = {}
-        self.curves: dict[int | None, Curves] = {}
+        self.bands = Bands(problem, self.operators)
 
     def solve(self, point: Point) -> ProductResult:
         """The product state in time (`time`, `times`) or a stationary one.
@@ -91,6 +84,7 @@ class MeanFieldSolver:
         numbers: Mapping[str, float] | None = None,
         growth_of: Callable[[], tuple[float, float]] | None = None,
         fields: tuple[np.ndarray, float] | None = None,
+        reach: float | None = None,
     ) -> ProductResult:
         found = []
         for kind, layout in enumerate(cells.layouts):
@@ -103,7 +97,7 @@ class MeanFieldSolver:
         )
         return ProductResult(
             self.problem.families, times, self.problem.kinds, tuple(found), series, trust,
-            frequency, growth_of, fields,
+            frequency, growth_of, fields, reach,
         )  # fmt: skip
 
     def _trust(
@@ -165,7 +159,7 @@ class MeanFieldSolver:
         return self._result(
             found.cells, found.y[None, :], None, False, facts, point, found.frequency,
             {"residual": found.residual}, lambda: self._growth(found, point),
-            turning_fields(found),
+            turning_fields(found), found.reach,
         )  # fmt: skip
 
     def _turning(self, point: Point) -> Stationary:
@@ -184,42 +178,15 @@ class MeanFieldSolver:
             other = np.abs(point.guess["fields"]).max()
             if abs(size - other) < _SAME * other:
                 return near
-        found = self._banded(point, ordered)
-        return found or unordered(CellEquations(self.operators, point, {}))
+        state, reach = self.bands.ordered(point)
+        state = state or unordered(CellEquations(self.operators, point, {}))
+        return replace(state, reach=reach)
 
     def _followed(
         self, point: Point, before: Mapping[str, np.ndarray]
     ) -> Stationary | None:
         """The ordered state near given fields that turn."""
-        fields, nu = before["fields"], float(before["frequency"])
-        return self._banded(
-            point, lambda cells, curves, fewer: followed(cells, fields, nu)
-        )
-
-    def _banded(
-        self,
-        point: Point,
-        search: Callable[
-            [CellEquations, Curves, Curves | None], tuple[Stationary | None, float]
-        ],
-    ) -> Stationary | None:
-        """What a search finds with as many coherences as its answer has."""
-        band, fewer = self.band, None
-        while True:
-            operators = self.operators
-            if band is not None:
-                if band not in self.narrow:
-                    self.narrow[band] = CellOperators(self.problem, band)
-                operators = self.narrow[band]
-            cells = CellEquations(operators, point, {})
-            curves = self.curves.setdefault(band, {})
-            found, edge = search(cells, curves, fewer)
-            if edge < EDGE:
-                return found
-            assert band is not None
-            fewer = curves
-            wider = band * 3 // 2
-            band = wider if wider < self.widest else None
+        return self.bands.followed(point, before["fields"], float(before["frequency"]))
 
     def _growth(self, found: Stationary, point: Point) -> tuple[float, float]:
         """Largest growth rate of a small perturbation, and its frequency."""

@@ -10,15 +10,15 @@ Theory, Academic Press 1977), so that neither folds nor a saturating mean stop i
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.solve.cells import CellEquations
-from qsyncdsl.solve.field_map import TOLERANCE, FieldMap, Image, newton
-from qsyncdsl.solve.selfconsistent import Stationary, angular_velocities, not_found
+from qsyncdsl.diagnostics import SolveError
+from qsyncdsl.solve.field_map import Image, newton
+from qsyncdsl.solve.selfconsistent import not_found
 
 
 class TurningMap(Protocol):
@@ -45,17 +45,24 @@ class Mark:
 
     Attributes:
         tangent: Of the curve in (ln r, ln x, nu/unit), of length 1.
+        edge: That of the field map there.
     """
 
     mean: float
     x: float
     nu: float
     tangent: np.ndarray = field(repr=False, compare=False)
+    edge: float = 0.0
 
     @property
     def strength(self) -> float:
         """eta."""
         return self.x / self.mean
+
+    @property
+    def climb(self) -> float:
+        r"""$d\ln\eta/ds$ towards larger means."""
+        return float(np.sign(self.tangent[0]) * (self.tangent[1] - self.tangent[0]))
 
 
 @dataclass
@@ -68,29 +75,46 @@ class Curve:
     Attributes:
         field_map: With couplings of size 1.
         unit: Of frequencies.
-        edge: That of the field map, at the smallest strength.
         ends: Marks at the end of each leg.
-        most: Largest edge with which the curve is worth following.
-        guess: A mark of the same curve with fewer coherences.
+        most: Edge from which on the curve is not worth following.
     """
 
     field_map: TurningMap
     unit: float
     marks: list[Mark] = field(default_factory=list)
-    edge: float = 0.0
     ends: list[int] = field(default_factory=list)
     most: float = np.inf
-    guess: Mark | None = None
+
+    @property
+    def lowest(self) -> Mark | None:
+        """The mark of the smallest strength: a fold, or the threshold of the unordered state."""
+        first = self.marks[: self.ends[0]] if self.ends else []
+        return min(first, key=lambda mark: mark.strength, default=None)
+
+    @property
+    def bend(self) -> float | None:
+        """How fast `climb` changes along the curve at its fold; None where the lowest mark is no fold."""
+        first = self.marks[: self.ends[0]] if self.ends else []
+        k = int(np.argmin([mark.strength for mark in first])) if first else 0
+        if not 0 < k < len(first) - 1:
+            return None
+        low, high = first[k], first[k + 1]
+        away = float(np.linalg.norm(self.place(high) - self.place(low)))
+        return max((high.climb - low.climb) / away, 1e-6)
+
+    @property
+    def cut(self) -> bool:
+        """Whether it was left because too much was cut off."""
+        return bool(self.marks) and self.marks[-1].edge >= self.most
 
     def place(self, mark: Mark) -> np.ndarray:
         """(ln r, ln x, nu/unit)."""
         return np.array([np.log(mark.mean), np.log(mark.x), mark.nu / self.unit])
 
 
-# Coherences where they are cut off, in units of the largest unknown, from which on more are taken.
-EDGE = 1e-8
-# Curves by everything but the size of the couplings.
+# Curves by everything but the size of the couplings, and how many are kept.
 Curves = dict[Any, Curve]
+_KEPT = 8
 # Arc length of the first step, of the longest and of the shortest one; steps to each side at most.
 _STEP, _LONGEST, _FINEST, _MOST = 0.15, 0.8, 1e-4, 250
 # How far the curve is followed, as multiples of the mean at its start.
@@ -99,97 +123,54 @@ _SMALLEST, _LARGEST = 1e-4, 1e3
 _STRONGEST = 4.0
 # The same below a fold, on the branch of smaller means.
 _BELOW = 1.3
-
-
-def ordered(
-    cells: CellEquations, curves: Curves, fewer: Curves | None = None
-) -> tuple[Stationary | None, float]:
-    """The state of broken U(1) symmetry with the largest amplitude, if there is one; and its edge.
-
-    Args:
-        fewer: The curves with fewer coherences, where they were too few.
-
-    Raises:
-        SolveError: E523 where there is not exactly one complex mean field.
-    """
-    if not len(cells.fields):
-        return None, 0.0
-    field_map = FieldMap(cells)
-    if len(field_map.fields) != 1 or field_map.real[0]:
-        raise SolveError(
-            Diagnostic(
-                "E523",
-                f"the rotating branch of {len(field_map.fields)} different mean fields is not followed",
-                help="solve meanfield(time = T) from a coherent initial state",
-            )
-        )
-    a, b = field_map.strength_slopes(np.zeros(1, dtype=complex))
-    direction = np.concatenate([a[:, 0], b[:, 0]])
-    size = float(np.linalg.norm(direction))
-    if size == 0:
-        return None, 0.0
-    found, edge = on_curve(field_map, curves, size, EDGE, fewer)
-    if found is None:
-        return None, edge
-    _, nu, image, error = found
-    frequency = angular_velocities(cells, nu)
-    state = Stationary(cells, image.y, nu, frequency, error, "Newton, rotating frame")
-    return state, edge
+# Share of the way between two marks to which a fold is found; its strength has the square of it.
+_FOLD = 1e-5
 
 
 def on_curve(
+    field_map: TurningMap, curves: Curves, size: float, near: Mark | None = None
+) -> tuple[tuple[np.ndarray, float, Image, float] | None, float | None]:
+    r"""The ordered state with the largest amplitude, as `newton` gives it, if there is one.
+
+    Also how far the branch reaches beyond: $\ln(\text{size}/\eta_{min})$; None where there is no branch.
+
+    Args:
+        size: Of the coupling of the one complex field.
+        near: Where the curve may be expected, as for `curve_of`.
+    """
+    curve = curve_of(field_map, curves, size, near=near)
+    mark, lowest = crossing(curve, size), curve.lowest
+    reach = None if lowest is None else float(np.log(size / lowest.strength))
+    if mark is None:
+        return None, reach
+    x = np.array([mark.x / size], dtype=complex)
+    return newton(field_map, x, mark.nu, True), reach
+
+
+def curve_of(
     field_map: TurningMap,
     curves: Curves,
     size: float,
     most: float = np.inf,
-    fewer: Curves | None = None,
-) -> tuple[tuple[np.ndarray, float, Image, float] | None, float]:
-    """The ordered state with the largest amplitude, as `newton` gives it, if there is one; and its edge.
+    near: Mark | None = None,
+) -> Curve:
+    """The curve that a map belongs to, followed now or before.
 
     Args:
-        size: Of the coupling of the one complex field.
-        most: Largest edge of an answer; where it is larger none is looked for.
-        fewer: The curves with fewer coherences, where they were too few.
+        most: Edge from which on it is not worth following.
+        near: A mark of the same curve where more or less is cut off.
     """
     alike, key = field_map.normalized(size)
     curve = curves.get(key)
     if curve is None:
-        if len(curves) > 8:
+        if len(curves) > _KEPT:
             curves.clear()
-        before = (fewer or {}).get(key)
-        guess = min(before.marks, key=_strength, default=None) if before else None
-        curve = curves[key] = Curve(alike, alike.fastest(), most=most, guess=guess)
-        _trace(curve)
-    mark = None if curve.edge >= curve.most else _crossing(curve, size)
-    if mark is None:
-        return None, curve.edge
-    x = np.array([mark.x / size], dtype=complex)
-    found = newton(field_map, x, mark.nu, True)
-    return found, curve.edge if found is None else field_map.edge(found[2].y)
+        curve = curves[key] = Curve(alike, alike.fastest(), most=most)
+        _trace(curve, near)
+    return curve
 
 
-def _strength(mark: Mark) -> float:
-    return mark.strength
-
-
-def followed(
-    cells: CellEquations, fields: np.ndarray, nu: float
-) -> tuple[Stationary | None, float]:
-    """The ordered state near given fields and frequency, if there is one; and its edge."""
-    if np.abs(fields).max(initial=0.0) <= TOLERANCE:
-        return None, 0.0
-    field_map = FieldMap(cells)
-    found = newton(field_map, fields.astype(complex), nu, True)
-    if found is None or np.abs(found[0]).max() <= TOLERANCE:
-        return None, 0.0
-    _, nu, image, error = found
-    frequency = angular_velocities(cells, nu)
-    scheme = "Newton from the point before"
-    state = Stationary(cells, image.y, nu, frequency, error, scheme)
-    return state, field_map.edge(image.y)
-
-
-def _corrected(curve: Curve, guess: np.ndarray, normal: np.ndarray) -> Mark | None:
+def corrected(curve: Curve, guess: np.ndarray, normal: np.ndarray) -> Mark | None:
     """The point of the curve in the plane through a guess (Newton's method)."""
     place, before = guess.copy(), np.inf
     for _ in range(12):
@@ -200,7 +181,9 @@ def _corrected(curve: Curve, guess: np.ndarray, normal: np.ndarray) -> Mark | No
         if abs(miss) < 1e-9:
             tangent = np.cross(rows[0], rows[1])
             length = np.linalg.norm(tangent)
-            return Mark(float(mean), float(x), float(nu), tangent / max(length, 1e-300))
+            edge = curve.field_map.edge(image.y)
+            tangent = tangent / max(length, 1e-300)
+            return Mark(float(mean), float(x), float(nu), tangent, edge)
         if not abs(miss) < 3 * before:
             return None
         before = abs(miss)
@@ -225,35 +208,20 @@ def _rows(curve: Curve, image: Image, mean: float, x: float) -> np.ndarray:
     return np.stack([slopes.real, slopes.imag])
 
 
-def _trace(curve: Curve) -> None:
+def _trace(curve: Curve, near: Mark | None) -> None:
     """Follow the curve from its start to both sides, and refine its fold."""
-    start = _near(curve) or _start(curve)
+    across = np.array([0.0, 1.0, 0.0])
+    start = None if near is None else corrected(curve, curve.place(near), across)
+    start = start or _start(curve)
     if start is None:
         return
-    curve.marks, curve.ends = [start], [1]
-    curve.edge = _edge(curve, start)
-    if curve.edge >= curve.most:
-        return
+    curve.marks = [start]
     rising = np.sign(start.tangent[0]) * start.tangent
     _follow(curve, -rising, _BELOW)
     curve.marks.reverse()
     _follow(curve, rising, _STRONGEST)
     _refine(curve)
     curve.ends = [len(curve.marks)]
-    curve.edge = _edge(curve, min(curve.marks, key=_strength))
-
-
-def _edge(curve: Curve, mark: Mark) -> float:
-    """How large the coherences are where they are cut off."""
-    image = curve.field_map.image(np.array([mark.x], dtype=complex), mark.nu, False)
-    return curve.field_map.edge(image.y)
-
-
-def _near(curve: Curve) -> Mark | None:
-    """The point of the curve beside one of the curve with fewer coherences."""
-    if curve.guess is None:
-        return None
-    return _corrected(curve, curve.place(curve.guess), np.array([0.0, 1.0, 0.0]))
 
 
 def _follow(curve: Curve, direction: np.ndarray, strongest: float) -> None:
@@ -266,7 +234,7 @@ def _follow(curve: Curve, direction: np.ndarray, strongest: float) -> None:
     start = last = curve.marks[-1]
     step = _STEP
     for _ in range(_MOST):
-        found = _corrected(curve, curve.place(last) + step * direction, direction)
+        found = corrected(curve, curve.place(last) + step * direction, direction)
         bend = 0.0 if found is None else float(abs(found.tangent @ direction))
         if found is None or bend < 0.8:
             step *= 0.5
@@ -274,6 +242,7 @@ def _follow(curve: Curve, direction: np.ndarray, strongest: float) -> None:
                 return
             continue
         direction = np.sign(found.tangent @ direction) * found.tangent
+        cut = found.edge >= max(curve.most, last.edge)
         still = abs(found.strength / last.strength - 1) < 1e-7
         last = found
         curve.marks.append(last)
@@ -284,6 +253,8 @@ def _follow(curve: Curve, direction: np.ndarray, strongest: float) -> None:
         if (still and last.mean < start.mean) or last.strength > strongest * best:
             return
         if not start.mean * _SMALLEST < last.mean < start.mean * _LARGEST:
+            return
+        if cut:
             return
 
 
@@ -301,7 +272,7 @@ def _between(curve: Curve, low: Mark, high: Mark, share: float) -> Mark | None:
         + (3 * s**2 - 2 * s**3) * second
         + (s**3 - s**2) * b
     )
-    return _corrected(curve, guess, chord / length)
+    return corrected(curve, guess, chord / length)
 
 
 def _start(curve: Curve) -> Mark | None:
@@ -334,7 +305,7 @@ def _crossings(curve: Curve, x: np.ndarray, grid: np.ndarray) -> list[Mark]:
         size = abs(means[k]) + share * (abs(means[k + 1]) - abs(means[k]))
         nu = grid[k] + share * (grid[k + 1] - grid[k])
         guess = np.array([np.log(size), np.log(x[0].real), nu / curve.unit])
-        mark = _corrected(curve, guess, np.array([0.0, 1.0, 0.0]))
+        mark = corrected(curve, guess, np.array([0.0, 1.0, 0.0]))
         if mark is not None:
             found.append(mark)
     return found
@@ -365,29 +336,29 @@ def _peaks(
 
 
 def _refine(curve: Curve) -> None:
-    """The place of the fold: the smallest eta inside the curve."""
-    from scipy.optimize import minimize_scalar
+    r"""The place of the fold, where $d\ln\eta/ds$ vanishes beside the smallest eta."""
+    from scipy.optimize import brentq
 
     marks = curve.marks
     k = int(np.argmin([mark.strength for mark in marks]))
     if not 0 < k < len(marks) - 1:
         return
-    known: dict[float, Mark] = {}
+    other = k + 1 if marks[k].climb < 0 else k - 1
+    low, high = marks[min(k, other)], marks[max(k, other)]
+    seen = {0.0: low, 1.0: high}
 
-    def strength(share: float) -> float:
-        found = _between(curve, marks[k - 1], marks[k + 1], float(share))
-        if found is None:
-            return 1e30
-        known[float(share)] = found
-        return found.strength
+    def climb(share: float) -> float:
+        if share not in seen:
+            found = _between(curve, low, high, share)
+            if found is None:
+                raise not_found()
+            seen[share] = found
+        return seen[share].climb
 
-    minimize_scalar(
-        strength, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-4}
-    )
-    if known:
-        best = min(known.values(), key=lambda mark: mark.strength)
-        if best.strength < marks[k].strength:
-            marks[k] = best
+    if climb(0.0) < 0 < climb(1.0):
+        with suppress(SolveError):
+            brentq(climb, 0.0, 1.0, xtol=_FOLD)
+    marks[k] = min(seen.values(), key=lambda mark: mark.strength)
 
 
 def _as_far_as(curve: Curve, strength: float) -> list[Mark]:
@@ -395,7 +366,7 @@ def _as_far_as(curve: Curve, strength: float) -> list[Mark]:
     for leg in range(_MOST):
         if leg == len(curve.ends):
             marks = curve.marks
-            if len(marks) < 2 or marks[-2].strength >= marks[-1].strength:
+            if curve.cut or len(marks) < 2 or marks[-2].strength >= marks[-1].strength:
                 break
             along = curve.place(marks[-1]) - curve.place(marks[-2])
             tangent = marks[-1].tangent
@@ -409,7 +380,7 @@ def _as_far_as(curve: Curve, strength: float) -> list[Mark]:
     return curve.marks
 
 
-def _crossing(curve: Curve, ratio: float) -> Mark | None:
+def crossing(curve: Curve, ratio: float) -> Mark | None:
     """The state with the largest mean at which eta is the given ratio."""
     from scipy.optimize import brentq
 

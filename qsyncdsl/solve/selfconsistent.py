@@ -21,6 +21,7 @@ class Stationary:
         nu: Frequency at which it turns; 0 where it does not.
         frequency: For each kind the angular velocity of each part; None where nothing can turn.
         residual: Largest mismatch of a field, relative to the fields.
+        reach: How far its branch reaches beyond, see `ProductResult`.
     """
 
     cells: CellEquations
@@ -29,6 +30,7 @@ class Stationary:
     frequency: tuple[tuple[float, ...], ...] | None
     residual: float
     scheme: str
+    reach: float | None = None
 
 
 def unordered(cells: CellEquations) -> Stationary:
