@@ -40,7 +40,7 @@ def generator_of(text):
     problem = request.prepared.lowered.problem
     f = coefficients.evaluate(problem.coefficients, request.point.values)
     generator = prepare(problem, superoperator.active(problem, f))
-    return At(generator, f, superoperator.strengths(generator.sides, f))
+    return At(generator, f)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class Point:
         fewer: Gives the solver and the point of the same answer with fewer levels, which was found already.
         coarser: What the tolerance of an integration in time is multiplied by: above 1 for a run that tells
             the error of another, below 1 for an accuracy.
+        alone: Whether it is the only point of its line.
     """
 
     values: tuple[Any, ...]
@@ -91,6 +92,7 @@ class Point:
     guess: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
     fewer: Callable[[], tuple[Any, Point]] | None = field(default=None, repr=False)
     coarser: float = 1.0
+    alone: bool = False
 
     @property
     def longer(self) -> float:

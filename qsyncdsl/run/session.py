@@ -167,6 +167,16 @@ class Session:
         self.kept: Callable[[bytes, int, int], list[Any]] | None = None
         self.elsewhere: frozenset[bytes] = frozenset()
 
+    @cached_property
+    def alone(self) -> bool:
+        """Whether there is one point in all, to which nothing need be ready for others."""
+        sizes = [len(self.plan.cases), self.plan.draws]
+        sizes += [len(axis.values) for axis in self.line.axes]
+        searched = any(
+            isinstance(r, tree.Locate) for r in self.plan.experiment.requests
+        )
+        return self.fewer is not None or (prod(sizes) == 1 and not searched)
+
     @property
     def follows(self) -> bool:
         """Whether points that are solved one after the other start from one another."""
@@ -420,7 +430,7 @@ class Session:
             options = {**options, "events": True}
         point = Point(
             values, start, times, options, seed, needed, previous, self.tell, middle,
-            self.sole, fewer=self.fewer,
+            self.sole, fewer=self.fewer, alone=self.alone,
         )  # fmt: skip
 
         def again(factor: float, finer: int, few: bool = False) -> Solved:

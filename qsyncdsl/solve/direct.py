@@ -35,12 +35,29 @@ class Factors:
         block: The even unknowns under exchanges of parts; None where all are kept.
         pin, kept: The pinned unknown, and all others.
         inverse: Solves for these.
+        column: Of the pinned unknown in their equations.
     """
 
     block: Block | None
     pin: int
     kept: np.ndarray
     inverse: Factored
+    column: np.ndarray
+
+    @property
+    def null(self) -> np.ndarray:
+        """The other unknowns of the null vector whose pinned one is 1."""
+        return self.inverse.solve(-self.column)
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """The other unknowns for a right side of all unknowns before exchanges."""
+        own = right if self.block is None else right[self.block.first]
+        return self.inverse.solve(own[self.kept])
+
+    def spread(self, others: np.ndarray, pinned: float) -> np.ndarray:
+        """All unknowns before exchanges."""
+        y = np.insert(others, self.pin, pinned)
+        return y if self.block is None else self.block.basis @ y
 
 
 @dataclass(frozen=True)
@@ -190,10 +207,9 @@ def _pinned(
     factors, reduced = pinned(matrix, pin, factorize)
     if factors is None:
         return None, True, None
-    right = -matrix[:, [pin]].toarray()[factors.kept, 0]
     solve = factors.inverse.solve
-    x = solve(right)
-    x += solve(right - reduced @ x)
+    x = factors.null
+    x -= solve(factors.column + reduced @ x)
     probe = solve(np.cos(1.0 + np.arange(size - 1) * 0.7))
     scale = np.abs(matrix.data).max()
     growth = np.abs(probe).max() * scale / max(1.0, np.abs(x).max())
@@ -210,7 +226,10 @@ def pinned(
     kept = np.delete(np.arange(matrix.shape[0]), pin)
     reduced = sp.csc_matrix(matrix[:, kept][kept, :])
     inverse = factorize(reduced)
-    return None if inverse is None else Factors(None, pin, kept, inverse), reduced
+    if inverse is None:
+        return None, reduced
+    column = matrix[:, [pin]].toarray()[kept, 0]
+    return Factors(None, pin, kept, inverse, column), reduced
 
 
 def degenerate(

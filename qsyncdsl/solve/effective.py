@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.solve.checks import combine
+from qsyncdsl.solve.superoperator import adjoint
 
 
 def effective(
@@ -23,8 +24,9 @@ def effective(
     total = sp.csr_array((size, size), dtype=complex)
     if problem.hamiltonian:
         total = total + hamiltonian
-    for jump in jumps:
-        total = total - 0.5j * (jump.conj().T @ jump)
+    if jumps:
+        every = sp.vstack(jumps, format="csr")
+        total = total - 0.5j * (adjoint(every) @ every)
     return sp.csr_array(total), jumps
 
 

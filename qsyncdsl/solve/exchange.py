@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations
 from math import factorial
 from typing import TYPE_CHECKING
@@ -132,11 +133,31 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The even block, all others, and the exchanges that were found: generators of their group."""
+    """The even block, and the exchanges that were found: generators of their group.
+
+    Attributes:
+        together, more: What those do to the unknowns that commute with one another, and the others.
+    """
 
     even: Block
-    odd: tuple[Block, ...]
     found: tuple[Exchange, ...]
+    together: tuple[Signed, ...]
+    more: tuple[Signed, ...]
+
+    @cached_property
+    def odd(self) -> tuple[Block, ...]:
+        """All other blocks; few ask for them."""
+        blocks = [_whole(self.even.basis.shape[0])]
+        for action in self.together:
+            blocks = [
+                _half(block, _inside(action, block), parity)
+                for block in blocks
+                for parity in (1.0, -1.0)
+            ]
+        if self.more:
+            rest = _parted(blocks[0], [*self.together, *self.more])[1]
+            blocks = [self.even, rest, *blocks[1:]]
+        return tuple(block for block in blocks[1:] if len(block.first))
 
 
 def exchanges(generator: Generator, matrix: sp.csc_array) -> Blocks | None:
@@ -144,7 +165,7 @@ def exchanges(generator: Generator, matrix: sp.csc_array) -> Blocks | None:
     if generator.unknowns < _FEW:
         return None
     probe = _Probe(matrix)
-    blocks: list[Block] = []
+    even = _whole(matrix.shape[0])
     kept: list[tuple[Exchange, Signed]] = []
     left: list[tuple[Exchange, Signed]] = []
     for candidate, action in _candidates(generator):
@@ -154,24 +175,19 @@ def exchanges(generator: Generator, matrix: sp.csc_array) -> Blocks | None:
             continue
         if not probe.commutes(action):
             continue
-        now = blocks or [_whole(len(action.image))]
-        inside = [_inside(action, block) for block in now]
-        if inside[0].trivial:
+        inside = _inside(action, even)
+        if inside.trivial:
             continue
-        blocks = [
-            new
-            for block, own in zip(now, inside, strict=True)
-            for new in _halves(block, own)
-        ]
+        even = _half(even, inside, 1.0)
         kept.append((candidate, action))
     more = _more(generator, probe, kept, left)
     if not kept and not more:
         return None
-    if more:
-        whole = blocks or [_whole(matrix.shape[0])]
-        blocks = [*_parted(whole[0], [action for _, action in kept + more]), *whole[1:]]
-    odd = tuple(block for block in blocks[1:] if len(block.first))
-    return Blocks(blocks[0], odd, tuple(candidate for candidate, _ in kept + more))
+    together, others = (tuple(action for _, action in x) for x in (kept, more))
+    if others:
+        even = _parted(even, [*together, *others])[0]
+    found = tuple(candidate for candidate, _ in kept + more)
+    return Blocks(even, found, together, others)
 
 
 def _more(
@@ -324,19 +340,11 @@ def _inside(action: Signed, block: Block) -> Signed:
     return Signed(orbit[there], action.sign[block.first] * weight[there])
 
 
-def _halves(block: Block, action: Signed) -> tuple[Block, Block]:
-    """The even and the odd combinations of the orbits of a block."""
+def _half(block: Block, action: Signed, parity: float) -> Block:
+    """The even or the odd combinations of the orbits of a block."""
     own = np.arange(len(action.image))
-    pairs = own < action.image
-    fixed = own == action.image
-    return (
-        _half(block, action, pairs | (fixed & (action.sign > 0)), 1.0),
-        _half(block, action, pairs | (fixed & (action.sign < 0)), -1.0),
-    )
-
-
-def _half(block: Block, action: Signed, kept: np.ndarray, parity: float) -> Block:
-    mine = np.flatnonzero(kept)
+    fixed = (own == action.image) & (action.sign * parity > 0)
+    mine = np.flatnonzero((own < action.image) | fixed)
     column = np.arange(len(mine))
     two = action.image[mine] != mine
     rows = np.concatenate([mine, action.image[mine[two]]])

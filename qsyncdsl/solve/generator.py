@@ -17,25 +17,30 @@ from qsyncdsl.solve import exchange, spectrum, superoperator
 from qsyncdsl.solve.effective import effective, liouvillian
 
 # Entries of a Liouvillian up to which it is assembled to look at its pattern.
-_MOST_ENTRIES = 2e7
+_MOST = 2e7
 
 
 @dataclass(frozen=True)
 class Generator:
     """The Liouvillian of one set of present terms: symmetry, sector, affine matrix.
 
-    `phases` are the coefficients that may be complex; all if it is None.
+    `on` are the coefficients that are present, `phases` those that may be complex; all if it is None.
     Whatever grows with the number of density-matrix elements is made on first use.
     """
 
     problem: LindbladProblem
-    sides: list[superoperator.Side]
+    on: frozenset[int]
     symmetry: Symmetry
     labels: np.ndarray
     phases: frozenset[int] | None = None
     _sectors: dict[tuple[int, ...], Any] = field(
         default_factory=dict, compare=False, repr=False
     )
+
+    @cached_property
+    def sides(self) -> list[superoperator.Side]:
+        """The summands with coefficients left open."""
+        return superoperator.sides(self.problem, self.on)
 
     @cached_property
     def unknowns(self) -> int:
@@ -82,11 +87,8 @@ class Generator:
 
     @cached_property
     def elimination_cost(self) -> float:
-        r"""Some $n b^2$ for n unknowns in a band of half width b: work of an LU, from above.
-
-        Infinite where already the matrix would be too large.
-        """
-        if superoperator.entry_estimate(self.sides, self.unknowns) > _MOST_ENTRIES:
+        """See `At.elimination_cost`."""
+        if superoperator.entry_estimate(self.sides, self.unknowns) > _MOST:
             return np.inf
         return superoperator.band_cost(self.real)
 
@@ -103,11 +105,32 @@ class Generator:
 
 @dataclass(frozen=True)
 class At:
-    """A generator at one point: the numbers f_k and g_k."""
+    """A generator at one point.
+
+    Attributes:
+        f: The numbers f_k.
+        alone: Whether no other point is looked at: its matrix is made without coefficients left open.
+    """
 
     generator: Generator
     f: np.ndarray
-    g: np.ndarray
+    alone: bool = False
+
+    @cached_property
+    def g(self) -> np.ndarray:
+        """The numbers g_k of the summands."""
+        generator = self.generator
+        return superoperator.strengths(generator.sides, self.f, generator.places)
+
+    @property
+    def scale(self) -> float:
+        """The largest |g_k|, in units of which residuals are given."""
+        problem, size, on = self.generator.problem, np.abs(self.f), self.generator.on
+        found = [float(size[k]) for k, _ in problem.hamiltonian if k in on]
+        for channel in problem.channels:
+            largest = max((float(size[k]) for k, _ in channel.jump), default=0.0)
+            found.append(float(size[channel.rate]) * largest**2)
+        return max(*found, 1e-300)
 
     @property
     def real_strengths(self) -> np.ndarray:
@@ -117,7 +140,24 @@ class At:
     @cached_property
     def matrix(self) -> sp.csc_array:
         """The Liouvillian on real unknowns."""
-        return self.generator.real.at(self.real_strengths).real
+        generator = self.generator
+        if self.alone:
+            where, form = generator.sector, generator.form
+            return superoperator.real_matrix(*self.effective, where, form)
+        return generator.real.at(self.real_strengths).real
+
+    @cached_property
+    def elimination_cost(self) -> float:
+        r"""Some $n b^2$ for n unknowns in a band of half width b: work of an LU, from above.
+
+        Infinite where already the matrix would be too large.
+        """
+        if not self.alone:
+            return self.generator.elimination_cost
+        k, jumps = self.effective
+        if superoperator.matrix_entries(k, jumps, self.generator.unknowns) > _MOST:
+            return np.inf
+        return superoperator.band_cost(self.matrix)
 
     @cached_property
     def blocks(self) -> exchange.Blocks | None:
@@ -162,9 +202,7 @@ def prepare(
     """
     symmetry = superoperator.find_symmetry(problem, on)
     labels = superoperator.class_labels(problem, symmetry)
-    return Generator(
-        problem, superoperator.sides(problem, on), symmetry, labels, phases
-    )
+    return Generator(problem, on, symmetry, labels, phases)
 
 
 def available_memory() -> float:

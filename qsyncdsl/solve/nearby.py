@@ -37,7 +37,7 @@ class Nearby:
     """Keeps the factors of one point."""
 
     def __init__(self) -> None:
-        self._key: tuple[int, bytes] | None = None
+        self._point: At | None = None
         self._factors: Factors | None = None
 
     def solve(self, at: At, middle: At) -> tuple[np.ndarray, float, int] | None:
@@ -47,7 +47,7 @@ class Nearby:
         """
         if at.generator is not middle.generator or at.generator.unknowns < _FEW:
             return None
-        factors = self.at(middle)
+        _, factors = self.at(middle)
         if factors is None:
             return None
         matrix = at.matrix
@@ -66,25 +66,30 @@ class Nearby:
         rho = at.generator.sector.to_matrix(at.generator.form.to_complex @ (x / trace))
         return rho, left / abs(trace), steps
 
-    def at(self, at: At) -> Factors | None:
-        """The factors at a point, such as the middle of a stretch; None where there are none."""
-        if _key(at) != self._key:
+    def at(self, at: At) -> tuple[At, Factors | None]:
+        """A point, such as the middle of a stretch, with its factors; None where there are none."""
+        if not self.has(at):
             # The old ones go before the new ones come.
             self.forget()
-            self._key, self._factors = _key(at), _factors(at)
-        return self._factors
+            self._point, self._factors = at, _factors(at)
+        assert self._point is not None
+        return self._point, self._factors
+
+    def has(self, at: At) -> bool:
+        """Whether the factors of a point are kept."""
+        return self._point is not None and _key(self._point) == _key(at)
 
     def forget(self) -> None:
         """Give the room of the factors free."""
-        self._key = self._factors = None
+        self._point = self._factors = None
 
     def keep(self, at: At, factors: Factors | None) -> None:
         """Keep what was found at a point already."""
-        self._key, self._factors = (_key(at), factors) if factors else (None, None)
+        self._point, self._factors = (at, factors) if factors else (None, None)
 
 
 def _key(at: At) -> tuple[int, bytes]:
-    return id(at.generator), at.g.tobytes()
+    return id(at.generator), at.f.tobytes()
 
 
 def _factors(middle: At) -> Factors | None:
@@ -105,7 +110,8 @@ def _iterated(matrix: sp.csc_array, factors: Factors) -> tuple[np.ndarray, int] 
     """The null vector whose pinned element is 1, and the number of iterations."""
     kept = factors.kept
     reduced = sp.csr_array(matrix[:, kept][kept, :])
-    right = factors.inverse.solve(-matrix[:, [factors.pin]].toarray()[kept, 0])
+    column = matrix[:, [factors.pin]].toarray()[kept, 0]
+    right = factors.inverse.solve(-column)
     if not np.isfinite(right).all():
         return None
     steps: list[float] = []

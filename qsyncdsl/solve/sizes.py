@@ -51,7 +51,7 @@ def _exchanges(
     if elements > _MOST_ELEMENTS or problem.coefficients.time_dependent:
         return
     generator = prepare(problem, on)
-    at = At(generator, f, superoperator.strengths(generator.sides, f))
+    at = At(generator, f, alone=True)
     if at.blocks is not None:
         labels = [part.label for part in problem.parts]
         words = ", ".join(described(at.blocks.found, labels))

@@ -21,7 +21,7 @@ from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
 from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange, described, most_gain
 from qsyncdsl.solve.factors import factorization
-from qsyncdsl.solve.fewer import solve_beside
+from qsyncdsl.solve.fewer import corrected
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nearby import Nearby
@@ -88,8 +88,7 @@ class SteadyStateSolver:
         if (on, phases) not in self._generators:
             self._generators[on, phases] = prepare(self.problem, on, phases)
         generator = self._generators[on, phases]
-        g = superoperator.strengths(generator.sides, f, generator.places)
-        return At(generator, f, g)
+        return At(generator, f, point.alone)
 
     @cached_property
     def _hermitian(self) -> bool:
@@ -125,13 +124,13 @@ class SteadyStateSolver:
             answer = self._along(at, point)
             if answer is not None:
                 return answer
+        answer = self._beside_fewer(at, point)
+        if answer is not None:
+            return answer
         if self._iterative(at):
             answer = self._iterated(at, point)
             if answer is not None:
                 return answer
-        answer = self._beside_fewer(at, point)
-        if answer is not None:
-            return answer
         # The LU in the middle of a stretch serves the points that come.
         alone = point.middle is None
         if alone:
@@ -150,7 +149,7 @@ class SteadyStateSolver:
         facts = {"solver": solver, "uniqueness": unique}
         if at.blocks and not warnings:
             facts["symmetry"] = self._symmetry(at, at.blocks.found)
-        return self._finish(at, rho, facts, warnings, left / _scale(at))
+        return self._finish(at, rho, facts, warnings, left / at.scale)
 
     def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError | None]:
         """The stationary states at some points; a fault stands for a point without one.
@@ -232,22 +231,29 @@ class SteadyStateSolver:
         rho, left, steps = found
         solver = f"GMRES preconditioned by the LU of a point nearby, {steps} iterations"
         facts = {"solver": solver, "uniqueness": "unique"}
-        return self._finish(at, rho, facts, (), left / _scale(at))
+        return self._finish(at, rho, facts, (), left / at.scale)
 
     def _beside_fewer(self, at: At, point: Point) -> SteadyResult | None:
-        """The answer by the LU of the same point with fewer levels; None where that is no help."""
+        """The answer from that with fewer levels, to a part of what more of them change.
+
+        None where that is no help. To compare with: what is known of the other answer is not examined again.
+        """
         if point.fewer is None or self.solver == "iterative" or not point.sole:
             return None
         solver, other = point.fewer()
         if not isinstance(solver, SteadyStateSolver):
             return None
-        found = solve_beside(at, solver.at(other), solver._nearby)
+        small, nearby = solver.at(other), solver._nearby
+        if not nearby.has(small) and solver._iterative(small):
+            return None
+        small, factors = nearby.at(small)
+        found = None if factors is None else corrected(at, small, factors)
         if found is None:
             return None
-        rho, left, steps = found
+        rho, steps = found
         text = f"GMRES preconditioned by the LU of fewer levels, {steps} iterations"
-        facts = {"solver": text, "uniqueness": "unique"}
-        return self._finish(at, rho, facts, (), left / _scale(at))
+        state = QuantumState(self.problem.parts, rho)
+        return SteadyResult(state, at, Trust({}, {"solver": text}))
 
     def _halved(self, at: At) -> bool:
         """Whether exchanges of parts leave few enough unknowns for an LU."""
@@ -276,7 +282,7 @@ class SteadyStateSolver:
         if chain is None:
             return None
         rho, solver, largest = chain
-        return self._unique(at, rho, solver, largest / _scale(at), point.sole)
+        return self._unique(at, rho, solver, largest / at.scale, point.sole)
 
     def _unique(
         self,
@@ -308,7 +314,7 @@ class SteadyStateSolver:
         most = _MOST_WORK_IN_BLOCKS if blocks else _MOST_WORK
         if unknowns > _MOST_UNKNOWNS:
             return True
-        cost = at.generator.elimination_cost
+        cost = at.elimination_cost
         if most < cost < most_gain(self.problem.parts) * most and at.blocks:
             # As many blocks as one is smaller, each with so much less of the band.
             cost *= (len(at.blocks.even.first) / unknowns) ** 2
@@ -364,7 +370,7 @@ class SteadyStateSolver:
         rho /= np.trace(rho)
         _make_hermitian(rho)
         if residual is None:
-            residual = float(np.abs(at.apply(rho)).max() / _scale(at))
+            residual = float(np.abs(at.apply(rho)).max() / at.scale)
         if not np.isfinite(residual) or residual > _RESIDUAL:
             raise SolveError(
                 Diagnostic(
@@ -405,11 +411,6 @@ def _inside_sector(at: At, initial: np.ndarray) -> bool:
     where = at.generator.sector
     outside = np.abs(rho).sum() - np.abs(rho[where.rows, where.columns]).sum()
     return bool(outside < 1e-9)
-
-
-def _scale(at: At) -> float:
-    """The largest coefficient, in units of which residuals are given."""
-    return max(float(np.abs(at.g).max(initial=0.0)), 1e-300)
 
 
 def _make_hermitian(rho: np.ndarray) -> None:

@@ -29,7 +29,7 @@ class Side:
     factors: tuple[int, ...]
     weight: complex
     left: sp.csr_array | None
-    right: sp.csr_array | None
+    right: sp.csr_array | sp.csc_array | None
 
 
 def active(problem: LindbladProblem, f: np.ndarray) -> frozenset[int]:
@@ -110,8 +110,8 @@ def occupations(problem: LindbladProblem) -> np.ndarray:
 
 def _shifts(matrix: sp.csr_array, states: np.ndarray) -> np.ndarray:
     """The changes of occupations that a matrix makes, each once."""
-    entries = matrix.tocoo()
-    rows, columns = entries.coords
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    columns = matrix.indices
     # As one number each, a list of few different changes is found quickly.
     span = 2 * states.max(axis=0, initial=0) + 1
     weights = np.concatenate([np.cumprod(span[::-1])[-2::-1], [1]])
@@ -338,18 +338,18 @@ def entry_estimate(all_sides: list[Side], elements: int) -> float:
     return elements * sum(filling(s.left) * filling(s.right) for s in all_sides)
 
 
-def band_cost(matrix: AffineMatrix) -> float:
+def band_cost(matrix: sp.csc_array | AffineMatrix) -> float:
     """n b^2, b the half width of the band in the reverse Cuthill-McKee order."""
+    size = len(matrix.indptr) - 1
+    # Ones: the pattern of A + A' is wanted, in which numbers may cancel.
     ones = np.ones(len(matrix.indices))
-    pattern = sp.csr_array(
-        (ones, matrix.indices, matrix.indptr), shape=(matrix.size, matrix.size)
-    )
+    pattern = sp.csr_array((ones, matrix.indices, matrix.indptr), (size, size))
     order = reverse_cuthill_mckee(pattern, symmetric_mode=False)
-    place = np.empty(matrix.size, dtype=np.int64)
-    place[order] = np.arange(matrix.size)
+    place = np.empty(size, dtype=np.int64)
+    place[order] = np.arange(size)
     columns = np.repeat(place, np.diff(matrix.indptr))
     width = float(np.abs(place[matrix.indices] - columns).max(initial=0))
-    return matrix.size * width**2
+    return size * width**2
 
 
 def complex_generator(all_sides: list[Side], where: Sector) -> AffineMatrix:
@@ -439,6 +439,48 @@ def real_generator(
     return _gathered(
         rows[order], columns[order], which[order], data[order], (size, 2 * count)
     )
+
+
+def matrix_entries(
+    k: sp.csr_array, jumps: list[sp.csr_array], elements: int
+) -> float:
+    """About how many entries `real_matrix` has."""
+    filling = [x.nnz / x.shape[0] for x in jumps]
+    return elements * (2 * k.nnz / k.shape[0] + sum(f**2 for f in filling))
+
+
+def _adjoint_by_columns(matrix: sp.csr_array) -> sp.csc_array:
+    return sp.csc_array(
+        (matrix.data.conj(), matrix.indices, matrix.indptr), shape=matrix.shape[::-1]
+    )
+
+
+def real_matrix(
+    k: sp.csr_array, jumps: list[sp.csr_array], where: Sector, form: RealForm
+) -> sp.csc_array:
+    """The Liouvillian of one point on real unknowns, as `real_generator` without open strengths.
+
+    Args:
+        k, jumps: See `solve.effective.effective`.
+    """
+    size = len(form.populations) + 2 * int((form.sign < 0).sum())
+    wanted = np.flatnonzero(form.sign > 0).astype(np.int32)
+    all_sides = [
+        Side((), -1j, k, None),
+        Side((), 1j, None, _adjoint_by_columns(k)),
+        *(Side((), 1.0, jump, _adjoint_by_columns(jump)) for jump in jumps),
+    ]
+    found = [arriving_entries(side, where, wanted) for side in all_sides]
+    target, source, value = (np.concatenate(x) for x in zip(*found, strict=True))
+    which = np.zeros(len(value), dtype=np.int8)
+    # The diagonal is part of the pattern, as there.
+    every = np.arange(size, dtype=np.int32)
+    pieces = [
+        (every, every, which[:0], np.zeros(size)),
+        *_real_entries(which, target, source, value, form),
+    ]
+    rows, columns, _, data = (np.concatenate(x) for x in zip(*pieces, strict=True))
+    return sp.csc_array((data, (rows, columns)), shape=(size, size))
 
 
 def _real_entries(

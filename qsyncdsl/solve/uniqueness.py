@@ -22,7 +22,6 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from qsyncdsl.diagnostics import Diagnostic
-from qsyncdsl.solve.checks import combine
 from qsyncdsl.solve.generator import At
 
 # Dimension of blocks up to which they are diagonalized.
@@ -73,11 +72,7 @@ def plainly_unique(at: At, rho: np.ndarray) -> bool:
     Args:
         rho: As for `component_count`.
     """
-    jumps = [
-        combine(at.generator.problem, channel.jump, at.f)
-        for channel in at.generator.problem.channels
-        if at.f[channel.rate] and channel.jump
-    ]
+    effective, jumps = at.effective
     weights = iter(np.cos(1.0 + 1.7 * np.arange(2 * len(jumps) + 1) ** 1.3))
     numbers = np.zeros(len(rho))
     for x in jumps:
@@ -99,7 +94,7 @@ def plainly_unique(at: At, rho: np.ndarray) -> bool:
         return False
     return (
         _components(jumps, None) == 1
-        or _components([at.effective[0], *jumps], None) == 1
+        or _components([effective, *jumps], None) == 1
     )
 
 
