@@ -1,6 +1,7 @@
 """The trust report: what is wrong is loud, what is known of an error is said."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -101,6 +102,49 @@ def test_the_truncation_error_of_the_worst_point_is_the_change_of_its_numbers():
     made = np.abs(values(result, "n") - 4 * np.array([0.2, 0.6]) ** 2)
     assert trust["truncation_error of n"] == pytest.approx(made[1], rel=0.1)
     assert "levels_a = 10 in place of 8" in trust["truncation"]
+
+
+EDGE = """
+parameter Delta = 0.3, F = {drive}
+mode a1 : boson(levels = {first})
+mode a2 : boson(levels = {second})
+hamiltonian Delta/2*(a1'*a1 - a2'*a2) + F*(a1 + a1')
+dissipator  1 : a1', a2'
+dissipator  0.4 : a1^2, a2^2
+coupling    0.5 : a1 - a2
+experiment e {{
+  solve   steadystate(solver = {solver})
+  measure n = <a1'*a1>
+  measure S = entropy(a2)
+}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("drive", "first", "second", "solver"),
+    [
+        (0, 10, 10, "direct"),
+        (0, 12, 10, "direct"),
+        (0.5, 7, 7, "direct"),
+        (0, 10, 10, "iterative"),
+        (0.5, 7, 7, "iterative"),
+    ],
+)
+def test_what_more_levels_change_is_what_a_solve_with_them_gives(
+    drive, first, second, solver
+):
+    """The state with more levels is only looked for to a thousandth of what they change."""
+
+    def solved(**levels):
+        return run_text(EDGE.format(drive=drive, solver=solver, **levels))["e"]
+
+    few = solved(first=first, second=second)
+    trust = few.trust["steadystate"]
+    told = dict(re.findall(r"levels_a(\d) = (\d+)", trust["truncation"]))
+    many = solved(first=told.get("1", first), second=told.get("2", second))
+    for name in ("n", "S"):
+        change = abs(values(many, name) - values(few, name))
+        assert trust[f"truncation_error of {name}"] == pytest.approx(change, rel=0.01)
 
 
 def test_a_cutoff_that_is_not_felt_is_not_examined():

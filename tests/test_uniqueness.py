@@ -69,7 +69,7 @@ def test_invariant_subspaces_are_counted(text, count, monkeypatch):
 
         found = no_jump_steadystate(at)
         assert found is not None
-        rho = found[0]
+        rho = found[0].matrix()
     assert component_count(at, rho / rho.trace()) == count
 
 

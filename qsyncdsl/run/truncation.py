@@ -24,7 +24,7 @@ from qsyncdsl.run.session import Session
 NEGLIGIBLE = 1e-10
 # Dimensions up to which more levels are tried for one mode and for several, and growth that is tried beyond:
 # without a symmetry the work of an elimination grows as the fourth power of the dimension and faster.
-_SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1000, 1.35
+_SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1200, 1.35
 # Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
 _TOGETHER = 12
 _TOP = "top_population_"

@@ -19,9 +19,9 @@ import numpy as np
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.direct import Factors
 from qsyncdsl.solve.generator import At
+from qsyncdsl.solve.superoperator import embedded
 
 # Part of the unknowns that must be among the fewer, and iterations that are worth an LU.
 _PART, _MOST = 0.4, 60
@@ -70,11 +70,9 @@ def _as_symmetric(many: Any, small: At, factors: Factors) -> bool:
 def _places(small: At, at: At) -> np.ndarray | None:
     """Which unknowns of the larger system those of the smaller one are; None where it lacks one."""
     few, many = small.generator, at.generator
-    dims = [part.dimension for part in many.problem.parts]
-    own = [part.dimension for part in few.problem.parts]
-    if len(own) != len(dims) or any(a > b for a, b in zip(own, dims, strict=True)):
+    states = embedded(few.problem, many.problem)
+    if states is None:
         return None
-    states = np.ravel_multi_index(tuple(superoperator.occupations(few.problem).T), dims)
     # The order of states is the same, so that elements above the diagonal stay there.
     upper = np.flatnonzero(few.form.sign > 0)
     rows, columns = few.sector.rows[upper], few.sector.columns[upper]

@@ -77,7 +77,7 @@ class Nearby:
 
     def has(self, at: At) -> bool:
         """Whether the factors of a point are kept."""
-        return self._point is not None and _key(self._point) == _key(at)
+        return self._point is not None and alike(self._point, at)
 
     def forget(self) -> None:
         """Give the room of the factors free."""
@@ -88,8 +88,9 @@ class Nearby:
         self._point, self._factors = (at, factors) if factors else (None, None)
 
 
-def _key(at: At) -> tuple[int, bytes]:
-    return id(at.generator), at.f.tobytes()
+def alike(one: At, other: At) -> bool:
+    """Whether two points are one."""
+    return one.generator is other.generator and np.array_equal(one.f, other.f)
 
 
 def _factors(middle: At) -> Factors | None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Condition number of the eigenvectors of K above which its Schur form is used.
 _WORST_BASIS = 1e8
 _TOLERANCE = 1e-12
+# Part of what is missing of a state of fewer levels that may be left.
+_PART = 1e-4
 _MOST_ITERATIONS = 2000
 # Vectors between restarts, as many as fit into this many numbers.
 _RESTARTS, _NUMBERS = (30, 100), 8e6
@@ -40,29 +42,53 @@ _FEW_CHARGES = 3
 Transform = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Elements:
+    """A density matrix by the blocks that charges leave.
+
+    Attributes:
+        blocks: The states of each, and where its elements lie in `x`.
+    """
+
+    dimension: int
+    blocks: list[tuple[np.ndarray, slice]]
+    x: np.ndarray
+
+    def matrix(self) -> np.ndarray:
+        """The density matrix, shape (D, D)."""
+        rho = np.zeros((self.dimension, self.dimension), dtype=complex)
+        for states, place in self.blocks:
+            size = len(states)
+            rho[np.ix_(states, states)] = self.x[place].reshape(size, size)
+        return rho
+
+
 def no_jump_steadystate(
-    at: At, most: int = _MOST_ITERATIONS
-) -> tuple[np.ndarray, str, float] | None:
+    at: At,
+    most: int = _MOST_ITERATIONS,
+    near: tuple[Elements, np.ndarray] | None = None,
+) -> tuple[Elements, str, float] | None:
     """The stationary state, how it was found, and max|L rho|; None without convergence.
 
     Args:
         most: Iterations after which it is given up.
+        near: A state of fewer levels and which state each of its states is here: then what is missing of
+            it is found to some parts in ten thousand.
     """
     chain = jump_chain(at)
+    first = None if near is None else chain.embedded(*near)
+    if near is not None and first is None:
+        return None
     with one_thread():
-        found = chain.stationary(most)
+        found = chain.stationary(most, first)
     if found is None:
         return None
     x, steps = found
     x /= x[chain.diagonal].sum()
     blocks = f"{len(chain.blocks)} blocks, " if len(chain.blocks) > 1 else ""
     text = f"GMRES preconditioned by the evolution without jumps, {blocks}{steps} iterations"
-    residual = chain.residual(x)
     places = [(block.states, block.place) for block in chain.blocks]
-    dimension = chain.dimension
-    # What the chain holds may be larger than the state.
-    del chain
-    return _matrix(x, places, dimension), text, residual
+    return Elements(chain.dimension, places, x), text, chain.residual(x)
 
 
 class _TooSlowError(Exception):
@@ -183,8 +209,30 @@ class JumpChain:
             found[block.place] = -block.invert(gain).ravel()
         return found
 
-    def stationary(self, most: int = _MOST_ITERATIONS) -> tuple[np.ndarray, int] | None:
-        """The elements of the stationary state and the number of iterations."""
+    def embedded(self, few: Elements, states: np.ndarray) -> np.ndarray | None:
+        """A state of fewer levels; None where its blocks are not parts of these."""
+        block_of, inside = np.empty((2, self.dimension), dtype=np.int64)
+        for k, block in enumerate(self.blocks):
+            block_of[block.states] = k
+            inside[block.states] = np.arange(len(block.states))
+        x = np.zeros(self.size, dtype=complex)
+        for own, place in few.blocks:
+            (number, *others) = np.unique(block_of[states[own]])
+            if others:
+                return None
+            block, at = self.blocks[number], inside[states[own]]
+            where = np.add.outer(at * len(block.states), at).ravel()
+            x[block.place.start + where] = few.x[place]
+        return x
+
+    def stationary(
+        self, most: int = _MOST_ITERATIONS, first: np.ndarray | None = None
+    ) -> tuple[np.ndarray, int] | None:
+        """The elements of the stationary state and the number of iterations.
+
+        Args:
+            first: Elements of unit trace of which most is right: what is missing is found to a part of itself.
+        """
         identity = np.zeros(self.size, dtype=complex)
         diagonal, flip = self.diagonal, self.flip
         identity[diagonal] = 1 / len(diagonal)
@@ -203,15 +251,19 @@ class JumpChain:
                 raise _TooSlowError
 
         operator = spla.LinearOperator((self.size, self.size), equation, dtype=float)
+        begin, least = start, {"rtol": _TOLERANCE, "atol": 0.0}
+        if first is not None:
+            begin = _real(first)
+            left = float(np.linalg.norm(start - equation(begin)))
+            least = {"rtol": 0.0, "atol": _PART * left}
         few, many = _RESTARTS
         restart = min(self.size, max(few, min(many, int(_NUMBERS / self.size))))
         try:
             answer, failed = spla.gmres(
                 operator,
                 start,
-                x0=start,
-                rtol=_TOLERANCE,
-                atol=0.0,
+                x0=begin,
+                **least,
                 restart=restart,
                 maxiter=max(1, _MOST_ITERATIONS // restart),
                 callback=noted,
@@ -219,20 +271,9 @@ class JumpChain:
             )
         except _TooSlowError:
             return None
-        if failed and (not steps or steps[-1] > 1e-10):
+        if failed and (first is not None or not steps or steps[-1] > 1e-10):
             return None
         return _hermitian(answer, flip), len(steps)
-
-
-def _matrix(
-    x: np.ndarray, places: list[tuple[np.ndarray, slice]], dimension: int
-) -> np.ndarray:
-    """Elements as a density matrix, shape (D, D)."""
-    rho = np.zeros((dimension, dimension), dtype=complex)
-    for states, place in places:
-        size = len(states)
-        rho[np.ix_(states, states)] = x[place].reshape(size, size)
-    return rho
 
 
 def _real(x: np.ndarray) -> np.ndarray:

@@ -24,8 +24,8 @@ from qsyncdsl.solve.factors import factorization
 from qsyncdsl.solve.fewer import corrected
 from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
-from qsyncdsl.solve.nearby import Nearby
-from qsyncdsl.solve.nojump import no_jump_steadystate
+from qsyncdsl.solve.nearby import Nearby, alike
+from qsyncdsl.solve.nojump import Elements, no_jump_steadystate
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 from qsyncdsl.solve.uniqueness import component_count, several
 
@@ -62,6 +62,8 @@ class SteadyStateSolver:
         self._generators: dict[tuple[frozenset[int], frozenset[int]], Generator] = {}
         self._groups: dict[tuple[int, ...], SteadyStateSolver] = {}
         self._nearby = Nearby()
+        # The point that was iterated for last, and its answer.
+        self._chained: tuple[At, Elements] | None = None
 
     @property
     def stretches(self) -> bool:
@@ -69,8 +71,9 @@ class SteadyStateSolver:
         return len(self.problem.parts) > 1 or self.problem.dimension**2 > MOST_TOGETHER
 
     def forget(self) -> None:
-        """Give the factors of the last point free."""
+        """Give what was made at the last point free."""
         self._nearby.forget()
+        self._chained = None
 
     def at(self, point: Point) -> At:
         """The generator at a point.
@@ -238,22 +241,39 @@ class SteadyStateSolver:
 
         None where that is no help. To compare with: what is known of the other answer is not examined again.
         """
-        if point.fewer is None or self.solver == "iterative" or not point.sole:
+        if point.fewer is None or not point.sole:
             return None
         solver, other = point.fewer()
-        if not isinstance(solver, SteadyStateSolver):
+        found = (
+            solver._with_more(at, solver.at(other))
+            if isinstance(solver, SteadyStateSolver)
+            else None
+        )
+        if found is None:
             return None
-        small, nearby = solver.at(other), solver._nearby
-        if not nearby.has(small) and solver._iterative(small):
+        rho, text = found
+        state = QuantumState(self.problem.parts, rho)
+        return SteadyResult(state, at, Trust({}, {"solver": text}))
+
+    def _with_more(self, at: At, here: At) -> tuple[np.ndarray, str] | None:
+        """A state with more levels by what was found with those of this solver, and how."""
+        if self._chained is not None and alike(self._chained[0], here):
+            states = superoperator.embedded(self.problem, at.generator.problem)
+            if states is None:
+                return None
+            chain = no_jump_steadystate(at, near=(self._chained[1], states))
+            return chain and (chain[0].matrix(), f"{chain[1]} from fewer levels")
+        if not self._nearby.has(here) and self._iterative(here):
             return None
-        small, factors = nearby.at(small)
-        found = None if factors is None else corrected(at, small, factors)
+        here, factors = self._nearby.at(here)
+        found = None if factors is None else corrected(at, here, factors)
         if found is None:
             return None
         rho, steps = found
-        text = f"GMRES preconditioned by the LU of fewer levels, {steps} iterations"
-        state = QuantumState(self.problem.parts, rho)
-        return SteadyResult(state, at, Trust({}, {"solver": text}))
+        return (
+            rho,
+            f"GMRES preconditioned by the LU of fewer levels, {steps} iterations",
+        )
 
     def _halved(self, at: At) -> bool:
         """Whether exchanges of parts leave few enough unknowns for an LU."""
@@ -281,7 +301,9 @@ class SteadyStateSolver:
         )
         if chain is None:
             return None
-        rho, solver, largest = chain
+        elements, solver, largest = chain
+        self._chained = (at, elements)
+        rho = elements.matrix()
         return self._unique(at, rho, solver, largest / at.scale, point.sole)
 
     def _unique(

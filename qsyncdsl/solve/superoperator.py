@@ -108,6 +108,15 @@ def occupations(problem: LindbladProblem) -> np.ndarray:
     return np.stack(np.unravel_index(np.arange(problem.dimension), dims), axis=1)
 
 
+def embedded(few: LindbladProblem, many: LindbladProblem) -> np.ndarray | None:
+    """Which basis state each of a problem with fewer levels is; None where parts differ otherwise."""
+    dims = [part.dimension for part in many.parts]
+    own = [part.dimension for part in few.parts]
+    if len(own) != len(dims) or any(a > b for a, b in zip(own, dims, strict=True)):
+        return None
+    return np.ravel_multi_index(tuple(occupations(few).T), dims)
+
+
 def _shifts(matrix: sp.csr_array, states: np.ndarray) -> np.ndarray:
     """The changes of occupations that a matrix makes, each once."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -441,9 +450,7 @@ def real_generator(
     )
 
 
-def matrix_entries(
-    k: sp.csr_array, jumps: list[sp.csr_array], elements: int
-) -> float:
+def matrix_entries(k: sp.csr_array, jumps: list[sp.csr_array], elements: int) -> float:
     """About how many entries `real_matrix` has."""
     filling = [x.nnz / x.shape[0] for x in jumps]
     return elements * (2 * k.nnz / k.shape[0] + sum(f**2 for f in filling))

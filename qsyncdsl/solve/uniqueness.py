@@ -92,10 +92,7 @@ def plainly_unique(at: At, rho: np.ndarray) -> bool:
     whole = [np.arange(len(rho))] if len(rho) <= _WHOLE else blocks
     if not all(_populated(rho[np.ix_(b, b)]) for b in whole):
         return False
-    return (
-        _components(jumps, None) == 1
-        or _components([effective, *jumps], None) == 1
-    )
+    return _components(jumps, None) == 1 or _components([effective, *jumps], None) == 1
 
 
 def _populated(block: np.ndarray) -> bool:
