@@ -159,9 +159,9 @@ CASES = [
         parts=parts(PAIR.format(n=14)),
     ),
     Case(
-        "two vdP, N = 14, and with 16 levels",
+        "two vdP, N = 14, and with 15 levels",
         lambda: ours(PAIR.format(n=14), "n"),
-        lambda: (pair(14), pair(16))[0],
+        lambda: (pair(14), pair(15))[0],
         "QuTiP",
         limit="-",
         goal="-",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +61,15 @@ def examined(place: int, count: int, most: int = EXAMINED) -> bool:
     >>> [k for k in range(41) if examined(k, 41)]
     [0, 13, 27, 40]
     """
+    return place in _chosen(count, most)
+
+
+@lru_cache(maxsize=64)
+def _chosen(count: int, most: int) -> frozenset[int]:
     if most == 1:
-        return place == count // 2
-    chosen = np.linspace(0, count - 1, min(count, most)).round().astype(int)
-    return place in chosen
+        return frozenset([count // 2])
+    places = np.linspace(0, count - 1, min(count, most)).round()
+    return frozenset(places.astype(int).tolist())
 
 
 def step_errors(

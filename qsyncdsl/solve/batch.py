@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qsyncdsl.solve import static_lu
+from qsyncdsl.solve import static_lu, superoperator
 from qsyncdsl.solve.generator import At, Generator, real_strengths
 
 # Dimension of the Hilbert space up to which the states of many points are kept at once; unknowns and operations
@@ -33,7 +33,10 @@ def batched(ats: list[At]) -> list[tuple[np.ndarray, float] | None]:
         return found
     if generator.problem.dimension > _MOST_DIMENSION:
         return found
-    strengths = real_strengths(np.array([at.g for at in ats]))
+    g = superoperator.strengths(
+        generator.sides, np.array([at.f for at in ats]), generator.places
+    )
+    strengths = real_strengths(g)
     pins = np.full(len(ats), generator.form.populations[0])
     for _ in range(2):
         left = [k for k, answer in enumerate(found) if answer is None]

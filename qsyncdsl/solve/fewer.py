@@ -39,10 +39,8 @@ def corrected(at: At, small: At, factors: Factors) -> tuple[np.ndarray, int] | N
     None where the LU of the larger one had better be found.
     """
     few, many = small.generator, at.generator
-    if few.unknowns < _PART * many.unknowns or not _as_symmetric(many, small, factors):
-        return None
-    place = _places(small, at)
-    if place is None:
+    place = _places(small, at) if few.unknowns >= _PART * many.unknowns else None
+    if place is None or not _as_symmetric(many, small, factors):
         return None
     beside = _Beside(at.matrix, place, factors)
     found = beside.iterated()

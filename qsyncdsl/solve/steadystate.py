@@ -352,7 +352,9 @@ class SteadyStateSolver:
     def _product(self, at: At, groups: Partition, point: Point) -> SteadyResult:
         """Groups that nothing couples, each on its own: their product."""
         answers = [
-            self._group(group).solve(_inside(point, self.problem, group))
+            self._group(group).solve(
+                replace(_inside(point, self.problem, group), fewer=None)
+            )
             for group in groups
         ]
         refuse_vectors(self.problem, self.problem.dimension)

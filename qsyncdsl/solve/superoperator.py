@@ -110,10 +110,14 @@ def occupations(problem: LindbladProblem) -> np.ndarray:
 
 def embedded(few: LindbladProblem, many: LindbladProblem) -> np.ndarray | None:
     """Which basis state each of a problem with fewer levels is; None where parts differ otherwise."""
-    dims = [part.dimension for part in many.parts]
-    own = [part.dimension for part in few.parts]
-    if len(own) != len(dims) or any(a > b for a, b in zip(own, dims, strict=True)):
+    pairs = list(zip(few.parts, many.parts, strict=False))
+    alike = len(few.parts) == len(many.parts) and all(
+        (a.kind, a.offset) == (b.kind, b.offset) and a.dimension <= b.dimension
+        for a, b in pairs
+    )
+    if not alike:
         return None
+    dims = [part.dimension for part in many.parts]
     return np.ravel_multi_index(tuple(occupations(few).T), dims)
 
 
