@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from qsyncdsl.diagnostics import Diagnostic, InternalError, ModelError, SolveError
-
-WELL, MODEL_ERRORS, USAGE, SOLVE_FAILED, EXPECTATION_FAILED = 0, 1, 2, 3, 4
+from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.endings import (
+    EXPECTATION_FAILED,
+    MODEL_ERRORS,
+    WELL,
+    complain,
+    create,
+    guarded,
+    kept,
+    leave,
+    outlook,
+    print_json,
+    progress_of,
+    usage,
+    writable,
+)
 
 app = typer.Typer(
     name="qsyncdsl",
@@ -113,17 +123,17 @@ def run(
         cluster,
     )
     if plan:
-        return _outlook(pipeline.outlooks(model, request, only or ()), as_json)
+        return outlook(pipeline.outlooks(model, request, only or ()), as_json)
     folder = out or Path("results") / Path(model).stem
-    _writable(folder)
-    with progress_of(quiet or as_json) as progress, _kept(folder, time_limit):
+    writable(folder)
+    with progress_of(quiet or as_json) as progress, kept(folder, time_limit):
         found = pipeline.run(
-            model, request, only or (), progress, True, folder, _complain
+            model, request, only or (), progress, True, folder, complain
         )
         results = _finish(found, folder, progress, quiet or as_json)
     if as_json:
-        _print_json(pipeline.document(model, results))
-    _leave(results, strict)
+        print_json(pipeline.document(model, results))
+    leave(results, strict)
 
 
 @app.command()
@@ -144,10 +154,10 @@ def resume(
     changes: dict[str, Any] = {"retry": retry_failed, "cluster": cluster}
     if jobs is not None:
         changes["jobs"] = jobs
-    with progress_of(quiet) as progress, _kept(folder, time_limit):
-        found = pipeline.resume(folder, changes, progress, _complain)
+    with progress_of(quiet) as progress, kept(folder, time_limit):
+        found = pipeline.resume(folder, changes, progress, complain)
         results = _finish(found, folder, progress, quiet)
-    _leave(results, strict)
+    leave(results, strict)
 
 
 def _finish(
@@ -174,7 +184,7 @@ def status(folder: Folder, as_json: Json = False) -> None:
 
     found = pipeline.status(folder)
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
     else:
         terminal.show_status(folder, found)
 
@@ -228,10 +238,10 @@ def compare(
                 name, skipped = result.plan.experiment.name, dict(result.plan.skipped)
                 tables.show_comparison(name, rows, skipped)
     if as_json:
-        _print_json(
+        print_json(
             {r.plan.experiment.name: [x.to_json() for x in rows] for r, rows in found}
         )
-    _leave([result for result, _ in found], strict)
+    leave([result for result, _ in found], strict)
 
 
 @app.command(name="eval")
@@ -260,10 +270,10 @@ def evaluate(
     with progress_of(quiet or as_json) as progress:
         result = pipeline.evaluate(model, solve, measure, request, progress)
     if as_json:
-        _print_json(pipeline.document(model, [result]))
+        print_json(pipeline.document(model, [result]))
     else:
         terminal.show(result, (), full=True)
-    _leave([result], strict)
+    leave([result], strict)
 
 
 @app.command()
@@ -286,11 +296,11 @@ def check(
         found += diagnostics
         if not as_json:
             for diagnostic in diagnostics:
-                _complain(diagnostic)
+                complain(diagnostic)
             if not any(d.severity == "error" for d in diagnostics):
                 typer.echo(f"{name}: ok")
     if as_json:
-        _print_json([diagnostic.to_json() for diagnostic in found])
+        print_json([diagnostic.to_json() for diagnostic in found])
     raise typer.Exit(MODEL_ERRORS if broken else WELL)
 
 
@@ -348,15 +358,15 @@ def models(
             typer.echo(f"{model_name:<26} {title}"[:80])
         return
     if action not in ("show", "copy") or name is None:
-        _usage("write 'models list', 'models show NAME' or 'models copy NAME [FILE]'")
+        usage("write 'models list', 'models show NAME' or 'models copy NAME [FILE]'")
     path = pipeline.find(name or "")
     if path not in resources.bundled_models().values():
-        _usage(f"there is no bundled model '{name}'; 'qsyncdsl models' lists them")
+        usage(f"there is no bundled model '{name}'; 'qsyncdsl models' lists them")
     if action == "show":
         typer.echo(path.read_text(encoding="utf-8"), nl=False)
         return
     target = to or Path(path.name)
-    _create(target, path.read_text(encoding="utf-8"))
+    create(target, path.read_text(encoding="utf-8"))
 
 
 @app.command()
@@ -367,7 +377,7 @@ def new(
     from qsyncdsl import pipeline
 
     path = Path(name if name.endswith(".qsync") else f"{name}.qsync")
-    _create(path, pipeline.template(path.stem))
+    create(path, pipeline.template(path.stem))
 
 
 @app.command(name="test")
@@ -419,165 +429,11 @@ def plot(
         typer.echo("nothing to draw: no plot of the model has values yet", err=True)
 
 
-# ── endings ──────────────────────────────────────────────────────────────────────────────────
-
-
-def progress_of(quiet: bool) -> Any:
-    """A bar, or lines in a log; nothing where it shall be quiet."""
-    from qsyncdsl.report.progress import progress
-
-    return progress(quiet)
-
-
 def main() -> None:
     """Run the program: every end is an exit code and at most a message, never a traceback."""
     # Hardly anything that is made while modules are imported is garbage.
     gc.set_threshold(50_000, 20, 20)
-    sys.exit(_guarded(app))
-
-
-def _guarded(program: Callable[..., Any]) -> int:
-    """The exit code of the program, whatever happens in it."""
-    try:
-        code = program(standalone_mode=False)
-        return code if isinstance(code, int) else WELL
-    except typer.Exit as ending:
-        return ending.exit_code
-    except typer.Abort:
-        return 130
-    except ModelError as fault:
-        for diagnostic in fault.diagnostics:
-            _complain(diagnostic)
-        return MODEL_ERRORS
-    except SolveError as fault:
-        _complain(fault.diagnostic)
-        return SOLVE_FAILED
-    except KeyboardInterrupt:
-        typer.echo(
-            "stopped; results of experiments that were finished are kept", err=True
-        )
-        return 130
-    except MemoryError:
-        _complain(
-            Diagnostic(
-                "E501",
-                "the memory of this machine is not enough",
-                help="fewer levels or points",
-            )
-        )
-        return SOLVE_FAILED
-    except OSError as fault:
-        _complain(
-            Diagnostic(
-                "E730",
-                f"{fault.strerror or fault}: {fault.filename or ''}".rstrip(": "),
-            )
-        )
-        return SOLVE_FAILED
-    except Exception as fault:
-        return _unexpected(fault)
-
-
-@contextmanager
-def _kept(folder: Path, limit: str) -> Iterator[None]:
-    """Stop in good order on Ctrl-C, at the end of a time limit, or when asked to end."""
-    from qsyncdsl.run.stopping import Stopped, stopping
-
-    try:
-        with stopping(limit):
-            yield
-    except Stopped as signal:
-        typer.echo(
-            f"stopped {signal.reason}; every finished point is kept.\n"
-            f"'qsyncdsl resume {folder}' goes on, 'qsyncdsl status {folder}' tells how far it is",
-            err=True,
-        )
-        raise typer.Exit(signal.code) from None
-
-
-def _unexpected(fault: Exception) -> int:
-    """Usage errors of the parser of arguments, and bugs of ours."""
-    if os.environ.get("QSYNCDSL_TRACEBACK"):
-        raise fault
-    show = getattr(fault, "show", None)
-    if show is not None:
-        show()
-        return USAGE
-    text = (
-        str(fault)
-        if isinstance(fault, InternalError)
-        else f"{type(fault).__name__}: {fault}"
-    )
-    _complain(
-        Diagnostic(
-            "E900",
-            "this is a bug in qsyncdsl, please report it with your model",
-            help=text.splitlines()[0][:200] if text else "",
-        )
-    )
-    return SOLVE_FAILED
-
-
-def _outlook(lines: Iterable[Any], as_json: bool) -> None:
-    """Print what is planned; exit 3 if a line cannot fit in memory."""
-    from qsyncdsl.report import tables
-
-    found = list(lines)
-    if as_json:
-        _print_json([line.to_json() for line in found])
-    else:
-        tables.show_plan(found)
-    if any(line.refusal is not None for line in found):
-        raise typer.Exit(SOLVE_FAILED)
-
-
-def _leave(results: list[Any], strict: bool) -> None:
-    """Exit 3 if a point failed or, strictly, is doubtful; 4 if an expectation failed."""
-    verdicts = [v for result in results for v in result.verdicts]
-    if any(r.failed_points or (strict and r.doubtful) for r in results):
-        raise typer.Exit(SOLVE_FAILED)
-    if any(
-        v.verdict == "failed" or (strict and v.verdict == "skipped") for v in verdicts
-    ):
-        raise typer.Exit(EXPECTATION_FAILED)
-
-
-def _complain(diagnostic: Diagnostic) -> None:
-    """A diagnostic on standard error, its first word in color on a terminal."""
-    first, _, rest = diagnostic.render().partition("\n")
-    color = "red" if diagnostic.severity == "error" else "yellow"
-    head, _, message = first.partition(": ")
-    styled = (
-        typer.style(head, fg=color, bold=True) + ": " + typer.style(message, bold=True)
-    )
-    typer.echo(styled + ("\n" + rest if rest else "") + "\n", err=True)
-
-
-def _usage(message: str) -> None:
-    typer.echo(f"usage: {message}", err=True)
-    raise typer.Exit(USAGE)
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
-
-
-def _writable(folder: Path) -> None:
-    """Find out before hours of work whether results can be written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    probe = folder / ".writable"
-    probe.touch()
-    probe.unlink()
-
-
-def _create(path: Path, text: str) -> None:
-    """Write a new file; never over an old one."""
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        _usage(f"'{path}' exists; nothing was overwritten")
-    typer.echo(f"wrote {path}")
+    sys.exit(guarded(app))
 
 
 if __name__ == "__main__":

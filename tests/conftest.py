@@ -51,12 +51,12 @@ def command(
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        from qsyncdsl import cli
+        from qsyncdsl import cli, endings
 
         def program(standalone_mode: bool) -> Any:
             return cli.app(list(arguments), standalone_mode=standalone_mode)
 
-        code = cli._guarded(program)
+        code = endings.guarded(program)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

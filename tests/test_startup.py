@@ -21,7 +21,7 @@ def imported(tmp_path, *arguments, text=SMALL):
         "import sys\n"
         f"sys.argv = ['qsyncdsl', *{arguments!r}]\n"
         "from qsyncdsl import cli\n"
-        "assert cli._guarded(cli.app) == 0\n"
+        "assert cli.guarded(cli.app) == 0\n"
         "print('|', *sorted({m.split('.')[0] for m in sys.modules}))\n"
     )
     found = subprocess.run(
