@@ -181,3 +181,17 @@ def test_a_product_state_costs_the_same_on_every_lattice_whose_cells_are_equal()
     assert max(seconds) < 2 * min(seconds)
     # a core takes 0.6 to 1.1 s
     assert 0.2 < seconds[-1] < 3
+
+
+def test_a_plan_counts_the_solves_of_searches_and_the_cells_that_differ():
+    """Disordered thresholds: 33 points, each with the search for its critical coupling."""
+    (line,) = pipeline.outlooks("vdp_ensemble_disordered", only=("threshold",))
+    assert line.points == 33
+    assert 10 * 33 < line.searched < 40 * 33
+    assert line.one.unknowns == 400 * 14**2
+    # one core takes 150 to 320 s
+    assert 80 < line.seconds < 900
+    assert line.to_json()["searched"] == line.searched
+    request = pipeline.Request(sets=("gamma=0",))
+    (equal, _) = pipeline.outlooks("vdp_ensemble_disordered", request, ("transition",))
+    assert equal.searched == 0

@@ -78,6 +78,8 @@ def show_plan(lines: Iterable[Any]) -> None:
 def plan_lines(line: Any) -> Iterator[tuple[str, str]]:
     """The text of one line, each with its style."""
     count = f"{line.points} point" + ("s" if line.points != 1 else "")
+    if line.searched:
+        count += f", about {line.searched} more of searches"
     if line.one is None:
         yield f"{line.label}: {line.reason}", "yellow"
         return

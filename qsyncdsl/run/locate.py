@@ -20,6 +20,9 @@ from qsyncdsl.syntax import tree
 # Points of the first scan of the range.
 _SCAN = 49
 _PRECISION = 1e-12
+# Points that a search is expected to take: a third of the scan, then to refine a root, the end of a branch, an
+# edge by bisection; a minimum takes the whole scan.
+_PART, _SECANTS, _ENDS, _HALVINGS, _GOLDEN = 3, 9, 10, 35, 25
 
 
 def locate(
@@ -48,6 +51,19 @@ def locate(
         draw, case,
     )  # fmt: skip
     return value
+
+
+def solves(goal: tree.Expr | tree.Extremum, branches: bool) -> int:
+    """How many points a search is expected to solve.
+
+    Args:
+        branches: Whether the solver tells where a branch ends.
+    """
+    if isinstance(goal, tree.Extremum):
+        return 2 * _SCAN - 1 + _GOLDEN
+    if isinstance(goal, tree.Binary) and goal.operator == "=":
+        return _SCAN // _PART + _SECANTS
+    return _SCAN // _PART + (_ENDS if branches else _HALVINGS)
 
 
 def _search(

@@ -15,16 +15,20 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.frames import levels_of
+from qsyncdsl.run.locate import solves
 from qsyncdsl.run.methods.outlook import OUTLOOKS, Outlook, sizes
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.session import Session
+from qsyncdsl.run.session import Session, in_time
 from qsyncdsl.solve.generator import available_memory
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import mentions, names_in
 
 # States without coherences between numbers.
 _MIXTURES = frozenset({"vacuum", "fock", "thermal", "up", "down"})
 # Modes up to which every term of a model is looked at; of larger ones a sample.
 _MODES = 64
+# Sites whose parameters are compared.
+_SITES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class LineOutlook:
     Attributes:
         points: Solves that are asked for: cases, sweeps and draws; an adaptive sweep adds to them.
         one: The costliest point that was looked at.
+        searched: Solves besides that searches for located values are expected to take.
         levels: Cutoffs that were assumed, where a model leaves them open.
         refusal: E532 where it cannot fit in memory.
         reason: Why there is no estimate; empty where there is one.
@@ -46,11 +51,13 @@ class LineOutlook:
     levels: Mapping[str, int]
     refusal: Diagnostic | None = None
     reason: str = ""
+    searched: int = 0
 
     @property
     def seconds(self) -> float:
-        """All points, on one core."""
-        return 0.0 if self.one is None else self.one.seconds * self.points
+        """All points and searches, on one core."""
+        solves = self.points + self.searched
+        return 0.0 if self.one is None else self.one.seconds * solves
 
     def to_json(self) -> dict[str, Any]:
         """The same for machines."""
@@ -58,6 +65,7 @@ class LineOutlook:
             "experiment": self.experiment,
             "method": self.label,
             "points": self.points,
+            "searched": self.searched,
             "each": None if self.one is None else asdict(self.one),
             "seconds": self.seconds,
             "levels": dict(self.levels),
@@ -101,7 +109,49 @@ def _line(plan: Plan, line: Line) -> LineOutlook:
     room = available_memory()
     if one.memory > room:
         refusal = _refusal(plan, line, one, room, environment)
-    return LineOutlook(name, line.label, points, one, levels, refusal)
+    searched = _searched(plan, line, bool(levels))
+    return LineOutlook(
+        name, line.label, points, one, levels, refusal, searched=searched
+    )
+
+
+def _searched(plan: Plan, line: Line, open_: bool) -> int:
+    """Points that the searches of a line are expected to solve.
+
+    Args:
+        open_: Whether levels are open: a search is then made with two choices of them.
+    """
+    branches = line.method in ("meanfield", "fokkerplanck")
+    total = 0
+    for request in plan.experiment.requests:
+        if isinstance(request, tree.Locate):
+            swept = [a for a in line.axes if request.parameter.key not in a.names]
+            times = len(plan.cases) * plan.draws * prod(len(a.values) for a in swept)
+            total += times * solves(request.goal, branches)
+    return 2 * total if open_ else total
+
+
+def _inequivalent(session: Session, environment: Environment, case: str | None) -> int:
+    """How many sites differ in the parameters that are theirs."""
+    model = session.plan.model
+    terms = (*model.hamiltonian, *model.dissipators)
+    written = tuple((term.value, term.rate) for term in terms)
+    if in_time(session.options(environment, operators=False)):
+        # the last statement about a mode holds
+        starts = {
+            name.key: start.value
+            for start in session.initials(case)
+            for name in names_in(start.places)
+            if any(name.key == mode.rpartition(".")[2] for mode in model.modes)
+        }
+        written += tuple((start, None) for start in starts.values())
+    found = 1
+    for name, parameter in model.parameters.items():
+        if parameter.index and mentions(written, {name.rpartition(".")[2]}):
+            every = list(environment.sites(parameter.index))[:_SITES]
+            values = {environment.value(parameter, site) for site in every}
+            found = max(found, len(values))
+    return found
 
 
 def _point(
@@ -166,6 +216,7 @@ def _outlook(
             options,
             times,
             all(_is_mixture(initial.value) for initial in session.initials(case)),
+            _inequivalent(session, environment, case),
         )
     )
 

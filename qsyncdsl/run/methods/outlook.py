@@ -40,6 +40,9 @@ _STREAMED = 4.4e-10
 # Seconds of one update of one complex field with its noise, and of one step besides; a step that is not given
 # is compared with one of twice the length.
 _UPDATE, _SAMPLE, _COMPARED = 2e-8, 5e-8, 1.5
+# Coherences of each level that a curve of ordered states is followed with, and that its states have; how often
+# the cells are solved for one point of a sweep along such curves, with these. Seconds for each site.
+_BANDS, _TRACED, _CORRECTED, _CELLS = (31, 119), 60, 10, 2e-4
 # Seconds before a density matrix moves.
 _STARTED = 0.1
 # A step where none is given, in units of the model's own time.
@@ -80,6 +83,7 @@ class Sizes:
         times: Times that are kept.
         mixed: Whether the initial state has no elements between different charges.
         own: Operators of one cell, and their part of the rate: those of the mode with the largest.
+        kinds: Cells that differ.
     """
 
     dims: tuple[int, ...]
@@ -92,6 +96,7 @@ class Sizes:
     times: int = 1
     mixed: bool = False
     own: tuple[int, float] = (0, 0.0)
+    kinds: int = 1
 
     @property
     def dimension(self) -> int:
@@ -118,6 +123,7 @@ def sizes(
     options: Mapping[str, Any],
     times: int,
     mixed: bool = False,
+    kinds: int = 1,
 ) -> Sizes:
     """Count what a system in plain numbers needs."""
     kept = [k for k, mode in enumerate(system.space.modes) if mode.ensemble is None]
@@ -143,7 +149,7 @@ def sizes(
     rate = sum(part for _, part in rates)
     return Sizes(
         dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
-        float(rate), fields, options, times, mixed, _of_one(rates),
+        float(rate), fields, options, times, mixed, _of_one(rates), kinds,
     )  # fmt: skip
 
 
@@ -287,19 +293,30 @@ def covariances(s: Sizes) -> Outlook:
 
 
 def product(s: Sizes) -> Outlook:
-    """One density matrix for a site; those that are equal are counted once."""
-    n = float(s.cell) ** 2
+    """A density matrix for each cell that differs."""
+    n, kinds = float(s.cell) ** 2, float(s.kinds)
     if s.duration:
         terms, rate = s.own
         steps = max(50.0, rate * s.duration / 4)
         return Outlook(
-            "product state in time", n, n * (2.0 * terms + 1), 8 * n * (s.times + 30),
-            12 * steps * _SPARSE * n * terms,
+            "product state in time", kinds * n, kinds * n * (2.0 * terms + 1),
+            8 * kinds * n * (s.times + 30),
+            12 * steps * _SPARSE * kinds * n * terms,
         )  # fmt: skip
+    seconds = _CELLS * s.fields + 1.5 * kinds * _cell(n)
+    if s.options.get("state") != "incoherent":
+        narrow, wide = (min(n, float(s.cell * width)) for width in _BANDS)
+        seconds += kinds * (_TRACED * _cell(narrow) + _CORRECTED * _cell(wide))
     return Outlook(
-        "self-consistent product state", n, n * (2.0 * s.terms + 1),
-        _ENTRY * _FILL * n**1.3, 200 * _LU_SECONDS * (n / 1000) ** 1.5,
+        "self-consistent product state", kinds * n, kinds * n * (2.0 * s.terms + 1),
+        _ENTRY * _FILL * n**1.3 + 8 * kinds * n, seconds,
     )  # fmt: skip
+
+
+def _cell(unknowns: float) -> float:
+    """Seconds of the linear equations of one cell: dense where they are few."""
+    dense = _DENSE * unknowns**3 / 3
+    return min(dense, _PLANE_SECONDS * (unknowns / 1000) ** _PLANE_POWER + 2e-3)
 
 
 def moments(s: Sizes) -> Outlook:
