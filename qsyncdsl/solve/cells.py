@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import EVERYONE, MeanFieldProblem, Point
-from qsyncdsl.solve import cell_right_side, right_sides, superoperator
+from qsyncdsl.solve import cell_right_side, real_form, right_sides, superoperator
 from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import integrator_source
 from qsyncdsl.solve.polynomials import Sum
@@ -68,7 +68,7 @@ class Basis:
 
     dimension: int
     sector: superoperator.Sector
-    form: superoperator.RealForm
+    form: real_form.RealForm
 
     @property
     def unknowns(self) -> int:
@@ -107,7 +107,7 @@ def basis(dimension: int, charge: np.ndarray | None = None, band: int = 0) -> Ba
         kept = np.abs(charge[rows] - charge[columns]) < band
         rows, columns = rows[kept], columns[kept]
     where = superoperator.Sector(rows, columns, dimension)
-    return Basis(dimension, where, superoperator.real_form(where))
+    return Basis(dimension, where, real_form.real_form(where))
 
 
 class CellOperators:

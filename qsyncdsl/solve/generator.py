@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from qsyncdsl.algebra.symmetry import Symmetry
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import LindbladProblem
-from qsyncdsl.solve import exchange, spectrum, superoperator
+from qsyncdsl.solve import exchange, real_form, spectrum, superoperator
 from qsyncdsl.solve.effective import effective, liouvillian
 
 # Entries of a Liouvillian up to which it is assembled to look at its pattern.
@@ -59,16 +59,14 @@ class Generator:
         return superoperator.sector(self.labels, self.symmetry, charge)
 
     @cached_property
-    def form(self) -> superoperator.RealForm:
+    def form(self) -> real_form.RealForm:
         """Hermitian matrices of the invariant sector as real vectors."""
-        return superoperator.real_form(self.sector)
+        return real_form.real_form(self.sector)
 
     @cached_property
     def real(self) -> superoperator.AffineMatrix:
         """The Liouvillian on real unknowns; its strengths are `At.real_strengths`."""
-        return superoperator.real_generator(
-            self.sides, self.sector, self.form, self.phases
-        )
+        return real_form.real_generator(self.sides, self.sector, self.form, self.phases)
 
     @cached_property
     def places(self) -> np.ndarray:
@@ -143,7 +141,7 @@ class At:
         generator = self.generator
         if self.alone:
             where, form = generator.sector, generator.form
-            return superoperator.real_matrix(*self.effective, where, form)
+            return real_form.real_matrix(*self.effective, where, form)
         return generator.real.at(self.real_strengths).real
 
     @cached_property
@@ -155,7 +153,7 @@ class At:
         if not self.alone:
             return self.generator.elimination_cost
         k, jumps = self.effective
-        if superoperator.matrix_entries(k, jumps, self.generator.unknowns) > _MOST:
+        if real_form.matrix_entries(k, jumps, self.generator.unknowns) > _MOST:
             return np.inf
         return superoperator.band_cost(self.matrix)
 
