@@ -109,11 +109,17 @@ class SteadyResult:
 
 @dataclass(frozen=True, slots=True)
 class EvolutionResult:
-    """States on a grid of times, shape (T,)."""
+    r"""States on a grid of times, shape (T,).
+
+    Attributes:
+        mean: $\int_{t_0}^{t_1}\rho\,dt/(t_1 - t_0)$ over the window of a run that asks for a mean,
+            integrated with the state; None where there is none.
+    """
 
     times: np.ndarray
     states: tuple[QuantumState, ...]
     trust: Trust
+    mean: QuantumState | None = None
 
 
 @dataclass(frozen=True, slots=True)

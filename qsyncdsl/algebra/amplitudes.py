@@ -20,6 +20,8 @@ from qsyncdsl.algebra.system import System
 # Evaluations of the right side for one start, and starts: near the vacuum and outside.
 _EVALUATIONS = 1500
 _STARTS = (0.1, 4.0)
+# Growth from the third quarter of a run to the last one that is no coming to rest.
+_GROWTH = 1.2
 _MIDDLE = 0.5
 # How far from a stationary field a run may end that goes there, relative.
 _NEAR = 0.2
@@ -42,11 +44,14 @@ class Amplitudes:
     rate: float
 
     def reached(self) -> np.ndarray:
-        """Largest |alpha| on what the fields run to, from a small and a large start."""
+        """Largest |alpha| on what the fields run to, from a small and a large start.
+
+        A run that still grows at its end says nothing.
+        """
         largest = np.zeros(len(self.modes))
         for size in _STARTS:
             path = self._run(size)
-            if path is not None:
+            if path is not None and not _grows(np.abs(path)):
                 late = np.abs(path[len(path) // 2 :]).max(axis=0)
                 largest = np.maximum(largest, np.where(np.isfinite(late), late, 0.0))
         return largest
@@ -173,3 +178,10 @@ def amplitudes(system: System) -> Amplitudes:
     rates = [abs(rate) for rate, _ in dissipators if rate]
     typical = float(np.median(rates)) if rates else 1.0
     return Amplitudes(modes, velocity, max(typical, 1e-12))
+
+
+def _grows(size: np.ndarray) -> bool:
+    """Whether some |alpha|, shape (T, n), is larger in the last quarter than in the one before."""
+    quarter = max(len(size) // 4, 1)
+    last, before = size[-quarter:].max(axis=0), size[-2 * quarter : -quarter]
+    return bool((last > _GROWTH * before.max(axis=0, initial=1e-3)).any())

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from qsyncdsl.algebra.expansion import expanded
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Coefficient:
@@ -184,7 +186,7 @@ class Factors:
         import sympy
 
         total = self.number(0)
-        for term in sympy.Add.make_args(sympy.expand(expression)):
+        for term in sympy.Add.make_args(expanded(expression)):
             value, rest = term.as_independent(*term.free_symbols, as_Add=False)
             if not term.free_symbols:
                 value, rest = term, sympy.Integer(1)

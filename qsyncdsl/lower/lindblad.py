@@ -14,6 +14,7 @@ from typing import Any
 import scipy.sparse as sp
 import sympy
 
+from qsyncdsl.algebra.expansion import expanded
 from qsyncdsl.algebra.matrices import monomial_matrix
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.algebra.system import Jump, System
@@ -304,7 +305,7 @@ def modes_of(monomial: Monomial) -> tuple[int, ...]:
 def _split(value: Any) -> tuple[tuple[Any, Any], ...]:
     """A coefficient as a sum of (symbolic factor, number)."""
     found = []
-    for term in sympy.Add.make_args(sympy.expand(value)):
+    for term in sympy.Add.make_args(expanded(value)):
         number, factor = term.as_independent(*term.free_symbols, as_Add=False)
         if not term.free_symbols:
             number, factor = term, sympy.Integer(1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy
 
+from qsyncdsl.algebra.expansion import expanded
 from qsyncdsl.algebra.fields import Family, FieldSystem, Pattern
 from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
 from qsyncdsl.algebra.linear_forms import LinearForm, exact, split, wave
@@ -337,9 +338,7 @@ def _merge(
     for place, polynomial in more.items():
         mine = total.setdefault(place, {})
         for fields, value in polynomial.items():
-            mine[fields] = (
-                sympy.expand(mine[fields] + value) if fields in mine else value
-            )
+            mine[fields] = expanded(mine[fields] + value) if fields in mine else value
             if mine[fields] == 0:
                 del mine[fields]
 
@@ -400,7 +399,7 @@ def _with_radii(
                 )
             value = value * radius**p
         total += value
-    return {(): sympy.expand(total)}
+    return {(): expanded(total)}
 
 
 def limit_cycles(system: FieldSystem) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.rotors import turning
-from qsyncdsl.measure.statistics import weighted
+from qsyncdsl.measure.statistics import Behind, weighted
 from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap, maximum
 from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
@@ -345,6 +345,9 @@ class MeasureEvaluator(OperatorEvaluator):
         cycle = getattr(self.scenes[0], "cycle", None)
         if name == "timeaverage" and cycle is not None:
             return self._over_periods(cycle, given, scope, frame)
+        behind = getattr(self.scenes[0], "parameters", {}).get("behind")
+        if name in ("timeaverage", "final") and behind is not None:
+            return self._in_time(name, behind, given, scope, frame)
         before = self._paths, self._as_series
         self._paths = _PATHS.get(name, "")
         self._as_series = self._as_series or name in _OF_SERIES
@@ -352,6 +355,29 @@ class MeasureEvaluator(OperatorEvaluator):
             return self._word(word, given, node, scope, frame)
         finally:
             self._paths, self._as_series = before
+
+    def _in_time(
+        self, name: str, behind: Behind, given: Any, scope: Scope, frame: Frame
+    ) -> Any:
+        """A mean over time, or the last value, where only a mean over a window is shown."""
+        window = None
+        if "window" in given:
+            window = self.evaluate(given["window"], scope, frame)
+        x = given["x"]
+        mean = name == "timeaverage"
+        if mean and isinstance(x, tree.Expectation) and behind.means(window):
+            return self.evaluate(x, scope, frame)
+        inside = MeasureEvaluator(
+            self.environment,
+            behind.scenes(),
+            self.positions,
+            self.measures,
+            self.located,
+        )
+        series = np.asarray(inside.evaluate(x, scope, frame))
+        if series.ndim == 0 or len(series) != len(behind.times):
+            return series[()]
+        return behind.average(series, window) if mean else behind.last(series)
 
     def _over_periods(self, cycle: Any, given: Any, scope: Scope, frame: Frame) -> Any:
         """The mean over time of a kicked or periodic model, from states inside its periods."""

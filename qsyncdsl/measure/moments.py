@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NoReturn, TypeGuard
 
@@ -13,6 +13,7 @@ from qsyncdsl.algebra.moments import Moments, NoMoments
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.statistics import behind_mean
 from qsyncdsl.result import MomentResult, Part
 
 
@@ -145,9 +146,12 @@ def scenes(
 ) -> tuple[MomentScene, ...]:
     """One scene, or one for each time that was asked for."""
     given = {"window": options.get("window")}
-    if not result.series or result.times is None:
-        return (MomentScene(space, result, None, hbar, given, shared),)
-    return tuple(
-        MomentScene(space, result, k, hbar, given, shared)
-        for k in range(len(result.times))
+    whole = MomentScene(space, result, None, hbar, given, shared)
+    if result.times is None:
+        return (whole,)
+    if result.series:
+        return tuple(replace(whole, at=k) for k in range(len(result.times)))
+    behind = behind_mean(
+        result.times, options, lambda places: [replace(whole, at=k) for k in places]
     )
+    return (replace(whole, parameters={"behind": behind}),)

@@ -15,6 +15,7 @@ import numpy as np
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.statistics import behind_mean
 from qsyncdsl.result import Part, ProductResult
 
 # Largest dimension of a density matrix that is put together from those of several cells.
@@ -236,7 +237,14 @@ def scenes(
 ) -> tuple[ProductScene, ...]:
     """One scene, or one for each time that was asked for."""
     whole = ProductScene(space, result, None, hbar, {"window": options.get("window")})
-    return whole.one_by_one() if result.series else (whole,)
+    if result.times is None or result.series:
+        return whole.one_by_one() if result.series else (whole,)
+    behind = behind_mean(
+        result.times,
+        options,
+        lambda places: [replace(whole, at=k, known={}) for k in places],
+    )
+    return (replace(whole, parameters={"behind": behind}),)
 
 
 def _traced(rho: np.ndarray, dims: list[int], kept: list[int]) -> np.ndarray:

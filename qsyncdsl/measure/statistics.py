@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.scene import Scene
 from qsyncdsl.measure.trajectories import jumping
 from qsyncdsl.measure.values import Distribution, Records
+
+_FEW = "fewer than two times lie in the window"
 
 
 def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
@@ -31,10 +35,100 @@ def timeaverage(scene: Scene, x: Any, window: Any = None) -> Any:
         low, high = (float(np.real(value)) for value in chosen)
         keep = (times >= low - 1e-12) & (times <= high + 1e-12)
     if keep.sum() < 2:
-        raise SolveError(Diagnostic("E621", "fewer than two times lie in the window"))
+        raise SolveError(Diagnostic("E621", _FEW))
     if not chosen:
         low, high = float(times[0]), float(times[-1])
     return weighted(line_weights(times, low, high), series)
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The values in time behind a scene that is a mean over a window.
+
+    Attributes:
+        window: Over which the scene is a mean.
+        times: At which there are scenes.
+        scenes: One for each time.
+        whole: Whether the times are those of the whole run, from 0 on; else they are the middles of equal
+            parts of the window.
+    """
+
+    window: tuple[float, float]
+    times: np.ndarray
+    scenes: Callable[[], tuple[Any, ...]]
+    whole: bool
+
+    def means(self, window: Any = None) -> bool:
+        """Whether the scene is the mean over a window; None stands for its own."""
+        if window is None:
+            return True
+        return bool(np.allclose(_ends(window), self.window, rtol=1e-9, atol=1e-12))
+
+    def average(self, series: np.ndarray, window: Any = None) -> Any:
+        """The mean of a series over a window.
+
+        Raises:
+            SolveError: E621 where its times are not kept.
+        """
+        if not self.whole:
+            if not self.means(window):
+                raise SolveError(_not_kept(self.window))
+            return series.mean(axis=0)
+        low, high = self.window if window is None else _ends(window)
+        inside = (self.times >= low - 1e-12) & (self.times <= high + 1e-12)
+        if inside.sum() < 2:
+            raise SolveError(Diagnostic("E621", _FEW))
+        return weighted(window_weights(self.times, low, high), series)
+
+    def last(self, series: np.ndarray) -> Any:
+        """The value at the end of the run.
+
+        Raises:
+            SolveError: E621 where that is not kept.
+        """
+        if not self.whole:
+            raise SolveError(_not_kept(self.window))
+        return series[-1]
+
+
+# Times of a mean that are looked at one by one; of more only every third.
+_ONE_BY_ONE = 3000
+
+
+def behind_mean(
+    times: np.ndarray,
+    options: Mapping[str, Any],
+    scenes: Callable[[Iterable[int]], list[Any]],
+) -> Behind:
+    """The times behind a mean over the middles of equal parts of a window.
+
+    Args:
+        scenes: Those at some places.
+    """
+    half = float(times[1] - times[0]) / 2 if len(times) > 1 else 0.0
+    low, high = options.get("window") or (
+        options.get("burn_in", 0.0),
+        float(times[-1]) + half,
+    )
+    # every third one is the middle of a larger part
+    thinned = len(times) > _ONE_BY_ONE and len(times) % 3 == 0
+    places = range(1, len(times), 3) if thinned else range(len(times))
+    window = float(low), float(high)
+    return Behind(window, times[places], lambda: tuple(scenes(places)), False)
+
+
+def _ends(window: Any) -> tuple[float, float]:
+    low, high = (float(np.real(value)) for value in window)
+    return low, high
+
+
+def _not_kept(window: tuple[float, float]) -> Diagnostic:
+    low, high = window
+    message = (
+        f"the line keeps the mean over {low:g}..{high:g}, and nothing of other times"
+    )
+    help_ = "write times = linspace(0, T, n) in place of time = T"
+    return Diagnostic("E621", message, help=help_)
 
 
 def window_weights(times: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -30,6 +30,11 @@ def option(mode: Mode) -> str:
     return "levels_" + mode.name.replace(".", "_")
 
 
+def option_of(label: str) -> str:
+    """The name that sets the levels of a mode or of one of its sites."""
+    return "levels_" + _bare(label).replace(".", "_")
+
+
 def layer(levels: Mapping[str, int]) -> tuple[Override, ...]:
     """Cutoffs as settings, by the name of the option."""
     return tuple(Override(name, float(count)) for name, count in levels.items())

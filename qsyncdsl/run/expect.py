@@ -21,7 +21,12 @@ from qsyncdsl.run.doubts import doubts
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located
 from qsyncdsl.run.session import Session, Solved
-from qsyncdsl.run.truncation import NEGLIGIBLE, highest, other_levels
+from qsyncdsl.run.truncation import (
+    NEGLIGIBLE,
+    highest,
+    other_levels,
+    share_beyond,
+)
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import is_auto, mentions
 
@@ -283,7 +288,10 @@ class Expectations:
             return None
         if other.shape != got.shape or not np.isfinite(got).any():
             return None
-        return float(np.nanmax(np.abs(other - got)))
+        larger = all(levels[n] >= had[n] for n in levels)
+        there = self._solve(line, changed, case).trust
+        beyond = share_beyond(trust, there, levels, fewer=not larger)
+        return beyond * float(np.nanmax(np.abs(other - got)))
 
     def _case(self, request: tree.Expect) -> str | None:
         """The case of an expectation: the one it names, or the only one."""

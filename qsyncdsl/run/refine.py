@@ -25,6 +25,8 @@ from qsyncdsl.run import cutoffs
 _TOO_SMALL = frozenset({"E340", "E504", "E505", "E520", "E608"})
 _ATTEMPTS = 24
 _VERIFICATIONS = 10
+# Larger spaces, one after the other, in which a distribution has no end.
+_FLAT = 4
 # Entries of lists whose length depends on the cutoff, and points of functions, that are compared.
 _COMPARED, _POINTS = 4, 41
 
@@ -98,7 +100,7 @@ class _Search:
     def settled(self, levels: Levels) -> Levels:
         """The lowest rungs above which no population is lost."""
         fault: ModelError | SolveError | None = None
-        failures = 0
+        failures = flat = 0
         for _ in range(_ATTEMPTS):
             try:
                 solved = self._at(levels)
@@ -111,6 +113,13 @@ class _Search:
             grown = self._grown(solved, levels)
             if grown is None:
                 return self._needed(solved, levels)
+            flat = flat + 1 if self._flat(solved) else 0
+            if flat >= _FLAT:
+                reason = (
+                    "the populations do not fall off towards high levels. Is gain stronger than loss, "
+                    "or H without a lowest level?"
+                )
+                raise self._unreached(reason, levels)
             levels = grown
         if fault is not None:
             raise fault
@@ -134,6 +143,12 @@ class _Search:
             if cutoffs.needed(p, accuracy) is None
         }
         return levels | short if short else None
+
+    def _flat(self, solved: Any) -> bool:
+        """Whether the highest levels of some mode are populated as the others are."""
+        return any(
+            p[-2:].max() > 0.5 * p.max() for p in self._populations(solved).values()
+        )
 
     def _needed(self, solved: Any, levels: Levels) -> Levels:
         """No more levels than the tails ask for."""

@@ -25,6 +25,8 @@ NEGLIGIBLE = 1e-10
 # Dimensions up to which more levels are tried for one mode and for several, and growth that is tried beyond:
 # without a symmetry the work of an elimination grows as the fourth power of the dimension and faster.
 _SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1200, 1.35
+# A population that does not fall.
+_FLAT = 0.999
 # Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
 _TOGETHER = 12
 _TOP = "top_population_"
@@ -89,8 +91,9 @@ def examined(
     if work.session.method.populations is None or work.session.follows:
         return point
     other, _ = work.after(Job(point.index, point.draw, tuple(plan.measures)), None)
+    beyond = share_beyond(point.trust, other.trust, levels, fewer is None)
     errors = {
-        f"{_ERROR}{name}": change
+        f"{_ERROR}{name}": beyond * change
         for name, item in point.measures.items()
         if name in plan.measures and name in other.measures
         and (change := difference(item, other.measures[name])) is not None
@@ -106,6 +109,30 @@ def examined(
         facts={**trust.facts, "truncation": fact},
     )
     return replace(point, trust=told)
+
+
+def share_beyond(
+    one: Trust, other: Trust, levels: Mapping[str, int], fewer: bool
+) -> float:
+    r"""The error of a number in units of what other levels change of it.
+
+    Where the population of the highest level falls by a factor $\rho$ to that of the larger space, each further
+    step changes a number by $\rho$ times the one before: $1/(1 - \rho)$ of the change with more levels; with
+    fewer $\rho/(1 - \rho)$, and at least one, a bound. A population that does not fall at all says that any number of
+    levels may change it.
+
+    Args:
+        levels: The options that are other.
+        fewer: Whether the other space is the smaller one.
+    """
+    ratios = []
+    for name, top in one.numbers.items():
+        there = other.numbers.get(name, 0.0)
+        changed = cutoffs.option_of(name.removeprefix(_TOP)) in levels
+        if name.startswith(_TOP) and changed and top > NEGLIGIBLE and there != top:
+            ratios.append(top / there if fewer and there else there / top)
+    rho = min(max(ratios, default=0.0), _FLAT)
+    return max(1.0, rho / (1 - rho)) if fewer else 1 / (1 - rho)
 
 
 def other_levels(
@@ -134,7 +161,9 @@ def _other(
     guilty: Mapping[str, float],
     dimension: Callable[[Mapping[str, int]], tuple[int, int]],
 ) -> dict[str, int]:
-    """More levels for all guilty modes, or for the worst, or fewer for one of them.
+    """More levels for all guilty modes, or fewer, or more for the worst of them.
+
+    What is left as it is may be what the numbers suffer from.
 
     Args:
         dimension: Of the space with other levels, and the number of its modes.
@@ -146,7 +175,6 @@ def _other(
         {n: cutoffs.above(had[n]) for n in guilty},
         # Parts that are alike stay alike: their exchange halves the unknowns.
         {n: had[n] + 2 for n in guilty},
-        {worst: had[worst] + 2},
     )
     size, modes = dimension(had)
     small = _SMALL if modes == 1 else _SEVERAL
@@ -154,11 +182,9 @@ def _other(
         larger, _ = dimension(dict(had) | levels)
         if larger <= small or (larger <= _LARGE and larger <= _GROWTH * size):
             return levels
-    for name in sorted(guilty, key=lambda n: -guilty[n]):
-        fewer = max(2, int(had[name] / 1.2))
-        if fewer < had[name]:
-            return {name: fewer}
-    return {}
+    fewer = {n: max(2, int(had[n] / 1.2)) for n in guilty}
+    fewer = {n: count for n, count in fewer.items() if count < had[n]}
+    return fewer or {worst: had[worst] + 2}
 
 
 def _dimension(

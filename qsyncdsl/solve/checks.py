@@ -78,6 +78,10 @@ def _number(value: complex) -> str:
     return f"{value.real:.6g}" if value.imag == 0 else f"{value:.6g}"
 
 
+# A level is empty if the one below has so much more.
+_EMPTY = 1e-6
+
+
 def state_trust(
     state: QuantumState, labels: np.ndarray | None = None
 ) -> tuple[dict[str, float], tuple[Diagnostic, ...]]:
@@ -102,10 +106,10 @@ def state_trust(
             continue
         others = tuple(k for k in range(len(state.parts)) if k != axis)
         levels = populations.sum(axis=others)
-        top = float(
-            abs(levels[-1])
+        top = (
+            top_level(levels)
             if part.kind == "boson"
-            else max(abs(levels[0]), abs(levels[-1]))
+            else float(max(abs(levels[0]), abs(levels[-1])))
         )
         numbers[f"top_population_{part.label}"] = top
         if top > TOP_POPULATION:
@@ -118,6 +122,13 @@ def state_trust(
                 )
             )
     return numbers, tuple(warnings)
+
+
+def top_level(levels: np.ndarray) -> float:
+    """The population of the highest level, or of the one below where a parity leaves that empty."""
+    top = abs(float(levels[-1]))
+    below = abs(float(levels[-2])) if len(levels) > 2 else 0.0
+    return below if top < _EMPTY * below else top
 
 
 def _smallest(rho: np.ndarray, labels: np.ndarray | None) -> float:

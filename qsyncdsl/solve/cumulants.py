@@ -291,6 +291,7 @@ class _Flow:
             (max(_RELATIVE * coarser, 1e-13), _ABSOLUTE * coarser),
             0.0,
             "means_right",
+            self.values.at,
         )
         return np.ascontiguousarray(found).view(complex)
 

@@ -15,6 +15,7 @@ from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.exchange import Block
 from qsyncdsl.solve.factors import Factored, Factorize, superlu
 from qsyncdsl.solve.generator import At, Generator, available_memory
+from qsyncdsl.solve.reached import outside, refuse_oscillation
 from qsyncdsl.solve.uniqueness import component_count, plainly_unique
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
@@ -23,6 +24,8 @@ _SINGULAR = 1e11
 _EMPTY = 1e4
 # Unknowns up to which a kernel is found by a dense decomposition.
 MOST_DENSE = 4000
+# Unknowns up to which it is looked whether something turns for ever.
+MOST_TURNING = 1500
 # Unknowns from which on the odd blocks are not factorized to look for a second state.
 _MANY = 2500
 
@@ -68,12 +71,14 @@ class Stationary:
         rho: The density matrix, shape (D, D).
         left: The largest element of L rho.
         factors: The LU it was found by; None where that is of no use.
+        symmetric: Whether rho has no elements between different charges.
     """
 
     rho: np.ndarray
     warnings: tuple[Diagnostic, ...]
     left: float
     factors: Factors | None
+    symmetric: bool = True
 
 
 def direct(at: At, point: Point, factorize: Factorize = superlu) -> Stationary:
@@ -91,13 +96,22 @@ def direct(at: At, point: Point, factorize: Factorize = superlu) -> Stationary:
         else null_vector(matrix, generator.form.populations, factorize)
     )
     warnings: tuple[Diagnostic, ...] = ()
+    beside = None
     if singular:
         x, warning = degenerate(at, matrix, point)
         warnings, factors = (warning,), None
+        beside = outside(at, density(point.start))
     left = float(np.abs(matrix @ x).max()) if x.any() else np.inf
     rho = generator.sector.to_matrix(generator.form.to_complex @ x)
     trace = abs(float(x[generator.form.populations].sum()) or 1.0)
-    return Stationary(rho, warnings, left / trace, factors)
+    if beside is not None:
+        rho = rho + beside
+    return Stationary(rho, warnings, left / trace, factors, beside is None)
+
+
+def density(start: np.ndarray) -> np.ndarray:
+    """A state as a density matrix."""
+    return start if start.ndim == 2 else np.outer(start, start.conj())
 
 
 def _even_vector(
@@ -243,11 +257,17 @@ def degenerate(
     dense = matrix.toarray() if matrix.shape[0] <= MOST_DENSE else None
     count = "several"
     kernel = None
+    scale, notes = 0.0, []
     if dense is not None:
         left, values, right = np.linalg.svd(dense)
-        small = values < 1e-10 * max(values[0], 1e-300)
+        scale = max(float(values[0]), 1e-300)
+        small = values < 1e-10 * scale
         count = str(int(small.sum()))
         kernel = (left[:, small], right[small].T)
+        slow = float(values[small].max(initial=0.0))
+        if slow > 1e-15 * len(values) * scale:
+            text = f"a rate near {slow:.1e} is too slow beside the fastest, {scale:.1e}, to be told from none"
+            notes.append(Note(text))
     found = f"the stationary state is not unique: {count} independent ones"
     kept = conserved(at, matrix)
     if kept:
@@ -257,19 +277,21 @@ def degenerate(
             Diagnostic(
                 "E504",
                 found,
+                notes=tuple(notes),
                 help="give an initial state ('initial a = vacuum'), or solve by 'evolve'",
             )
         )
-    start = point.start
-    rho = start if start.ndim == 2 else np.outer(start, start.conj())
+    rho = density(point.start)
     where = at.generator.sector
     x0 = (at.generator.form.to_real @ rho[where.rows, where.columns]).real
+    if dense is not None and len(dense) <= MOST_TURNING:
+        refuse_oscillation(dense, scale, x0)
     left, right = kernel
     x = right @ np.linalg.solve(left.T @ right, left.T @ x0)
     warning = Diagnostic(
         "W501",
         found,
-        notes=(Note("this is the one that is reached from the initial state"),),
+        notes=(Note("this is the one that is reached from the initial state"), *notes),
     )
     return x, warning
 

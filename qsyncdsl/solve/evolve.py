@@ -2,12 +2,19 @@ r"""Density matrices in time, $\dot\rho = \mathcal{L}(t)\rho$, on the sectors th
 
 Constant generators: exact exponentials for small sectors, else an adaptive implicit or explicit
 integration. Time-dependent ones are always integrated adaptively, with a step bound so that no pulse
-is missed.
+is missed. A mean over a window is integrated with the state,
+
+$$ \dot\rho = \mathcal{L}\rho , \qquad \dot m = \rho/(t_1 - t_0) \quad\text{from } t_0 \text{ to } t_1, $$
+
+so that no oscillation is too fast for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -22,6 +29,7 @@ from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
 from qsyncdsl.solve.kicked import evolve_kicked, refuse_backend
+from qsyncdsl.solve.pulses import changes
 
 # Elements of a sector up to which a dense exponential is taken.
 _DENSE = 700
@@ -81,24 +89,35 @@ class EvolutionSolver:
             facts, tolerance = {"solver": "qutip.mesolve"}, 1e-9 * point.coarser
         else:
             states, facts, tolerance = self._integrate(point, f, start, times)
+        integral = states.pop() if len(states) > len(times) else None
         states = states[1:] if before else states
         found = tuple(QuantumState(self.problem.parts, rho) for rho in states)
         numbers, warnings = state_trust(found[-1])
         numbers["trace_error"] = max(abs(np.trace(rho) - 1) for rho in states)
         if tolerance:
             numbers["tolerance"] = tolerance
-        return EvolutionResult(wanted, found, Trust(numbers, facts, warnings))
+        trust = Trust(numbers, facts, warnings)
+        if integral is None:
+            return EvolutionResult(wanted, found, trust)
+        mean = QuantumState(self.problem.parts, integral)
+        return EvolutionResult(wanted, found, trust, mean)
 
     def _integrate(
         self, point: Point, f: np.ndarray, start: np.ndarray, times: np.ndarray
     ) -> tuple[list[np.ndarray], dict[str, str], float]:
-        """States, facts, and the tolerance of the steps; 0 where there are none, but exponentials."""
+        """States, facts, and the tolerance of the steps; 0 where there are none, but exponentials.
+
+        Behind the states at all times stands their mean over the window, where one is asked for.
+        """
         on = superoperator.active(self.problem, f)
         symmetry = superoperator.find_symmetry(self.problem, on)
         labels = superoperator.class_labels(self.problem, symmetry)
         summands = superoperator.sides(self.problem, on)
         size = self.problem.dimension
-        states = [np.zeros((size, size), dtype=complex) for _ in times]
+        window = mean_window(point.options, times)
+        course = _Course(times, window, self._longest(point, times), point.coarser)
+        count = len(times) + (window is not None)
+        states = [np.zeros((size, size), dtype=complex) for _ in range(count)]
         sizes = []
         for charge in _charges(labels, symmetry, start):
             where = superoperator.sector(labels, symmetry, charge)
@@ -106,7 +125,7 @@ class EvolutionSolver:
             affine = superoperator.complex_generator(summands, where)
             reached = _Reached(where, affine, start[where.rows, where.columns])
             for rho, vector in zip(
-                states, self._sector(reached, summands, point, f, times), strict=True
+                states, self._sector(reached, summands, point, f, course), strict=True
             ):
                 rho[where.rows, where.columns] = vector
         parts = [part.label for part in self.problem.parts]
@@ -124,63 +143,183 @@ class EvolutionSolver:
         summands: list[superoperator.Side],
         point: Point,
         f: np.ndarray,
-        times: np.ndarray,
+        course: _Course,
     ) -> list[np.ndarray]:
-        """The elements of one sector at every time."""
+        """The elements of one sector at every time, and their mean where there is a window."""
         if not self.problem.coefficients.time_dependent:
             matrix = reached.generator.at(superoperator.strengths(summands, f))
             if reached.where.size <= _DENSE:
-                return _exponential(matrix.toarray(), reached.start, times)
+                dense = matrix.toarray()
+                path = _exponential(dense, reached.start, course.ends)
+                found = course.kept(path)
+                if course.window is not None:
+                    found.append(_mean(dense, path, course))
+                return found
             rows = sp.csr_array(matrix)
-            return self._adaptive(
-                lambda t, y: rows @ y, lambda t, y: matrix, reached.start, times, point
-            )
+            return self._adaptive(lambda t: rows, reached.start, course)
+
+        values_at = self._values_at(point)
 
         def at(t: float) -> sp.csc_array:
-            now = coefficients.evaluate(self.problem.coefficients, point.values, t)
-            return reached.generator.at(superoperator.strengths(summands, now))
+            return reached.generator.at(superoperator.strengths(summands, values_at(t)))
 
-        return self._adaptive(
-            lambda t, y: at(t) @ y, lambda t, y: at(t), reached.start, times, point
-        )
+        return self._adaptive(at, reached.start, course)
+
+    def _values_at(self, point: Point) -> Callable[[float], np.ndarray]:
+        """Coefficients as functions of time."""
+        return partial(coefficients.evaluate, self.problem.coefficients, point.values)
+
+    def _longest(self, point: Point, times: np.ndarray) -> float:
+        """The longest step: a pulse must not fall between two.
+
+        At least a thousand steps in all, and one between any two times that were asked for.
+        """
+        if not self.problem.coefficients.time_dependent or len(times) < 2:
+            return np.inf
+        change = changes(self._values_at(point), float(times[0]), float(times[-1]))
+        gap, span = float(np.diff(times).max()), float(times[-1] - times[0])
+        return min(span / 1000, gap, change.longest) * point.longer
 
     def _adaptive(
-        self, right: object, jacobian: object, start: np.ndarray, times: np.ndarray, point: Point
-    ) -> list[np.ndarray]:  # fmt: skip
-        moving = bool(self.problem.coefficients.time_dependent)
-        span = float(times[-1] - times[0])
-        if span == 0:
-            return [start for _ in times]
-        # A pulse must not fall between two steps: at least a thousand steps in all, and one
-        # between any two times that were asked for.
-        longest = min(span / 1000, float(np.diff(times).max())) if moving else np.inf
-        longest *= point.longer
-        for method, extra in (("DOP853", {}), ("BDF", {"jac": jacobian})):
-            if method == "DOP853" and _stiff(jacobian, start, times):
+        self, at: Callable[[float], Any], start: np.ndarray, course: _Course
+    ) -> list[np.ndarray]:
+        """Stretch by stretch: before the window, in it, with the integral, and after it."""
+        found = [start.astype(complex)]
+        mean = np.zeros(len(start), dtype=complex)
+        for stretch, inside in course.stretches:
+            low, high = stretch[0], stretch[-1]
+            if not inside:
+                path = self._stretch(at, found[-1], stretch, course)
+                found += list(path[1:])
                 continue
+            first = np.concatenate([found[-1], np.zeros(len(start))])
+            size = len(start)
+
+            def beside(t: float, span: float = high - low, size: int = size) -> Any:
+                eye = sp.eye_array(size) / span
+                return sp.block_array([[at(t), None], [eye, None]], format="csc")
+
+            path = self._stretch(beside, first, stretch, course)
+            found += [y[:size] for y in path[1:]]
+            mean = path[-1][size:]
+        kept = course.kept(found)
+        return kept if course.window is None else [*kept, mean]
+
+    def _stretch(
+        self,
+        at: Callable[[float], Any],
+        start: np.ndarray,
+        times: np.ndarray,
+        course: _Course,
+    ) -> np.ndarray:
+        """y' = A(t) y at times, shape (T, n)."""
+        for method in ("DOP853", "BDF"):
+            if method == "DOP853" and _stiff(at, times):
+                continue
+            extra = {} if method == "DOP853" else {"jac": lambda t, y: at(t)}
             with one_thread():
                 found = solve_ivp(
-                    right,
+                    lambda t, y: at(t) @ y,
                     (times[0], times[-1]),
-                    start.astype(complex),
+                    start,
                     method=method,
                     t_eval=times,
-                    rtol=max(self.relative * point.coarser, 1e-13),
-                    atol=_ABSOLUTE * point.coarser,
-                    max_step=longest,
+                    rtol=max(self.relative * course.coarser, 1e-13),
+                    atol=_ABSOLUTE * course.coarser,
+                    max_step=course.longest,
                     **extra,
                 )
             if found.success:
-                return list(found.y.T)
+                return np.ascontiguousarray(found.y.T)
         raise SolveError(
             Diagnostic("E510", f"the integration in time failed: {found.message}")
         )
 
 
-def _stiff(jacobian: object, start: np.ndarray, times: np.ndarray) -> bool:
+@dataclass(frozen=True)
+class _Course:
+    """When a run is looked at.
+
+    Attributes:
+        times: Of the states, ascending.
+        window: Over which a mean is taken, or None.
+        longest: Step.
+        coarser: As that of the point.
+    """
+
+    times: np.ndarray
+    window: tuple[float, float] | None
+    longest: float
+    coarser: float
+
+    @property
+    def ends(self) -> np.ndarray:
+        """The times, and the ends of the window."""
+        return np.unique(np.append(self.times, self.window or ()))
+
+    def kept(self, path: list[np.ndarray]) -> list[np.ndarray]:
+        """The states at the times, without the ends of the window that are none."""
+        return [path[k] for k in np.searchsorted(self.ends, self.times)]
+
+    @property
+    def stretches(self) -> list[tuple[np.ndarray, bool]]:
+        """Times from one end of the window to the other, and whether they are those of the window."""
+        ends = self.ends
+        if self.window is None:
+            return [(ends, False)] if len(ends) > 1 else []
+        low, high = np.searchsorted(ends, self.window)
+        parts = [
+            (ends[: low + 1], False),
+            (ends[low : high + 1], True),
+            (ends[high:], False),
+        ]
+        return [(part, inside) for part, inside in parts if len(part) > 1]
+
+
+def mean_window(
+    options: Mapping[str, Any], times: np.ndarray
+) -> tuple[float, float] | None:
+    """The window of a run that asks for a mean; None where there is none, or it is a moment."""
+    if "times" in options or "time" not in options:
+        return None
+    end = float(times[-1])
+    low, high = options.get("window") or (options.get("burn_in", 0.0), end)
+    low, high = max(float(low), float(times[0])), min(float(high), end)
+    return (low, high) if low < high else None
+
+
+def _mean(matrix: np.ndarray, states: list[np.ndarray], course: _Course) -> np.ndarray:
+    r"""The mean over the window from the states at all ends of its parts; equal parts are done at once.
+
+    Of a part of length h that begins with y the integral is part of the exponential
+
+    $$ \exp\begin{pmatrix} L h & y h \\ 0 & 0 \end{pmatrix}
+       = \begin{pmatrix} e^{L h} & \int_0^h e^{L s} y\,ds \\ 0 & 1 \end{pmatrix} . $$
+    """
+    assert course.window is not None
+    ends = course.ends
+    low, high = np.searchsorted(ends, course.window)
+    begun: dict[float, np.ndarray] = {}
+    for k in range(low, high):
+        key = _length(ends[k + 1] - ends[k])
+        begun[key] = begun.get(key, 0.0) + states[k]
+    size = len(matrix)
+    total = np.zeros(size, dtype=complex)
+    for length, y in begun.items():
+        both = np.zeros((size + 1, size + 1), dtype=complex)
+        both[:size, :size], both[:size, size] = matrix * length, y * length
+        total += scipy.linalg.expm(both)[:size, size]
+    return total / (course.window[1] - course.window[0])
+
+
+def _length(step: float) -> float:
+    """A step without the rounding of its ends."""
+    return float(f"{step:.12e}")
+
+
+def _stiff(at: Callable[[float], Any], times: np.ndarray) -> bool:
     """Whether an explicit method would need very many steps."""
-    matrix = jacobian(float(times[0]), start)  # type: ignore[operator]
-    fastest = float(np.abs(matrix).sum(axis=0).max())
+    fastest = float(np.abs(at(float(times[0]))).sum(axis=0).max())
     return fastest * float(times[-1] - times[0]) > 3e4
 
 
@@ -191,7 +330,7 @@ def _exponential(
     found = [start]
     known: dict[float, np.ndarray] = {}
     for step in np.diff(times):
-        key = float(f"{step:.12e}")
+        key = _length(step)
         if key not in known:
             known[key] = scipy.linalg.expm(matrix * step)
         found.append(known[key] @ found[-1])

@@ -136,7 +136,15 @@ class _Flow:
 
         source, moving = integrator(name), self.values.moving
         return run_integrator(
-            source, first, times, data, moving, self.tolerance, start, name
+            source,
+            first,
+            times,
+            data,
+            moving,
+            self.tolerance,
+            start,
+            name,
+            self.values.at,
         )
 
     def _data(self, sums: int) -> Any:

@@ -33,6 +33,7 @@ from qsyncdsl.solve import (
     wander_series,
 )
 from qsyncdsl.solve.machine_code import Compiled
+from qsyncdsl.solve.pulses import changes
 
 _HEAD = '''"""Generated; may be deleted at any time."""
 import numpy as np
@@ -188,11 +189,13 @@ def run_integrator(
     tolerance: tuple[float, float],
     start: float = 0.0,
     right: str = "right",
+    coefficients: Callable[[float], np.ndarray] | None = None,
 ) -> np.ndarray:
     """Values of y at `start + times`, compiled; by SciPy where the data of `right` move.
 
     Args:
         data: What `right` takes at a time.
+        coefficients: Those that move, so that no step passes over a pulse.
 
     Raises:
         SolveError: E514 where the integration fails.
@@ -211,6 +214,7 @@ def run_integrator(
     end = start + float(times[-1])
     if end == start:
         return np.repeat(first[None, :], len(times), axis=0)
+    longest = changes(coefficients, start, end).longest if coefficients else np.inf
     found = solve_ivp(
         rates,
         (start, end),
@@ -219,6 +223,7 @@ def run_integrator(
         t_eval=start + times,
         rtol=tolerance[0],
         atol=tolerance[1],
+        max_step=longest,
     )
     if not found.success or not np.isfinite(found.y).all():
         reached = found.t[-1] if len(found.t) else start

@@ -277,5 +277,6 @@ def integrated(
     moving = cells.values.moving
     tolerances = max(_RELATIVE * coarser, 1e-13), _ABSOLUTE * coarser
     return run_integrator(
-        source, y, times, data if moving else lambda _: data(), moving, tolerances
-    )
+        source, y, times, data if moving else lambda _: data(), moving, tolerances,
+        coefficients=cells.values.at,
+    )  # fmt: skip

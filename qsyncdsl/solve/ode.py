@@ -24,6 +24,7 @@ from qsyncdsl.solve.field_kicks import (
 from qsyncdsl.solve.fields import Numbers, Sampling, even, numbers, sampling
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kick_times import intervals
+from qsyncdsl.solve.pulses import changes
 
 _TOLERANCE = 1e-9
 # Below this a tolerance only asks for rounding.
@@ -273,6 +274,9 @@ class ClassicalSolver:
             right(y, (*_parts(c), *fixed), out)
             return out
 
+        if values.moving:
+            end = begin + float(times[-1])
+            step = min(step, changes(values.at, begin, end).longest)
         found = solve_ivp(
             rates,
             (0.0, float(times[-1])),

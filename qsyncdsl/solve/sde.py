@@ -16,6 +16,7 @@ from qsyncdsl.solve.fields import Numbers, coarse_events, numbers, sampling
 from qsyncdsl.solve.kernels import kernel_source, loaded
 from qsyncdsl.solve.kick_times import intervals
 from qsyncdsl.solve.lanes import streams
+from qsyncdsl.solve.pulses import changes
 
 # The step is chosen so that (fastest rate) x dt is this; a run that leaves twice the value behind
 # is begun again with half the step.
@@ -90,13 +91,21 @@ class Run:
             self._keep(settled["step"])
             return
         step = float(point.options.get("dt", 0) or 0)
-        step = step or _ACCURACY[kernel.order] / kernel.rate(self._start(0))
+        rate = max(kernel.rate(self._start(0)), self._change(kernel.values))
+        step = step or _ACCURACY[kernel.order] / rate
         while self._first is None:
             self._keep(step)
             try:
                 self._first = self._group(0, self.step)
             except _TooFast as signal:
                 step = min(self.step / 2, signal.step)
+
+    def _change(self, values: Numbers) -> float:
+        """How fast coefficients change in time, relative to their size."""
+        if not values.moving or self._given:
+            return 0.0
+        given = self.point.options.get("times", self.point.options.get("time", 0.0))
+        return changes(values.at, 0.0, float(np.max(given))).rate
 
     def _keep(self, step: float) -> None:
         """Choose the times for a step."""

@@ -18,7 +18,7 @@ from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import MOST_TOGETHER, batched
 from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
-from qsyncdsl.solve.direct import MOST_DENSE, direct, refuse_fill
+from qsyncdsl.solve.direct import MOST_DENSE, density, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange, described, most_gain
 from qsyncdsl.solve.factors import factorization
 from qsyncdsl.solve.fewer import corrected
@@ -26,6 +26,7 @@ from qsyncdsl.solve.generator import At, Generator, prepare, refuse_vectors
 from qsyncdsl.solve.groups import Partition, group_states, restricted, uncoupled
 from qsyncdsl.solve.nearby import Nearby, alike
 from qsyncdsl.solve.nojump import Elements, no_jump_steadystate
+from qsyncdsl.solve.reached import outside
 from qsyncdsl.solve.uncoupled import uncoupled_steadystate
 from qsyncdsl.solve.uniqueness import component_count, several
 
@@ -146,13 +147,17 @@ class SteadyStateSolver:
         by = " (PARDISO)" if self.solver == "pardiso" else ""
         solver = f"sparse LU{by}, {unknowns} unknowns"
         asked = not warnings and not point.sole
+        symmetric = found.symmetric
         if asked and self._other_parity(at, rho, point):
             warnings = (_SYMMETRIC,)
+            beside = outside(at, density(point.start))
+            if beside is not None:
+                rho, symmetric = rho / np.trace(rho) + beside, False
         unique = warnings[0].message if warnings else "unique"
         facts = {"solver": solver, "uniqueness": unique}
         if at.blocks and not warnings:
             facts["symmetry"] = self._symmetry(at, at.blocks.found)
-        return self._finish(at, rho, facts, warnings, left / at.scale)
+        return self._finish(at, rho, facts, warnings, left / at.scale, symmetric)
 
     def solve_many(self, points: list[Point]) -> list[SteadyResult | SolveError | None]:
         """The stationary states at some points; a fault stands for a point without one.
@@ -215,8 +220,8 @@ class SteadyStateSolver:
         count = component_count(at, rho / np.trace(rho))
         if count is None or count == 1:
             return False
-        if point.start is None or not _inside_sector(at, point.start):
-            raise SolveError(several(count, point.start is not None))
+        if point.start is None:
+            raise SolveError(several(count))
         return True
 
     def _along(self, at: At, point: Point) -> SteadyResult | None:
@@ -373,7 +378,10 @@ class SteadyStateSolver:
             if w.code not in ("W502", "W503")
         )
         residual = sum(a.trust.numbers["residual"] for a in answers)
-        return self._finish(at, rho, facts, given, residual)
+        told = {a.trust.facts.get("uniqueness", "unique") for a in answers}
+        facts["uniqueness"] = "; ".join(sorted(told - {"unique"})) or "unique"
+        symmetric = not any(w.code == "W501" for w in given)
+        return self._finish(at, rho, facts, given, residual, symmetric)
 
     def _group(self, group: tuple[int, ...]) -> SteadyStateSolver:
         """The solver of one group that nothing couples to the others."""
@@ -389,8 +397,13 @@ class SteadyStateSolver:
         facts: dict[str, str],
         given: tuple[Diagnostic, ...] = (),
         residual: float | None = None,
+        symmetric: bool = True,
     ) -> SteadyResult:
-        """Normalize, check and describe."""
+        """Normalize, check and describe.
+
+        Args:
+            symmetric: Whether there are no elements between different charges.
+        """
         rho /= np.trace(rho)
         _make_hermitian(rho)
         if residual is None:
@@ -405,7 +418,8 @@ class SteadyStateSolver:
             )
         facts = {"symmetry": self._symmetry(at), **facts}
         state = QuantumState(self.problem.parts, rho)
-        numbers, warnings = state_trust(state, at.generator.labels)
+        labels = at.generator.labels if symmetric else None
+        numbers, warnings = state_trust(state, labels)
         if self.problem.quadrature:
             numbers["quadrature_error"] = self.problem.quadrature
         given += self.problem.warnings
@@ -427,14 +441,6 @@ def _inside(point: Point, problem: LindbladProblem, group: tuple[int, ...]) -> P
     tensor = state.rho.reshape(dims + dims).transpose(order)
     small = np.einsum("aibi->ab", tensor.reshape(size, other, size, other))
     return replace(point, initial=small)
-
-
-def _inside_sector(at: At, initial: np.ndarray) -> bool:
-    """Whether a state has no elements outside the invariant sector."""
-    rho = initial if initial.ndim == 2 else np.outer(initial, initial.conj())
-    where = at.generator.sector
-    outside = np.abs(rho).sum() - np.abs(rho[where.rows, where.columns]).sum()
-    return bool(outside < 1e-9)
 
 
 def _make_hermitian(rho: np.ndarray) -> None:

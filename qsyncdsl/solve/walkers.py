@@ -136,9 +136,18 @@ class Walker:
         return out
 
     def step_error(
-        self, step: float, end: float, begin: float = 0.0, looks: int = 64
+        self,
+        step: float,
+        end: float,
+        begin: float = 0.0,
+        looks: int = 64,
+        at: np.ndarray | None = None,
     ) -> float:
-        """Largest difference of one step and two halves, at some times of a run."""
+        """Largest difference of one step and two halves, at some times of a run.
+
+        Args:
+            at: Times that are looked at besides.
+        """
         n, table = self.numbers, self.table
         worst = 0.0
         start = self.state
@@ -153,7 +162,10 @@ class Walker:
             return self.state
 
         state = start
-        for time in np.linspace(begin, max(end - step, begin), looks):
+        times = np.linspace(begin, max(end - step, begin), looks)
+        if at is not None:
+            times = np.sort(np.concatenate([times, np.clip(at, begin, times[-1])]))
+        for time in times:
             whole = moved(float(time), step, state)
             half = moved(float(time), step / 2, state)
             halves = moved(float(time) + step / 2, step / 2, half)

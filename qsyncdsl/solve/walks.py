@@ -13,6 +13,7 @@ from qsyncdsl.solve import jump_numbers
 from qsyncdsl.solve.jump_numbers import LONGEST, Coefficients, Numbers, Table
 from qsyncdsl.solve.kicks import Kicks
 from qsyncdsl.solve.pulled import Course
+from qsyncdsl.solve.pulses import changes
 from qsyncdsl.solve.walkers import PulledWalker, Walker, start_of
 
 # How momenta are meant under a static force.
@@ -107,11 +108,13 @@ class OwnWalk:
         """
         end = float(self.times[-1])
         given = float(self.point.options.get("dt", 0) or 0)
-        step = min(longest, end / 1000 if end > 0 else 1.0, given or np.inf)
+        change = changes(at.row, 0.0, end)
+        thousandth = end / 1000 if end > 0 else 1.0
+        step = min(longest, thousandth, change.longest, given or np.inf)
         wanted = float(self.point.options.get("accuracy", 0) or _ACCURACY)
         while True:
             walker = self._at(at.table(end, step / 4), step, 0)
-            error = walker.step_error(step, end)
+            error = walker.step_error(step, end, at=change.times)
             if error <= wanted or given:
                 return {"step": float(step), "step_error": float(error)}
             step *= max(0.8 * (wanted / error) ** 0.2, 0.2)

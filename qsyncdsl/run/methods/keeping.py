@@ -34,13 +34,15 @@ def _steady_result(solver: Any, point: Point, kept: Arrays, trust: Trust) -> Any
 def _evolved_arrays(result: Any) -> Arrays | None:
     if not isinstance(result, EvolutionResult):
         return None
-    return {"times": result.times, "rho": np.stack([s.data for s in result.states])}
+    found = {"times": result.times, "rho": np.stack([s.data for s in result.states])}
+    return found if result.mean is None else {**found, "mean": result.mean.data}
 
 
 def _evolved_result(solver: Any, point: Point, kept: Arrays, trust: Trust) -> Any:
     parts = solver.problem.parts
     states = tuple(QuantumState(parts, np.array(rho)) for rho in kept["rho"])
-    return EvolutionResult(np.array(kept["times"]), states, trust)
+    mean = QuantumState(parts, np.array(kept["mean"])) if "mean" in kept else None
+    return EvolutionResult(np.array(kept["times"]), states, trust, mean)
 
 
 def _field_arrays(result: Any) -> Arrays | None:

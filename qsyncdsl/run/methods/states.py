@@ -12,7 +12,7 @@ from qsyncdsl.algebra.windows import placed_state
 from qsyncdsl.measure.floquet import placed_scenes
 from qsyncdsl.measure.floquet import scenes as floquet_scenes
 from qsyncdsl.measure.scene import Scene
-from qsyncdsl.measure.statistics import window_weights
+from qsyncdsl.measure.statistics import Behind, window_weights
 from qsyncdsl.measure.symmetric import SymmetricScene
 from qsyncdsl.problem import PermutationProblem
 from qsyncdsl.result import (
@@ -73,21 +73,37 @@ def _evolved_states(
     if isinstance(result, FloquetResult):
         return placed_scenes(result, stage.space, stage.hbar, options)
     averaged = "time" in options and "times" not in options
-    states = (_mean_state(result, options),) if averaged else result.states
-    given = result if len(states) > 1 else None
+    given = result if averaged or len(result.states) > 1 else None
     shared = {"window": options.get("window")}
-    return tuple(
+    scenes = tuple(
         Scene(state, stage.space, given, stage.matrices, stage.hbar, shared)
-        for state in states
+        for state in result.states
     )
+    if not averaged:
+        return scenes
+    window = _window(result, options)
+    mean = _mean_state(result, window)
+    behind = {"behind": Behind(window, result.times, lambda: scenes, True)}
+    return (Scene(mean, stage.space, None, stage.matrices, stage.hbar, behind),)
 
 
-def _mean_state(result: EvolutionResult, options: Mapping[str, Any]) -> QuantumState:
-    times = result.times
-    low, high = options.get("window") or (options.get("burn_in", 0.0), times[-1])
-    if not float(low) < float(high):
+def _window(result: EvolutionResult, options: Mapping[str, Any]) -> tuple[float, float]:
+    """The window of a mean."""
+    low, high = options.get("window") or (
+        options.get("burn_in", 0.0),
+        result.times[-1],
+    )
+    return float(low), float(high)
+
+
+def _mean_state(result: EvolutionResult, window: tuple[float, float]) -> QuantumState:
+    if result.mean is not None:
+        return result.mean
+    low, high = window
+    if not low < high:
         return result.states[-1]
-    weights = window_weights(times, float(low), float(high))
+    times = result.times
+    weights = window_weights(times, low, high)
     mean = np.zeros_like(result.states[0].rho)
     for k in np.flatnonzero(weights):
         mean += weights[k] * result.states[k].rho
