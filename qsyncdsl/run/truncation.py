@@ -27,6 +27,8 @@ NEGLIGIBLE = 1e-10
 _SMALL, _SEVERAL, _LARGE, _GROWTH = 300, 64, 1200, 1.35
 # A population that does not fall.
 _FLAT = 0.999
+# What is taken of the change by fewer levels, at least.
+_LEAST = 0.05
 # Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
 _TOGETHER = 12
 _TOP = "top_population_"
@@ -118,8 +120,8 @@ def share_beyond(
 
     Where the population of the highest level falls by a factor $\rho$ to that of the larger space, each further
     step changes a number by $\rho$ times the one before: $1/(1 - \rho)$ of the change with more levels; with
-    fewer $\rho/(1 - \rho)$, and at least one, a bound. A population that does not fall at all says that any number of
-    levels may change it.
+    fewer $\rho/(1 - \rho)$, which is doubled, since the fall is that of smaller spaces. A population that does not
+    fall at all says that any number of levels may change it.
 
     Args:
         levels: The options that are other.
@@ -132,7 +134,7 @@ def share_beyond(
         if name.startswith(_TOP) and changed and top > NEGLIGIBLE and there != top:
             ratios.append(top / there if fewer and there else there / top)
     rho = min(max(ratios, default=0.0), _FLAT)
-    return max(1.0, rho / (1 - rho)) if fewer else 1 / (1 - rho)
+    return max(_LEAST, 2 * rho / (1 - rho)) if fewer else 1 / (1 - rho)
 
 
 def other_levels(

@@ -7,7 +7,7 @@ from scipy.linalg.lapack import zpotrf
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Combination, LindbladProblem
-from qsyncdsl.result import QuantumState
+from qsyncdsl.result import Part, QuantumState
 
 # Population of the highest level above which the cutoff is called too small.
 TOP_POPULATION = 1e-6
@@ -99,18 +99,7 @@ def state_trust(
     warnings = []
     if not state.pure and len(state.data) <= _EIGENVALUES:
         numbers["smallest_eigenvalue"] = _smallest(state.rho, labels)
-    diagonal = np.abs(state.data) ** 2 if state.pure else np.diag(state.data).real
-    populations = diagonal.reshape(state.dims)
-    for axis, part in enumerate(state.parts):
-        if part.kind not in ("boson", "rotor"):
-            continue
-        others = tuple(k for k in range(len(state.parts)) if k != axis)
-        levels = populations.sum(axis=others)
-        top = (
-            top_level(levels)
-            if part.kind == "boson"
-            else float(max(abs(levels[0]), abs(levels[-1])))
-        )
+    for part, top in top_populations(state):
         numbers[f"top_population_{part.label}"] = top
         if top > TOP_POPULATION:
             option = f"levels_{part.label}" if part.kind == "boson" else "nmax"
@@ -122,6 +111,21 @@ def state_trust(
                 )
             )
     return numbers, tuple(warnings)
+
+
+def top_populations(state: QuantumState) -> list[tuple[Part, float]]:
+    """The population of the highest level of each boson, and of the ends of each rotor."""
+    diagonal = np.abs(state.data) ** 2 if state.pure else np.diag(state.data).real
+    populations = diagonal.reshape(state.dims)
+    found = []
+    for axis, part in enumerate(state.parts):
+        if part.kind not in ("boson", "rotor"):
+            continue
+        others = tuple(k for k in range(len(state.parts)) if k != axis)
+        levels = populations.sum(axis=others)
+        ends = float(max(abs(levels[0]), abs(levels[-1])))
+        found.append((part, top_level(levels) if part.kind == "boson" else ends))
+    return found
 
 
 def top_level(levels: np.ndarray) -> float:

@@ -17,7 +17,12 @@ from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.result import QuantumState, SteadyResult, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.batch import MOST_TOGETHER, batched
-from qsyncdsl.solve.checks import refuse_rates, refuse_unphysical, state_trust
+from qsyncdsl.solve.checks import (
+    refuse_rates,
+    refuse_unphysical,
+    state_trust,
+    top_populations,
+)
 from qsyncdsl.solve.direct import MOST_DENSE, density, direct, refuse_fill
 from qsyncdsl.solve.exchange import Exchange, described, most_gain
 from qsyncdsl.solve.factors import factorization
@@ -258,7 +263,8 @@ class SteadyStateSolver:
             return None
         rho, text = found
         state = QuantumState(self.problem.parts, rho)
-        return SteadyResult(state, at, Trust({}, {"solver": text}))
+        tops = {f"top_population_{p.label}": top for p, top in top_populations(state)}
+        return SteadyResult(state, at, Trust(tops, {"solver": text}))
 
     def _with_more(self, at: At, here: At) -> tuple[np.ndarray, str] | None:
         """A state with more levels by what was found with those of this solver, and how."""
