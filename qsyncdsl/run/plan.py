@@ -54,12 +54,16 @@ class Axis:
     values: tuple[tuple[Any, ...], ...]
     note: str = ""
     stride: int = 1
+    _layers: dict[int, tuple[Override, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def layer(self, k: int) -> tuple[Override, ...]:
         """The overrides at one point of the axis."""
-        return tuple(
-            Override(n, v) for n, v in zip(self.names, self.values[k], strict=True)
-        )
+        if k not in self._layers:
+            pairs = zip(self.names, self.values[k], strict=True)
+            self._layers[k] = tuple(Override(n, v) for n, v in pairs)
+        return self._layers[k]
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,10 +284,20 @@ class Points:
 
     def _examined(self, job: Job, most: int = EXAMINED) -> bool:
         """Whether a point is one of those that are looked at closely: some, evenly over a line."""
-        sizes = [len(self.plan.cases), *(len(axis.values) for axis in self.line.axes)]
-        inside = all(k < n for k, n in zip(job.index, sizes, strict=True))
-        place = int(np.ravel_multi_index(job.index, sizes)) if inside else -1
-        return job.draw == 0 and (not inside or examined(place, prod(sizes), most))
+        if job.draw:
+            return False
+        place = 0
+        for k, n in zip(job.index, self._sizes, strict=True):
+            if k >= n:
+                return True
+            place = place * n + k
+        return examined(place, prod(self._sizes), most)
+
+    @cached_property
+    def _sizes(self) -> tuple[int, ...]:
+        """Cases, and points of every axis."""
+        axes = (len(axis.values) for axis in self.line.axes)
+        return (len(self.plan.cases), *axes)
 
     def _restored(
         self, job: Job, layers: list[tuple[Override, ...]], located: Located

@@ -220,7 +220,9 @@ class Session:
 
     def _steps_accuracy(self, environment: Environment) -> float:
         """What is asked of the steps of an integration in time; 0 where nothing is."""
-        if not self.method.integrates:
+        if not self.method.integrates or not in_time(
+            {**self._given[0], **self.changed}
+        ):
             return 0.0
         options = self.options(environment, operators=False)
         return float(options.get("accuracy", 0.0)) if in_time(options) else 0.0
