@@ -285,3 +285,73 @@ experiment e { solve cumulants(order = 1); measure n = <a> }
 """
     (failure,) = run_text(circling)["e"].trust["cumulants"]["failures"]
     assert failure["code"] == "E520"
+
+
+KERR_LATTICE = """
+parameter U = 0.2, F = 0.3
+lattice cavities = LATTICE
+mode a[cavities] : boson(levels = 5)
+hamiltonian -0.5*a[j]'*a[j] + U/2*a[j]'^2*a[j]^2 + F*(a[j] + a[j]') for j in cavities
+coupling -0.6/z(cavities)*(a[j]'*a[k] + h.c.) for (j, k) in cavities.edges
+dissipator 1 : a[j] for j in cavities
+initial a[cavities] = vacuum
+experiment e {
+  SOLVES
+  measure n = <PLACE'*PLACE>
+  measure alpha = <PLACE>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lattice", "place"), [("ring(4)", "a[1]"), ("square(3, 3, periodic)", "a[1, 1]")]
+)
+def test_means_of_a_lattice_of_kerr_cavities_are_classical_at_first_order(
+    lattice, place
+):
+    text = KERR_LATTICE.replace("LATTICE", lattice).replace("PLACE", place)
+    solves = "solve cumulants(order = 1, times = [1, 6])\n  solve classical(times = [1, 6])\n"
+    alpha = run_text(text.replace("SOLVES", solves))["e"].dataset["alpha"]
+    assert np.abs(alpha).min() > 0.2
+    assert np.allclose(alpha[0], alpha[1], atol=1e-7)
+    # without U states stay coherent, and product states are exact
+    solves = "solve cumulants(order = 1, times = [1, 6])\n  solve meanfield(times = [1, 6]) with levels = 14\n"
+    text = text.replace("SOLVES", solves).replace("U = 0.2", "U = 0")
+    alpha = run_text(text)["e"].dataset["alpha"]
+    assert np.allclose(alpha[0], alpha[1], atol=1e-7)
+
+
+def test_two_kerr_cavities_at_second_order_are_near_the_density_matrix():
+    text = KERR_LATTICE.replace("LATTICE", "chain(2)").replace("PLACE", "a[1]")
+    solves = (
+        "solve steadystate\n  solve cumulants\n  solve cumulants(order = 1) as first"
+    )
+    n = run_text(text.replace("SOLVES", solves))["e"].dataset["n"].values.real
+    # <a'a> - |<a>|^2 is of the order of U n^2
+    assert abs(n[1] / n[0] - 1) < 3e-3 < 5e-3 < abs(n[2] / n[0] - 1)
+
+
+def test_large_closures_are_solved_by_a_sparse_factorization(monkeypatch):
+    from qsyncdsl.solve import cumulants
+
+    text = """
+parameter N = 9
+lattice spins = complete(N)
+parameter w[j in spins] = 0.3*(j - 5)
+mode a : boson(levels = 9)
+mode s[spins] : qubit
+hamiltonian w[j]*s[j].z/2 + 0.5*(a'*s[j].minus + h.c.) for j in spins
+dissipator 4 : a
+dissipator 0.1 : s[j].minus for j in spins
+dissipator 2 : s[j].plus for j in spins
+initial a = vacuum
+initial s[spins] = up
+experiment e { solve cumulants; measure n = <a'*a> }
+"""
+    used = []
+    for large in (10, 10**9):
+        monkeypatch.setattr(cumulants, "_LARGE", large)
+        monkeypatch.setattr(cumulants, "_THIN", 0.5)
+        used.append(float(values(run_text(text)["e"], "n", "cumulants").real))
+    assert used[0] > 0.05
+    assert np.isclose(*used, rtol=1e-10)

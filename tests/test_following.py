@@ -44,6 +44,17 @@ def test_up_and_down_follow_the_two_branches_of_a_bistable_cavity():
     assert np.allclose(down[several][1:], np.array(upper)[several][1:], atol=1e-4)
 
 
+def test_stationary_moments_follow_the_branches_too():
+    text = DUFFING.replace("PROTOCOL", "updown")
+    text = text.replace(
+        "classical(time = 40, window = [39, 40])", "cumulants(order = 1)"
+    )
+    n = run_text(text)["e"].dataset["n"].sel({"method": "cumulants"})
+    ends = [branches(F)[[0, -1]] for F in n["F"].values]
+    assert np.allclose(n.sel(direction="up").values, [low for low, _ in ends])
+    assert np.allclose(n.sel(direction="down").values, [high for _, high in ends])
+
+
 def test_down_alone_is_the_way_back():
     whole = run_text(DUFFING.replace("PROTOCOL", "updown"))["e"].dataset["n"]
     down = run_text(DUFFING.replace("PROTOCOL", "down"))["e"].dataset["n"]

@@ -269,7 +269,7 @@ methods = Registry(
         ),
         word(
             "cumulants",
-            f"order: integer = 2, factorize: operators = 0, first_order: operators = 0, {_TIME}, accuracy: real = 0",
+            f"order: integer = 2, factorize: operators = 0, first_order: operators = 0, {_TIME}, accuracy: real = 0, {_PROTOCOL}",
             "moments",
             "closed moment equations",
             "qsyncdsl.run.methods.moments:cumulants",

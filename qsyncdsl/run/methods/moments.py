@@ -44,6 +44,7 @@ cumulants = Method(
     together=128,
     integrates=True,
     closure=_other_closure,
+    ending=lambda result: {"moments": result.values[-1]},
     start=lambda evaluator, initials, problem, options: initial_laws(
         evaluator, initials, int(options.get("order", 2))
     ),
