@@ -44,6 +44,9 @@ def duplicate(name: tree.Name, first: Span, what: str = "name") -> Diagnostic:
         f"the {what} '{name.written}' is declared twice",
         name.span,
         notes=(Note("first declared here", first),),
+        help="give one of them a label: 'solve METHOD(...) as NAME'"
+        if what == "label"
+        else "",
     )
 
 
