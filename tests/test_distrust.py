@@ -166,3 +166,38 @@ def test_of_several_ground_states_none_is_picked():
     assert values(result, "z", "eigen") == pytest.approx(0)
     assert values(result, "zz", "eigen") == pytest.approx(1)
     assert [w["code"] for w in result.trust["eigen"]["warnings"]] == ["W505"]
+
+
+# ── what approximations leave out ────────────────────────────────────────────────────────────
+
+
+def test_a_classical_mean_sees_fast_oscillations():
+    """|alpha|^2 = exp(-0.1 t), and so is the mean of q^2; 100 samples were all alike."""
+    solve = "classical(time = 10, window = [4, 9])"
+    text = FAST.format(
+        method=solve, measures="n = <a.n>; measure Q = timeaverage(<a.q>^2)"
+    )
+    result = run_text(text)["e"]
+    mean = (np.exp(-0.4) - np.exp(-0.9)) / 0.5
+    for name in ("n", "Q"):
+        assert values(result, name, "classical") == pytest.approx(mean, abs=5e-4)
+
+
+def test_an_anharmonic_oscillator_with_few_quanta_is_doubted_by_approximations():
+    """<a> is -0.59 - 0.37i; <a'^2 a^2> does not feel H, <a' a^2> does."""
+    text = """
+    mode a : boson
+    hamiltonian a'^2*a^2 + a + a'
+    dissipator 1 : a
+    experiment e {
+      solve   langevin(time = 100, burn_in = 10, realizations = 16)
+      solve   cumulants
+      measure A = <a>
+    }
+    """
+    result = run_text(text)["e"]
+    exact = -0.5924 - 0.3651j
+    assert abs(values(result, "A", "langevin") - exact) > 0.05
+    assert "truncated Wigner" in result.trust["langevin"]["doubts"]["A"][0]
+    assert abs(values(result, "A", "cumulants") - exact) > 0.05
+    assert "gives no answer" in result.trust["cumulants"]["doubts"]["A"][0]

@@ -24,9 +24,9 @@ _CODES = frozenset({"W504", "W506", "W511", "W520", "W525", "W526"})
 _CLIPPED = 1e-2
 # Part of a state that a map may miss.
 _OUTSIDE = 1e-2
-# Relative error of an exact equation of moments, by what truncated Wigner leaves out: that of numbers
-# follows it with its square, some per cent at 0.5.
-_RESIDUAL = 0.1
+# Relative error of an exact equation of moments, by what truncated Wigner leaves out: numbers were seen to be off
+# by a part of it up to all of it.
+_RESIDUAL = 0.05
 # Relative change by another closure.
 _CLOSURE = 0.03
 # Independent samples below which a standard error means nothing.
@@ -99,9 +99,12 @@ def _common(trust: Mapping[str, Any]) -> Iterator[str]:
         if name.startswith("wigner_residual_") and value > _RESIDUAL:
             label = name.removeprefix("wigner_residual_")
             yield (
-                f"the samples break the equation of <{label}'^2*{label}^2> by {100 * value:.2g} %, "
+                f"the samples break an equation of moments of '{label}' by {100 * value:.2g} %, "
                 "which truncated Wigner leaves out"
             )
+    closures = str(trust.get("closures", ""))
+    if "gives no answer" in closures:
+        yield f"the closure of {closures}"
     for warning in trust.get("warnings", ()):
         if warning["code"] in _CODES:
             yield str(warning["message"])

@@ -29,6 +29,8 @@ from qsyncdsl.solve.pulses import changes
 _TOLERANCE = 1e-9
 # Below this a tolerance only asks for rounding.
 FINEST = 1e-13
+# Times between samples of an average at most, and samples while the fastest field turns by a radian.
+_FINEST_TIMES, _PER_RADIAN = 0.05, 6.0
 # Samples in a period of kicks, at least; steps of its map, at first and at most.
 _A_PERIOD = 32
 _STEPS, _MOST_STEPS = 4, 1 << 14
@@ -103,7 +105,12 @@ class ClassicalSolver:
         assert point.initial is not None
         values = numbers(self.problem, point)
         kicks = FieldKicks(self.problem, values, 1) if self.problem.kicks else None
-        finest = min(0.05, kicks.shortest / _A_PERIOD) if kicks else 0.05
+        means = point.initial[0]
+        if point.previous is not None:
+            means = point.previous["samples"][:, 0]
+        start = np.concatenate([means.real, means.imag])
+        finest = min(_FINEST_TIMES, kicks.shortest / _A_PERIOD) if kicks else 0.0
+        finest = finest or self._spacing(point, values, start)
         chosen = sampling(
             point.options,
             self.problem.count,
@@ -112,10 +119,6 @@ class ClassicalSolver:
             kicks.shortest if kicks else 0.0,
         )
         chosen = chosen if kicks else even(chosen)
-        means = point.initial[0]
-        if point.previous is not None:
-            means = point.previous["samples"][:, 0]
-        start = np.concatenate([means.real, means.imag])
         step = float(point.options.get("dt", 0) or np.inf) * point.longer
         tolerance = _tolerance(point)
         if kicks:
@@ -136,6 +139,28 @@ class ClassicalSolver:
         dynamics = Dynamics(self.flow(point), found.T, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self._again(point)}
         return replace(result, extra=extra)
+
+    def _spacing(self, point: Point, values: Numbers, start: np.ndarray) -> float:
+        """Between the samples of an average: some of them in the time of the fastest turn by a radian."""
+        if "times" in point.options:
+            return _FINEST_TIMES
+        data = (*_parts(values.c), *_parts(values.w), self.tables)
+        right, size = self._driver(data).right, 1.0 + float(np.abs(start).max())
+
+        def rate(y: np.ndarray) -> np.ndarray:
+            out = np.empty(len(y))
+            right(np.ascontiguousarray(y), data, out)
+            return out
+
+        base, best = rate(start), 0.0
+        v = np.random.default_rng(0).standard_normal(len(start))
+        for _ in range(8):
+            v /= np.linalg.norm(v) or 1.0
+            v = (rate(start + 1e-6 * size * v) - base) / (1e-6 * size)
+            best = max(best, float(np.linalg.norm(v)))
+        return (
+            min(_FINEST_TIMES, 1 / (_PER_RADIAN * best)) if best > 0 else _FINEST_TIMES
+        )
 
     def _smooth(
         self, values: Numbers, start: np.ndarray, times: np.ndarray, step: float, tolerance: float,
