@@ -110,7 +110,8 @@ def _search(
     def seen(x: float) -> tuple[bool, float | None]:
         evaluator = solved(x)
         scenes = evaluator.scenes
-        reach = getattr(scenes[0].given, "reach", None) if scenes else None
+        given = getattr(scenes[0], "given", None) if scenes else None
+        reach = getattr(given, "reach", None)
         return bool(np.all(evaluator.evaluate(goal, scope))), reach
 
     condition = _Condition(seen)
