@@ -163,9 +163,12 @@ def _blocks(
     if dense:
         stack += np.diag(1j * turns) - rate * rho[kept].T[:, :, None] * trace
         return [stack], force.reshape(m * n, -1)
+    # Without a trace any state will do: one with few elements leaves few entries.
+    one_state = np.zeros(n)
+    one_state[np.flatnonzero(trace)[:1]] = 1.0
+    loss = sp.csr_array(rate * np.outer(one_state, trace))
     for c in range(m):
-        loss = -rate * np.outer(rho[kept, c], trace)
-        stack[c] = stack[c] + sp.diags_array(1j * turns) + sp.csr_array(loss)
+        stack[c] = stack[c] + sp.diags_array(1j * turns) - loss
     return stack, force.reshape(m * n, -1)
 
 
