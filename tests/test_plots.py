@@ -167,3 +167,13 @@ def test_long_labels_are_broken_and_subscripts_are_drawn(described, shown):
     sub = r"{}$_{{\mathrm{{{}}}}}$".format
     written = f"{sub('V', 'O')} over {sub('I', 'O')}  V  [{sub('V', 'C')}]"
     assert figure.axes[0].get_ylabel() == (shown or written)
+
+
+@pytest.mark.parametrize("plotted", ["C", "C(2)", "C(1), C(2)"])
+def test_values_of_an_indexed_measure_have_the_bands_of_their_errors(plotted):
+    figure = drawn(
+        "sweep E = [0.1, 0.4]; solve langevin(time = 3, realizations = 8);"
+        f" measure C[d in 1..2] = <a'^d*a^d>; plot {plotted} vs E"
+    )
+    (axes,) = figure.axes
+    assert len(axes.collections) == len(axes.lines) == (1 if plotted == "C(2)" else 2)

@@ -221,7 +221,7 @@ def _curves(
     sheet: Sheet, node: tree.Expr, array: xr.DataArray, dim: str, count: int
 ) -> list[_Curve]:
     """One curve for each value of the other dimensions, named by what differs."""
-    error = sheet.dataset.get(f"{getattr(node, 'key', '')}_error")
+    error = _error(sheet, node, array)
     if dim == "point":
         return _scattered_curves(sheet, node, array, error, count)
     if dim not in array.dims:
@@ -250,6 +250,21 @@ def _curves(
         grouped = family if own_item is not None else ""
         found.append(_Curve(tuple(words), curve, spread, grouped))
     return found
+
+
+def _error(sheet: Sheet, node: tree.Expr, array: xr.DataArray) -> xr.DataArray | None:
+    """The standard errors of a measure, or of one of its values such as `C(14)`."""
+    name = node.function if isinstance(node, tree.Call) else node
+    found = sheet.dataset.get(f"{getattr(name, 'key', '')}_error")
+    if found is None:
+        return None
+    chosen = {
+        d: array[d].item()
+        for d in found.dims
+        if d not in array.dims and d in array.coords and array[d].ndim == 0
+    }
+    found = found.sel(chosen)
+    return found if set(found.dims) <= set(array.dims) else None
 
 
 def _once(array: xr.DataArray, dim: str) -> tuple[xr.DataArray, list[str]]:
