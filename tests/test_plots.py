@@ -169,6 +169,16 @@ def test_long_labels_are_broken_and_subscripts_are_drawn(described, shown):
     assert figure.axes[0].get_ylabel() == (shown or written)
 
 
+@pytest.mark.parametrize(("most", "cyclic"), [(3.1, True), (2, False)])
+def test_maps_of_angles_have_a_circle_of_colors(most, cyclic):
+    figure = drawn(
+        f"sweep E = linspace(-{most}, {most}, 5), Delta = [0, 1]; solve steadystate;"
+        " measure angle = arg(exp(i*E)); plot angle over (E, Delta)"
+    )
+    (mesh,) = figure.axes[0].collections
+    assert (mesh.get_cmap().name == "twilight_shifted") == cyclic
+
+
 @pytest.mark.parametrize("plotted", ["C", "C(2)", "C(1), C(2)"])
 def test_values_of_an_indexed_measure_have_the_bands_of_their_errors(plotted):
     figure = drawn(

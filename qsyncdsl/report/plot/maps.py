@@ -15,6 +15,8 @@ _MOST_PANELS = 12
 _MARGIN = 1.3
 # The smaller side in parts of the larger one from where on both signs matter.
 _BOTH_SIGNS = 0.02
+# Values that come so near to both -pi and pi, and not beyond, are angles.
+_ANGLE = 0.95 * np.pi
 
 
 def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
@@ -56,10 +58,12 @@ def _map(
 
 
 def _colors(sheet: Sheet, values: list[np.ndarray], plain: str) -> dict[str, Any]:
-    """The color scale: of values on both sides of zero one with white at zero."""
+    """The color scale: of values on both sides of zero one with white at zero, of angles a circle."""
     low = min(float(np.nanmin(v)) for v in values)
     high = max(float(np.nanmax(v)) for v in values)
     chosen = sheet.word("cmap", "")
+    if min(-low, high) > _ANGLE and max(-low, high) <= np.pi * (1 + 1e-12):
+        return {"cmap": chosen or "twilight_shifted", "vmin": -np.pi, "vmax": np.pi}
     if min(-low, high) < _BOTH_SIGNS * max(-low, high):
         return {"cmap": chosen or plain, "vmin": low, "vmax": high}
     largest = max(-low, high)
