@@ -15,7 +15,7 @@ from qsyncdsl.solve import superoperator
 from qsyncdsl.solve.exchange import Block
 from qsyncdsl.solve.factors import Factored, Factorize, superlu
 from qsyncdsl.solve.generator import At, Generator, available_memory
-from qsyncdsl.solve.reached import outside, refuse_oscillation
+from qsyncdsl.solve.reached import has_kernel, outside, refuse_oscillation
 from qsyncdsl.solve.uniqueness import component_count, plainly_unique
 
 # A kernel of more than one dimension shows as a solution of this size for a unit right side.
@@ -141,18 +141,8 @@ def _even_vector(
         count = component_count(at, rho)
         if count is not None:
             return x, count > 1, factors
-    several = any(_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
+    several = any(has_kernel(odd.reduced(at.matrix)) for odd in blocks.odd)
     return x, several, factors
-
-
-def _kernel(matrix: sp.csc_array) -> bool:
-    """Whether a block without populations has a vector that L takes to zero."""
-    factors = superlu(sp.csc_matrix(matrix))
-    if factors is None:
-        return True
-    probe = factors.solve(np.cos(1.0 + np.arange(matrix.shape[0]) * 0.7))
-    scale = np.abs(matrix.data).max(initial=0.0)
-    return bool(not np.isfinite(probe).all() or np.abs(probe).max() * scale > _SINGULAR)
 
 
 def refuse_fill(generator: Generator) -> None:

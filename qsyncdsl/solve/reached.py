@@ -54,7 +54,7 @@ def left_over(matrix: sp.csc_array, x: np.ndarray) -> np.ndarray:
         SolveError: E504.
     """
     if matrix.shape[0] > _DENSE:
-        if _singular(matrix):
+        if has_kernel(matrix):
             raise SolveError(_oscillates(None))
         return np.zeros_like(x)
     dense = matrix.toarray()
@@ -82,13 +82,13 @@ def refuse_oscillation(dense: np.ndarray, scale: float, x: np.ndarray) -> None:
             raise SolveError(_oscillates(float(abs(rate))))
 
 
-def _singular(matrix: sp.csc_array) -> bool:
+def has_kernel(matrix: sp.csc_array) -> bool:
+    """Whether a block without populations has a vector that L takes to zero."""
     factors = superlu(sp.csc_matrix(matrix))
     if factors is None:
         return True
-    probe = factors.solve(
-        np.cos(1.0 + np.arange(matrix.shape[0]) * 0.7).astype(complex)
-    )
+    right = np.cos(1.0 + np.arange(matrix.shape[0]) * 0.7)
+    probe = factors.solve(right.astype(matrix.dtype))
     scale = np.abs(matrix.data).max(initial=0.0)
     return bool(not np.isfinite(probe).all() or np.abs(probe).max() * scale > _SINGULAR)
 
