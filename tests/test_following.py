@@ -139,6 +139,48 @@ experiment e {
     assert up[0] == down[0] == 0
 
 
+def test_an_ordered_branch_is_not_lost_beside_its_end_nor_by_large_steps():
+    """It ends at V = 1.67584 (Lee and Sadeghpour's model, independently computed); r = 0 is stable too.
+
+    From 1.8 Newton's method finds the unstable side at 1.68, and from 3 nothing at 1.9.
+    """
+    text = """
+parameter V = 3, N = 100
+lattice all = complete(N)
+mode a[all] : boson(levels = 60)
+initial a[all] = coherent(4)
+coupling   V/N*(a[j]'*a[k] + h.c.)  for (j, k) in all.edges
+dissipator 2 : a[j]'       for j in all
+dissipator 0.06 : a[j]^2   for j in all
+experiment e {
+  sweep   V = [1.65, 1.68, 1.8, 1.9, 3] down
+  solve   meanfield
+  solve   meanfield as alone with V = [1.68]
+  measure r = collective_amplitude(a[all])
+  measure rate = growth_rate
+}
+"""
+    dataset = run_text(text)["e"].dataset
+    r = dataset["r"].sel({"method": "meanfield"}).values
+    assert r[0] == 0
+    assert r[1] == pytest.approx(float(dataset["r"].sel({"method": "alone", "V": 1.68})))
+    assert (np.diff(r[1:]) > 0).all()
+    # the phase of the order is free: nothing grows, and that does not decay
+    assert np.allclose(dataset["rate"].sel({"method": "meanfield"}).values[1:], 0, atol=1e-6)
+
+
+def test_a_line_with_a_coarser_grid_follows_as_its_sweep_does():
+    text = DUFFING.replace("PROTOCOL", "updown").replace(
+        "  measure",
+        "  solve classical(time = 40, window = [39, 40]) as few with F = linspace(0.2, 3, 8)\n  measure",
+    )
+    n = run_text(text)["e"].dataset["n"]
+    few = n.sel({"method": "few"}).dropna("F")
+    assert few.sizes["F"] == 8
+    assert np.abs(few.sel(direction="up") - few.sel(direction="down")).max() > 2
+    assert np.allclose(few, n.sel({"method": "classical", "F": few["F"]}), atol=1e-3)
+
+
 def test_a_search_follows_its_branch():
     text = DUFFING.replace("sweep   F = linspace(0.2, 3, 29) PROTOCOL\n", "")
     text = text.replace("[39, 40])", "[39, 40], protocol = continue)")

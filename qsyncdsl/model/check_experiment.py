@@ -163,7 +163,9 @@ class _Requests:
         except ModelError as fault:
             for diagnostic in fault.diagnostics:
                 self.report(diagnostic)
-            given = {}
+            given = dict.fromkeys(word.one_of, ())
+        if word.one_of and not any(name in given for name in word.one_of):
+            self.report(faults.without_times(request.method))
         kinds = {argument.name: argument for argument in word.arguments}
         for name, value in given.items():
             if isinstance(value, tuple):

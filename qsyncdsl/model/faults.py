@@ -260,6 +260,17 @@ def without_index(node: tree.Node, names: Iterable[str]) -> Diagnostic:
     )
 
 
+def without_times(method: tree.Name) -> Diagnostic:
+    """E254: a method that integrates in time and is not told how long."""
+    return Diagnostic(
+        "E254",
+        f"how long shall '{method.written}' run?",
+        method.span,
+        help=f"write {method.key}(time = T, window = [T0, T]) for means over a window,"
+        f" or {method.key}(times = linspace(0, T, n)) for values in time",
+    )
+
+
 def wrong_kind(node: tree.Node, what: str, wanted: str, got: str) -> Diagnostic:
     """E222: another kind of thing is expected."""
     return Diagnostic("E222", f"{what} must be {wanted}", node.span, got)

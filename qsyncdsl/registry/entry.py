@@ -49,6 +49,7 @@ class Word:
         target: `"module:object"`, or empty for a word that is known but not implemented yet.
         gives: Kind of the result: `number`, `real`, `distribution`, `map`, `list`, ... .
         about: One line for the reference and for editors.
+        one_of: Optional arguments of which one must be given.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Word:
     arguments: tuple[Argument, ...]
     gives: str
     about: str
+    one_of: tuple[str, ...] = ()
 
     @property
     def available(self) -> bool:
@@ -127,7 +129,14 @@ class Registry(Mapping[str, Word]):
         return len(self._words)
 
 
-def word(name: str, signature: str, gives: str, about: str, target: str = "") -> Word:
+def word(
+    name: str,
+    signature: str,
+    gives: str,
+    about: str,
+    target: str = "",
+    one_of: tuple[str, ...] = (),
+) -> Word:
     """Write an entry in one line.
 
     The signature lists `name: kind`, with ` = ` before the allowed words or the default of an
@@ -137,7 +146,7 @@ def word(name: str, signature: str, gives: str, about: str, target: str = "") ->
     Argument(name='range', kind='integer', words=(), required=False, many=False)
     """
     arguments = tuple(_argument(text) for text in signature.split(",") if text.strip())
-    return Word(name, target, arguments, gives, about)
+    return Word(name, target, arguments, gives, about, one_of)
 
 
 def _argument(text: str) -> Argument:

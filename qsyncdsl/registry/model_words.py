@@ -190,6 +190,7 @@ noises = Registry(
 )
 
 _TIME = "time: real = 0, times: list = 0, window: list = 0, burn_in: real = 0"
+_MOVING = ("time", "times")
 _RUNS = "realizations: integer = 1, dt: real = 0, max_realizations: integer = 0"
 _PROTOCOL = "protocol: word = reset | continue | updown"
 _BACKEND = "backend: word = own | qutip"
@@ -210,6 +211,7 @@ methods = Registry(
             "states",
             "density matrix in time",
             "qsyncdsl.run.methods.states:evolve",
+            one_of=_MOVING,
         ),
         word(
             "eigen",
@@ -224,6 +226,7 @@ methods = Registry(
             "trajectories",
             "quantum jumps (Monte Carlo wave functions)",
             "qsyncdsl.run.methods.trajectories:trajectories",
+            one_of=_MOVING,
         ),
         word(
             "floquet",
@@ -245,6 +248,7 @@ methods = Registry(
             "trajectories",
             "truncated-Wigner stochastic equations",
             "qsyncdsl.run.methods.fields:langevin",
+            one_of=_MOVING,
         ),
         word(
             "classical",
@@ -252,6 +256,7 @@ methods = Registry(
             "trajectories",
             "the same without noise and ordering corrections",
             "qsyncdsl.run.methods.fields:classical",
+            one_of=_MOVING,
         ),
         word(
             "fokkerplanck",
@@ -266,6 +271,7 @@ methods = Registry(
             "moments",
             "classical trajectory and covariance matrix",
             "qsyncdsl.run.methods.fields:gaussian",
+            one_of=_MOVING,
         ),
         word(
             "cumulants",

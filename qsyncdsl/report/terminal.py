@@ -98,13 +98,13 @@ def measures_table(result: Any, full: bool = False) -> Table:
 
 
 def _value_text(array: Any, error: Any, coords: Any, full: bool) -> str:
-    """A number with its error; or the smallest and largest with their places."""
+    """A number with its error; or the smallest and largest with their places, where they differ."""
     values = array.values
     errors = np.full(values.shape, np.nan)
     if error is not None:
         errors = error.like(array.dims, values.shape)
     numbers, spread = values.ravel(), errors.ravel()
-    if values.ndim == 0 or (full and values.size <= 12):
+    if values.size == 1 or (full and values.size <= 12):
         shown = map(number_text, numbers, spread)
         return ", ".join(shown)
     real = np.abs(numbers) if np.iscomplexobj(values) else numbers
@@ -112,6 +112,10 @@ def _value_text(array: Any, error: Any, coords: Any, full: bool) -> str:
         return "none"
     low, high = int(np.nanargmin(real)), int(np.nanargmax(real))
     word = "|.| " if np.iscomplexobj(values) else ""
+    if real[low] == real[high]:
+        only = np.isfinite(real).sum() == 1
+        where = _place(array, coords, low) if only else "(everywhere)"
+        return f"{word}{number_text(real[low], spread[low])} {where}"
     return (
         f"{word}{number_text(real[low], spread[low])} {_place(array, coords, low)} .. "
         f"{number_text(real[high], spread[high])} {_place(array, coords, high)}"

@@ -292,6 +292,10 @@ def _lines(
                 axis = _axis(
                     model, environment, setting, tree.Sweep(setting.span, (), None)
                 )
+                same = own.get(axis.names)
+                if same is not None and same.note in _FOLLOWING:
+                    # another grid of the sweep, not another sweep
+                    axis = replace(axis, note=same.note)
                 own = {n: a for n, a in own.items() if not set(n) & set(axis.names)}
                 own[axis.names] = axis
             else:

@@ -14,6 +14,7 @@ from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
 from qsyncdsl.solve.cell_matrices import CellMatrices, matrix_integrator, suits
 from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
+from qsyncdsl.solve.field_map import TOLERANCE
 from qsyncdsl.solve.fields import sampling_of_moments, window_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.ordered import Bands
@@ -22,7 +23,6 @@ from qsyncdsl.solve.selfconsistent import (
     relaxed,
     turning_fields,
     unordered,
-    widened,
 )
 from qsyncdsl.solve.stability import growth
 
@@ -158,7 +158,7 @@ class MeanFieldSolver:
         facts = {"scheme": found.scheme}
         return self._result(
             found.cells, found.y[None, :], None, False, facts, point, found.frequency,
-            {"residual": found.residual}, lambda: self._growth(found, point),
+            {"residual": found.residual}, lambda: growth(found),
             turning_fields(found), found.reach,
         )  # fmt: skip
 
@@ -166,12 +166,9 @@ class MeanFieldSolver:
         """The ordered state of largest amplitude, or the branch of the point before while it is stable."""
         before = point.previous
         if before is not None and "fields" in before:
-            found = self._followed(point, before)
-            if found is not None and not self._unstable(found, point):
-                return found
-            still = unordered(CellEquations(self.operators, point, {}))
-            if not self._unstable(still, point):
-                return still
+            kept = self._on_its_branch(point, before)
+            if kept is not None:
+                return kept
         near = None if point.guess is None else self._followed(point, point.guess)
         if near is not None and point.guess is not None:
             size = np.abs(turning_fields(near)[0]).max()
@@ -182,22 +179,35 @@ class MeanFieldSolver:
         state = state or unordered(CellEquations(self.operators, point, {}))
         return replace(state, reach=reach)
 
+    def _on_its_branch(
+        self, point: Point, before: Mapping[str, np.ndarray]
+    ) -> Stationary | None:
+        """Where the branch of the point before goes on; None where it ends and nothing else is stable.
+
+        Near a fold, or from afar, Newton's method may find the unstable side of the branch, or nothing:
+        the curve of ordered states then tells whether there is a stable one.
+        """
+        if np.abs(before["fields"]).max(initial=0.0) > TOLERANCE:
+            found = self._followed(point, before)
+            if found is not None and not _unstable(found):
+                return found
+            found = self.bands.ordered(point)[0] if self.bands.curved(point) else None
+            if found is not None and not _unstable(found):
+                return found
+        still = unordered(CellEquations(self.operators, point, {}))
+        return None if _unstable(still) else still
+
     def _followed(
         self, point: Point, before: Mapping[str, np.ndarray]
     ) -> Stationary | None:
         """The ordered state near given fields that turn."""
         return self.bands.followed(point, before["fields"], float(before["frequency"]))
 
-    def _growth(self, found: Stationary, point: Point) -> tuple[float, float]:
-        """Largest growth rate of a small perturbation, and its frequency."""
-        if found.cells.operators is not self.operators:
-            found = widened(found, CellEquations(self.operators, point, {}))
-        return growth(found)
 
-    def _unstable(self, found: Stationary, point: Point) -> bool:
-        """Whether a small perturbation grows."""
-        rate, frequency = self._growth(found, point)
-        return rate > _UNSTABLE * (1.0 + abs(frequency) + abs(found.nu))
+def _unstable(found: Stationary) -> bool:
+    """Whether a small perturbation grows."""
+    rate, frequency = growth(found)
+    return rate > _UNSTABLE * (1.0 + abs(frequency) + abs(found.nu))
 
 
 def ending(result: ProductResult) -> dict[str, np.ndarray]:

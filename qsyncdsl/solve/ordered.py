@@ -112,6 +112,11 @@ class Bands:
                 return known
         return None, None
 
+    def curved(self, point: Point) -> bool:
+        """Whether there is one complex mean field: ordered states then lie on a curve."""
+        field_map = self._map(self.whole, point)
+        return len(field_map.fields) == 1 and not field_map.real[0]
+
     def _guided(
         self, point: Point, size: float, guide: _Guide
     ) -> tuple[Stationary | None, float | None] | None:

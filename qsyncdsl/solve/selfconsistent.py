@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -96,17 +96,6 @@ def turning_fields(found: Stationary) -> tuple[np.ndarray, float]:
     """The mean fields of a state, and the frequency at which they turn."""
     cells = found.cells
     return cells.mean_values(found.y)[cells.fields], found.nu
-
-
-def widened(found: Stationary, cells: CellEquations) -> Stationary:
-    """The same state with all elements of its density matrices as unknowns."""
-    y = np.empty(cells.size)
-    for kind, layout in enumerate(cells.layouts):
-        narrow, wide = found.cells.operators.bases[kind], cells.operators.bases[kind]
-        states = narrow.to_matrices(found.cells.vectors(found.y, kind).T)
-        vectors = np.stack([wide.to_vector(rho) for rho in states], axis=1)
-        y[layout.offset : layout.offset + vectors.size] = vectors.reshape(-1)
-    return replace(found, cells=cells, y=y)
 
 
 def angular_velocities(

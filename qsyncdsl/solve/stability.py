@@ -164,9 +164,9 @@ def _blocks(
         stack += np.diag(1j * turns) - rate * rho[kept].T[:, :, None] * trace
         return [stack], force.reshape(m * n, -1)
     # Without a trace any state will do: one with few elements leaves few entries.
-    one_state = np.zeros(n)
-    one_state[np.flatnonzero(trace)[:1]] = 1.0
-    loss = sp.csr_array(rate * np.outer(one_state, trace))
+    columns = np.flatnonzero(trace)
+    rows = np.full(len(columns), columns[0] if len(columns) else 0)
+    loss = sp.csr_array((np.full(len(columns), rate), (rows, columns)), shape=(n, n))
     for c in range(m):
         stack[c] = stack[c] + sp.diags_array(1j * turns) - loss
     return stack, force.reshape(m * n, -1)
@@ -181,14 +181,13 @@ def _looks(
     for f, place in enumerate(field_map.fields):
         number, column = cells.look_at(int(place))
         kind, operator = cells.operators.looks[number]
-        dimension = cells.operators.bases[kind].dimension
+        where = cells.operators.bases[kind].sector
         first, kept = places[kind]
         counts = cells.layouts[kind].counts
         n = len(kept)
         for star, matrix in enumerate((operator, operator.conj().T)):
-            entries = sp.coo_array(matrix)
-            row = np.zeros(dimension**2, dtype=complex)
-            row[entries.coords[1] * dimension + entries.coords[0]] = entries.data
+            # Tr(O rho) sees the elements (column, row) of rho
+            row = np.asarray(sp.csr_array(matrix)[where.columns, where.rows])
             begin = first if column < 0 else first + column * n
             weights = np.asarray(counts, dtype=float) if column < 0 else np.ones(1)
             mine = slice(begin, begin + n * len(weights))
