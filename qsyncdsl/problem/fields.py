@@ -153,6 +153,15 @@ class GaussianProblem:
         """Number of fields F."""
         return sum(family.size for family in self.families)
 
+    @property
+    def linear(self) -> bool:
+        """Whether Gaussian states stay Gaussian, so that nothing is left out."""
+        return all(
+            (part.start[1:] - part.start[:-1] <= 1).all()
+            and (part.p + part.q <= 1).all()
+            for part in (self.drift, self.normal, self.anomalous)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DensityTerm:

@@ -188,6 +188,7 @@ _WORST = (
     ("top_population", "highest level"),
     ("truncation_error of ", "truncation"),
     ("closure_difference of ", "closures differ by"),
+    ("back_action of ", "back-action of fluctuations"),
     ("step_error of ", "steps"),
 )
 

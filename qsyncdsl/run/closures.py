@@ -1,4 +1,5 @@
-"""What another closure changes of each measure: the same point with moments of the next even order.
+"""What another closure changes of each measure: the same point with moments of the next even order, or with
+fluctuations that act back on the means.
 
 The difference of two closures is an estimate of what the closure leaves out, and no bound: where the
 hierarchy does not converge, neither of them is near the state.
@@ -31,19 +32,21 @@ class Closures:
         measures: Mapping[str, tree.Measure],
         found: Mapping[str, Labelled],
         grids: Mapping[str, np.ndarray],
+        examined: Callable[[int], bool],
         solve: Callable[[Session], Solved],
     ) -> Solved:
-        """A point with `closure_difference of NAME` for each measure in its trust report.
+        """A point with `closure_difference of NAME`, or `back_action of NAME`, for each measure in its trust report.
 
         Args:
+            examined: Whether a point is among some of a line.
             solve: Solves the same point in another session.
         """
-        change = solved.closure()
-        if change is None:
+        closure = solved.closure()
+        if closure is None or not examined(closure.points):
             return solved
-        word = f"order {change['order']}"
+        word = closure.word
         try:
-            other = solve(self._other(change))
+            other = solve(self._other(closure.options))
         except FAULTS as fault:
             return _with(solved, {}, f"{word} gives no answer: {_message(fault)}")
         numbers = {}
@@ -56,7 +59,7 @@ class Closures:
                 continue
             away = moved(item.values, value)
             if away is not None:
-                numbers[f"closure_difference of {name}"] = away
+                numbers[f"{closure.name} of {name}"] = away
         return _with(solved, numbers, f"compared with {word}")
 
     def _other(self, change: Mapping[str, object]) -> Session:

@@ -29,6 +29,8 @@ _OUTSIDE = 1e-2
 _RESIDUAL = 0.05
 # Relative change by another closure.
 _CLOSURE = 0.03
+# Relative change by what linearized fluctuations leave out.
+_BACK_ACTION = 0.05
 # Independent samples below which a standard error means nothing.
 _SAMPLES = 10.0
 
@@ -132,6 +134,9 @@ def _own(
     closed = trust.get(f"closure_difference of {name}", 0.0)
     if closed > max(ABSOLUTE, _CLOSURE * scale):
         yield f"another closure changes it by {closed:.2g}"
+    back = trust.get(f"back_action of {name}", 0.0)
+    if back > max(ABSOLUTE, _BACK_ACTION * scale):
+        yield f"fluctuations that act back on means change it by {back:.2g}"
     outside = trust.get(f"outside of {name}", 0.0)
     if outside > _OUTSIDE:
         yield f"its map misses {100 * outside:.3g} % of the state: give an extent"

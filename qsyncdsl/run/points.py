@@ -254,12 +254,11 @@ class Points:
                 }
                 if self._examined(job) and open_:
                     steps |= step_errors(solved, open_, found, grids)
-                if self._examined(job, 1):
-                    place = layers, case, draw, located
-                    told = self.closures.told(
-                        solved, wanted, found, grids, lambda other: other.solve(*place)
-                    )
-                    trust = told.trust
+                place = layers, case, draw, located
+                trust = self.closures.told(
+                    solved, wanted, found, grids,
+                    partial(self._examined, job), lambda other: other.solve(*place),
+                ).trust  # fmt: skip
                 steps = {**steps, **missed}
                 found |= _truncated(solved, found)
                 if steps:

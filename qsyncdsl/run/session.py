@@ -27,7 +27,7 @@ from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.derived import Derived, keep, known
 from qsyncdsl.run.frames import Frames, center_value, levels_of
-from qsyncdsl.run.methods.entry import Method, Replicas, Stage
+from qsyncdsl.run.methods.entry import Closure, Method, Replicas, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.structure import Structure
@@ -86,7 +86,7 @@ class Solved:
         again: The same with other tolerances of the steps and times of an average, by what these are
             multiplied; None where nothing is integrated in time.
         thinned: An average over a window from fewer of its times; None where there is none.
-        closure: The options of another closure; None where there is none.
+        closure: Another closure; None where there is none.
         few: From few of them, as `again(factor, finer, few=True)` takes them too.
     """
 
@@ -104,7 +104,7 @@ class Solved:
     again: Callable[..., Solved] | None = None
     thinned: Callable[[], MeasureEvaluator | None] = lambda: None
     few: Callable[[], MeasureEvaluator | None] = lambda: None
-    closure: Callable[[], Mapping[str, Any] | None] = lambda: None
+    closure: Callable[[], Closure | None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,18 +15,26 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import GaussianProblem, Point
 from qsyncdsl.result import GaussianResult, Trust
+from qsyncdsl.solve.back_action import with_pairs
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.polynomials import Sum, derivative, integrator, with_numbers
 from qsyncdsl.solve.translation import Translation, translation
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
+# Tolerance of a run that only tells how far off another one is.
+_ROUGH = 1e-7
+# No moments of pairs in the equations.
+_NONE = np.zeros((0, 4), dtype=np.int64)
 # Bytes of covariance matrices that are kept.
 _ROOM = 1 << 30
 
 
 class GaussianSolver:
-    """Solves for means and covariances of one problem at many points."""
+    """Solves for means and covariances of one problem at many points.
+
+    With the option `back_action` fluctuations act back on the means, and on themselves, see `back_action`.
+    """
 
     def __init__(self, problem: GaussianProblem) -> None:
         self.problem = problem
@@ -72,8 +80,12 @@ class _Flow:
         self.count = problem.count
         relative = max(_RELATIVE * point.coarser, 1e-13)
         self.tolerance = relative, _ABSOLUTE * point.coarser
+        self.acts_back = bool(point.options.get("back_action", False))
+        if self.acts_back:
+            self.tolerance = max(relative, _ROUGH), max(self.tolerance[1], _ROUGH)
         self.values = numbers(problem, point)
         self._sums: tuple[Sum, ...] = ()
+        self._closed: tuple[tuple[Sum, ...], np.ndarray] = ((), _NONE)
         self._at(0.0)
 
     def _at(self, time: float) -> None:
@@ -90,6 +102,10 @@ class _Flow:
             with_numbers(problem.normal, c, w),
             with_numbers(problem.anomalous, c, w),
         )
+        if self.acts_back:
+            self._closed = with_pairs(self._sums, self.count)
+        else:
+            self._closed = self._sums, _NONE
 
     def means(self, alpha: np.ndarray, start: float, end: float) -> np.ndarray:
         """The mean fields alone, from one time to another."""
@@ -109,7 +125,7 @@ class _Flow:
 
     def translation(self, alpha: np.ndarray, widths: np.ndarray) -> Translation | None:
         """The lattice on which everything is the same on all sites."""
-        if self.values.moving:
+        if self.values.moving or self.acts_back:
             return None
         return translation(self.problem.families, self._sums, alpha, widths)
 
@@ -148,8 +164,10 @@ class _Flow:
         )
 
     def _data(self, sums: int) -> Any:
-        arrays = tuple(s.arrays for s in self._sums[:sums])
-        return arrays[0] if sums == 1 else arrays
+        if sums == 1:
+            return self._sums[0].arrays
+        closed, pairs = self._closed
+        return (*(s.arrays for s in closed), pairs)
 
     def jacobian(self, alpha: np.ndarray) -> np.ndarray:
         """J at some mean fields, in quadratures, shape (2F, 2F)."""

@@ -48,14 +48,26 @@ def means_right(y, data, out):
 
 
 def moments_right(y, data, out):
-    """Means and covariance: rates of the first, J C + C J' + D of the second."""
-    means, slope, other, normal, anomalous = data
+    """Means and covariance: rates of the first, J C + C J' + D of the second.
+
+    Behind the fields the polynomials take normally ordered moments of pairs of them.
+    """
+    means, slope, other, normal, anomalous, pairs = data
     # 2 n + 4 n^2 numbers
     n = int((np.sqrt(1.0 + 4.0 * len(y)) - 1.0) / 4.0 + 0.5)
-    means_right(y[: 2 * n], means, out[: 2 * n])
-    z = np.empty(n, dtype=np.complex128)
+    z = np.empty(n + len(pairs), dtype=np.complex128)
     for k in range(n):
         z[k] = y[2 * k] + 1j * y[2 * k + 1]
+    for row in range(len(pairs)):
+        k, m = pairs[row, 0], pairs[row, 1]
+        s, o = 1.0 - 2.0 * pairs[row, 2], 1.0 - 2.0 * pairs[row, 3]
+        at, below = 2 * n + 4 * n * k + 2 * m, 2 * n + 4 * n * k + 2 * n + 2 * m
+        re = y[at] - s * o * y[below + 1]
+        im = o * y[at + 1] + s * y[below]
+        if k == m and s != o:
+            re -= 1.0
+        z[n + row] = 0.5 * re + 0.5j * im
+    means_right(z.view(np.float64), means, out[: 2 * n])
     found = np.zeros((4, n * n), dtype=np.complex128)
     for place, polynomial in enumerate((slope, other, normal, anomalous)):
         target, values, start, fields, p, q = polynomial

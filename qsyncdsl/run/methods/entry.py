@@ -32,6 +32,23 @@ class Keeping:
 
 
 @dataclass(frozen=True, slots=True)
+class Closure:
+    """Equations that leave out less, or something else.
+
+    Attributes:
+        options: What to change of the options of a line; None for one that is left out.
+        word: What they are, for the reader.
+        name: How the numbers are called.
+        points: Points of a line at which they are solved.
+    """
+
+    options: Mapping[str, Any]
+    word: str
+    name: str = "closure_difference"
+    points: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """One method of the language.
 
@@ -57,8 +74,7 @@ class Method:
             None for methods without cutoffs.
         kicks: Whether it applies kicks.
         truncates: Whether its samples leave out terms of the Wigner equation.
-        closure: From a problem and the options to the options of another closure, None for one that is left
-            out; or to None, where there is none that is cheap.
+        closure: From a problem and the options to another closure; or to None, where there is none that is cheap.
         integrates: Whether a run in time is an integration in steps without noise.
         realizations: Options that say how many realizations there are, for methods that consist of
             them: their solvers `begin(point)`, and the realizations are then done in stretches.
@@ -85,7 +101,7 @@ class Method:
     populations: Callable[[Any], Mapping[str, np.ndarray]] | None = None
     kicks: bool = False
     truncates: bool = False
-    closure: Callable[[Any, Mapping[str, Any]], Mapping[str, Any] | None] = (
+    closure: Callable[[Any, Mapping[str, Any]], Closure | None] = (
         lambda problem, options: None
     )
     integrates: bool = False

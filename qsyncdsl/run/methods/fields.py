@@ -17,7 +17,7 @@ from qsyncdsl.measure.ensemble import FieldScene
 from qsyncdsl.measure.gaussian import scenes as gaussian_scenes
 from qsyncdsl.result import FieldResult
 from qsyncdsl.run.methods import keeping
-from qsyncdsl.run.methods.entry import Method, Replicas, Stage, lowering
+from qsyncdsl.run.methods.entry import Closure, Method, Replicas, Stage, lowering
 from qsyncdsl.run.methods.equations import (
     build_either,
     by_problem,
@@ -198,6 +198,19 @@ def _gaussian_solver(problem: Any, options: Mapping[str, Any]) -> Any:
     return GaussianSolver(problem)
 
 
+# Fields up to which a second run without wave vectors is affordable.
+_MOST_FIELDS = 128
+_BACK_ACTION = Closure(
+    {"back_action": True}, "fluctuations that act back on means", "back_action", 8
+)
+
+
+def _with_back_action(problem: Any, options: Mapping[str, Any]) -> Closure | None:
+    """The closed equations of first and second moments, where they differ."""
+    affordable = problem.count <= _MOST_FIELDS and not problem.linear
+    return _BACK_ACTION if affordable else None
+
+
 gaussian = Method(
     lowering("qsyncdsl.lower.gaussian:gaussian"),
     _gaussian_solver,
@@ -208,5 +221,6 @@ gaussian = Method(
     start=_field_start,
     ending=lambda result: {"means": result.means[-1]},
     keeping=keeping.gaussian,
+    closure=_with_back_action,
     integrates=True,
 )

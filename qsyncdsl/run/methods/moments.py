@@ -7,7 +7,7 @@ from typing import Any
 
 from qsyncdsl.algebra.states import initial_laws
 from qsyncdsl.measure.moments import scenes as moment_scenes
-from qsyncdsl.run.methods.entry import Method, lowering
+from qsyncdsl.run.methods.entry import Closure, Method, lowering
 
 
 def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
@@ -20,9 +20,7 @@ def _cumulant_solver(problem: Any, options: Mapping[str, Any]) -> Any:
 _FEW = 30
 
 
-def _other_closure(
-    problem: Any, options: Mapping[str, Any]
-) -> Mapping[str, Any] | None:
+def _other_closure(problem: Any, options: Mapping[str, Any]) -> Closure | None:
     """The next even order, and no products taken as independent; the last one where there are many moments.
 
     Odd orders may be far off where even ones are right: P. Fowler-Wright, K. B. Arnardottir, P. Kirton,
@@ -30,9 +28,9 @@ def _other_closure(
     """
     even = problem.order - problem.order % 2
     if problem.count <= _FEW:
-        return {"order": even + 2, "factorize": None}
+        return Closure({"order": even + 2, "factorize": None}, f"order {even + 2}")
     before = even if problem.order % 2 else even - 2
-    return {"order": before} if before >= 2 else None
+    return Closure({"order": before}, f"order {before}") if before >= 2 else None
 
 
 cumulants = Method(
