@@ -60,6 +60,18 @@ experiment e {{
   measure mean = <b[1]>
 }}
 """
+SPINS = """
+parameter N = {n}, kappa = 20, w = 4, W = 2
+lattice at = complete(N)
+parameter d[j in at] = W*((2*j - 1)/N - 1)
+mode s[at] : spin(1/2)
+mode c : boson
+hamiltonian d[j]/2*s[j].z for j in at
+coupling c'*s[j].minus + h.c. for j in at
+dissipator kappa : c
+dissipator w : s[j].plus for j in at
+experiment e {{ solve cumulants(order = 2); measure n = <c'*c> }}
+"""
 DISORDER = """
 experiment e {
   set     N = 1000, gamma = 0.13, V = 9
@@ -185,6 +197,13 @@ CASES = [
     atoms("1e4"),
     atoms("1e6"),
     atoms("1e4", goal="10 s", side=100),
+    Case(
+        "100 spins of their own frequencies, order 2",
+        lambda: ours(SPINS.format(n=100), "n"),
+        goal="30 s",
+        limit="-",
+        repeats=1,
+    ),
     Case(
         "disordered mean field, 1000 cells",
         lambda: ours(declared("vdp_ensemble_disordered") + DISORDER, "A"),

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.sparse as sp
 
 from qsyncdsl import pipeline
 from qsyncdsl.resources import bundled_models
@@ -331,27 +333,108 @@ def test_two_kerr_cavities_at_second_order_are_near_the_density_matrix():
     assert abs(n[1] / n[0] - 1) < 3e-3 < 5e-3 < abs(n[2] / n[0] - 1)
 
 
-def test_large_closures_are_solved_by_a_sparse_factorization(monkeypatch):
-    from qsyncdsl.solve import cumulants
-
-    text = """
-parameter N = 9
+DISORDERED = """
+parameter N = 8, kappa = 4, gamma = 0.1, pump = 2
 lattice spins = complete(N)
-parameter w[j in spins] = 0.3*(j - 5)
+parameter w[j in spins] = 0.3*(j - 4.3)
 mode a : boson(levels = 9)
 mode s[spins] : qubit
-hamiltonian w[j]*s[j].z/2 + 0.5*(a'*s[j].minus + h.c.) for j in spins
-dissipator 4 : a
-dissipator 0.1 : s[j].minus for j in spins
-dissipator 2 : s[j].plus for j in spins
+hamiltonian w[j]*s[j].z/2 for j in spins
+coupling (0.5 + 0.03*j)*(a'*s[j].minus + h.c.) for j in spins
+dissipator kappa : a
+dissipator gamma : s[j].minus for j in spins
+dissipator pump : s[j].plus for j in spins
 initial a = vacuum
 initial s[spins] = up
-experiment e { solve cumulants; measure n = <a'*a> }
+experiment e {
+  solve cumulants
+  measure n = <a'*a>
+  measure polarization[j in spins] = <s[j].z>
+  measure coherence[j in spins] = <s[1].plus*s[j].minus>
+}
 """
-    used = []
-    for large in (10, 10**9):
-        monkeypatch.setattr(cumulants, "_LARGE", large)
-        monkeypatch.setattr(cumulants, "_THIN", 0.5)
-        used.append(float(values(run_text(text)["e"], "n", "cumulants").real))
-    assert used[0] > 0.05
-    assert np.isclose(*used, rtol=1e-10)
+
+
+def test_disordered_spins_have_the_same_moments_by_sparse_and_by_dense_matrices(
+    monkeypatch,
+):
+    from qsyncdsl.solve import cumulants, moment_jacobian
+
+    used, growths = [], []
+    monkeypatch.setattr(cumulants, "_COMPILED", 0)
+    monkeypatch.setattr(moment_jacobian, "_THIN", 0.5)
+    for large, kind in ((10, "Sparse"), (10**9, "Dense")):
+        monkeypatch.setattr(moment_jacobian, "_LARGE", large)
+        chosen = getattr(moment_jacobian, f"{kind}Jacobian")
+        growth = chosen.growth
+
+        def noted(self, matrix, growth=growth):
+            growths.append(growth(self, matrix))
+            return growths[-1]
+
+        monkeypatch.setattr(chosen, "growth", noted)
+        found = run_text(DISORDERED)["e"].dataset
+        names = ("n", "polarization", "coherence")
+        used.append(np.concatenate([np.ravel(found[name].values) for name in names]))
+    sparse, dense = used
+    assert abs(dense[0]) > 0.05
+    assert np.ptp(np.abs(dense[1:9])) > 0.01
+    assert np.abs(sparse - dense).max() < 1e-10
+    assert len(growths) == 2
+    assert growths[0] < 0
+    assert np.isclose(*growths, rtol=1e-8)
+
+
+def _rotations(rates, frequencies, coupling, seed):
+    """Damped oscillators that drive each other at random, one after the other: a matrix far from normal."""
+    n = len(rates)
+    blocks = [
+        np.array([[r, -f], [f, r]]) for r, f in zip(rates, frequencies, strict=True)
+    ]
+    matrix = scipy.linalg.block_diag(*blocks)
+    other = np.random.default_rng(seed).normal(size=(2 * n, 2 * n))
+    return matrix + coupling * np.triu(other * (np.abs(other) > 1.5), k=2)
+
+
+@pytest.mark.parametrize("frequency", [0.0, 3.0, 200.0])
+@pytest.mark.parametrize("growth", [-0.02, 0.01])
+def test_an_unstable_pair_is_found_at_any_frequency(growth, frequency):
+    from qsyncdsl.solve.rightmost import rightmost
+
+    rng = np.random.default_rng(5)
+    frequencies = np.concatenate([[frequency], rng.normal(size=149) * 5])
+    rates = np.concatenate([[growth], -rng.uniform(0.5, 30, size=149)])
+    matrix = _rotations(rates, frequencies, 0.1, 7)
+    # the rightmost ones of a triangle of blocks are those of the blocks
+    assert np.isclose(rightmost(sp.csc_matrix(matrix)), growth, rtol=1e-6)
+
+
+def test_eigenvalues_that_do_not_converge_are_all_found_or_refused(monkeypatch):
+    from qsyncdsl.diagnostics import SolveError
+    from qsyncdsl.solve import rightmost
+
+    # frequencies far above all rates: Cayley transforms on the unit circle
+    matrix = sp.csc_matrix(_rotations([-1e-9] * 100, 1e3 + np.arange(100.0), 0.0, 1))
+    assert np.isclose(rightmost.rightmost(matrix), -1e-9, atol=1e-11)
+    monkeypatch.setattr(rightmost, "_DENSE", 10)
+    monkeypatch.setattr(rightmost, "_RESTARTS", 1)
+    with pytest.raises(SolveError) as refused:
+        rightmost.rightmost(matrix)
+    assert refused.value.diagnostic.code == "E508"
+
+
+def test_disordered_spins_are_a_product_state_at_first_order():
+    # fields that are driven by means stay coherent, so that closure and product state are one
+    driven = "hamiltonian 0.8*(a + a')\nhamiltonian w[j]"
+    text = DISORDERED.replace("hamiltonian w[j]", driven)
+    text = text.replace("boson(levels = 9)", "boson(levels = 16)")
+    solves = (
+        "solve cumulants(order = 1, times = linspace(0, 4, 9))\n"
+        "  solve meanfield(times = linspace(0, 4, 9))"
+    )
+    kept = text[: text.index("  measure coherence")] + "}\n"
+    found = run_text(kept.replace("solve cumulants", solves))["e"].dataset
+    for name in ("polarization", "n"):
+        closure, product = found[name].values.real
+        assert np.ptp(product) > 0.1
+        assert np.abs(closure - product).max() < 1e-6

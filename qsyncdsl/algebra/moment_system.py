@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,18 @@ from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.symmetry import Symmetry, operator_shifts, weak_symmetry
 from qsyncdsl.algebra.system import System
 from qsyncdsl.diagnostics import Diagnostic, ModelError
+
+# Parts of motions that are kept.
+_KEPT = 100_000
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of the generator of motion: terms of H/hbar, or dissipators, on the same modes."""
+
+    modes: frozenset[int]
+    hamiltonian: Polynomial
+    channels: tuple[Channel, ...]
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,13 @@ class MomentSystem:
     sizes: Mapping[str, int]
     symmetry: Symmetry
     kept: tuple[int, ...]
+    _moved: dict[Any, dict[Moment, Any]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be found again."""
+        return {**self.__dict__, "_moved": {}}
 
     @property
     def ring(self) -> Factors:
@@ -43,7 +62,68 @@ class MomentSystem:
         return ring
 
     def motion(self, moment: Moment) -> dict[Moment, Any]:
-        """d<m>/dt as a sum of moments, before the closure."""
+        r"""d<m>/dt as a sum of moments, before the closure.
+
+        Without ensembles a part $\mathcal L_g$ of the generator leaves alone the factors of modes that it does
+        not act on, $\mathcal L_g^\dagger[AB] = \mathcal L_g^\dagger[A]B$: that of A is found once for all B.
+        """
+        if self.algebra.sizes or len(moment) < 2:
+            return self._whole_motion(moment)
+        total: dict[Moment, list[Any]] = {}
+        touching = {g for key, _ in moment for g in self._parts_of.get(key, ())}
+        for number in sorted(touching):
+            modes = self._parts[number].modes
+            own = tuple(factor for factor in moment if factor[0] in modes)
+            rest = tuple(factor for factor in moment if factor[0] not in modes)
+            for term, value in self._part_motion(number, own).items():
+                longer = tuple(sorted(term + rest)) if rest else term
+                total.setdefault(longer, []).append(value)
+        ring = self.ring
+        sums = {m: ring.add(values) for m, values in total.items()}
+        return {m: c for m, c in sums.items() if not ring.is_zero(c)}
+
+    def _part_motion(self, number: int, moment: Moment) -> dict[Moment, Any]:
+        """What one part of the generator makes of a moment of modes that it acts on."""
+        key = number, moment
+        if key not in self._moved:
+            if len(self._moved) >= _KEPT:
+                self._moved.clear()
+            part = self._parts[number]
+            found = self.algebra.motion(
+                self.algebra.operator(moment),
+                dict.fromkeys(part.modes, part.hamiltonian),
+                list(part.channels),
+            )
+            self._moved[key] = self.algebra.mean(found)
+        return self._moved[key]
+
+    @cached_property
+    def _parts(self) -> tuple[_Part, ...]:
+        """The terms of H/hbar by the modes they act on, and the dissipators."""
+        space = self.algebra.outer
+        terms: dict[frozenset[int], dict[Any, Any]] = {}
+        for polynomial in self.hamiltonian.values():
+            for monomial, value in polynomial.terms.items():
+                modes = frozenset(Polynomial(space, {monomial: value}).modes())
+                terms.setdefault(modes, {})[monomial] = value
+        nothing = Polynomial(space, {})
+        found = [_Part(m, Polynomial(space, mine), ()) for m, mine in terms.items()]
+        found += [
+            _Part(frozenset(c.jump.modes()), nothing, (c,)) for c in self.channels
+        ]
+        return tuple(found)
+
+    @cached_property
+    def _parts_of(self) -> dict[Any, list[int]]:
+        """The parts that act on each mode."""
+        found: dict[Any, list[int]] = {}
+        for number, part in enumerate(self._parts):
+            for mode in part.modes:
+                found.setdefault(mode, []).append(number)
+        return found
+
+    def _whole_motion(self, moment: Moment) -> dict[Moment, Any]:
+        """The same by all of the generator at once."""
         operator = self.algebra.operator(moment)
         places = {self.algebra.outer_position(k) for k in operator.modes()}
         acting = sorted({c for place in places for c in self._acting.get(place, ())})

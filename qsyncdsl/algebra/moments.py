@@ -72,6 +72,10 @@ class Moments:
         default_factory=dict, repr=False, compare=False
     )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be found again; the identities of objects end with the process."""
+        return {**self.__dict__, "_memory": {}, "_plain": {}}
+
     @property
     def ring(self) -> Ring:
         """Of the coefficients."""
@@ -410,14 +414,19 @@ class Moments:
         if len(letters) <= self.order:
             return {(moment,): one}
         total: MomentSum = {}
+        # moments that no other closure applies to are themselves up to the order
+        kept = not self.factorized and not self.alone
         for partition in _partitions(len(letters)):
             if len(partition) == 1:
                 continue
             sign = (-1) ** len(partition) * factorial(len(partition) - 1)
             blocks = [self.joined(letters[k] for k in block) for block in partition]
             term: MomentSum = {(): self.ring.number(sign)}
-            for block in blocks:
-                term = times(term, self.closed(block))
+            if kept and all(len(block) <= self.order for block in partition):
+                term = {tuple(sorted(blocks)): term[()]}
+            else:
+                for block in blocks:
+                    term = times(term, self.closed(block))
             for key, value in term.items():
                 total[key] = total[key] + value if key in total else value
         return {k: v for k, v in total.items() if not self.ring.is_zero(v)}

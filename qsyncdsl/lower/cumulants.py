@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
+from qsyncdsl.algebra.coefficients import Coefficient
 from qsyncdsl.algebra.moment_system import (
     MomentSystem,
     atoms_symbol,
@@ -22,6 +23,8 @@ from qsyncdsl.problem import CumulantProblem, Lowered, Terms
 
 # Moments that are followed at most.
 _MOST = 30_000
+# Coefficients from which on sums are taken apart: the frequencies of n modes make n^2 differences.
+_SUMS = 300
 
 
 def cumulants(system: System, title: str, options: Mapping[str, Any]) -> Lowered:
@@ -166,6 +169,12 @@ def _sizes(system: MomentSystem) -> dict[Any, Any]:
     }
 
 
+def _summands(value: Coefficient) -> Iterator[Coefficient]:
+    """The products of factors that a coefficient is the sum of."""
+    for key, number in value.terms.items():
+        yield Coefficient({key: number})
+
+
 def _terms(
     drifts: list[MomentSum],
     places: Mapping[Moment, tuple[int, bool]],
@@ -177,20 +186,23 @@ def _terms(
     target, coefficient, lengths = [], [], []
     fields, p, q = [], [], []
     sizes = _sizes(system)
+    different = {value for drift in drifts for value in drift.values()}
+    apart = len(different) > _SUMS
     for row, drift in enumerate(drifts):
-        for product, value in drift.items():
-            if value not in gathered:
-                gathered[value] = len(expressions)
-                expression = system.ring.expression(value)
-                expressions.append(expression.xreplace(sizes))
-            target.append(row)
-            coefficient.append(gathered[value])
-            lengths.append(len(product))
-            for moment in product:
-                place, star = places[moment]
-                fields.append(place)
-                p.append(int(star))
-                q.append(int(not star))
+        for product, whole_value in drift.items():
+            for value in _summands(whole_value) if apart else (whole_value,):
+                if value not in gathered:
+                    gathered[value] = len(expressions)
+                    expression = system.ring.expression(value)
+                    expressions.append(expression.xreplace(sizes))
+                target.append(row)
+                coefficient.append(gathered[value])
+                lengths.append(len(product))
+                for moment in product:
+                    place, star = places[moment]
+                    fields.append(place)
+                    p.append(int(star))
+                    q.append(int(not star))
     n = len(target)
 
     def whole(values: list[int]) -> np.ndarray:

@@ -19,6 +19,13 @@ from qsyncdsl.solve.fields import (
     window_of_moments,
 )
 from qsyncdsl.solve.kernels import run_integrator, tableau
+from qsyncdsl.solve.moment_jacobian import (
+    Form,
+    Jacobian,
+    Pattern,
+    jacobian,
+    thin_pattern,
+)
 from qsyncdsl.solve.polynomials import (
     Slope,
     Sum,
@@ -46,17 +53,13 @@ _ATTEMPTS = np.array([
 ])  # fmt: skip
 # Steps that are taken at most where that does not lead to a root, and where there are more moments.
 _STEPS = 100_000
-# Real unknowns from which on an LU is sparse, and the share of elements that are not zero up to which it is.
-_LARGE, _THIN = 400, 0.05
+# How near the root is where it is taken, and the way after which it is given up, relative to the largest moment.
+_NEAR, _FAR = 0.02, 0.3
 # How far beyond its bounds a mean of levels may get while a relaxation is followed loosely.
 _BEYOND = 2.0
 # Times at which moments are looked at, and negative variances from which on that is said.
 _EXAMINED = 64
 _NEGATIVE = 1e-6
-
-
-# Rows of the real form that are not zero for all times, bounds of all of them, places among these rows.
-Form = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 class CumulantSolver:
@@ -70,6 +73,7 @@ class CumulantSolver:
             for conjugated in (False, True)
         )
         self.form = _form(problem)
+        self.pattern = thin_pattern(self.slopes, self.form)
         self.second_moments = SecondMoments(problem.system, problem.moments)
         self._populations = _populations(problem)
         self._broken = _charged(problem)
@@ -102,7 +106,7 @@ class CumulantSolver:
                 values = numbers(self.problem, point)  # type: ignore[arg-type]
                 for place, label in self.problem.rates:
                     refuse_rate(complex(values.c[place]), label)
-                flow = _Flow(self.problem, self.slopes, values)
+                flow = _Flow(self.problem, self.slopes, self.pattern, values)
                 if point.previous is not None:
                     flow.first = point.previous["moments"].copy()
                 elif id(point.initial) not in starts:
@@ -270,9 +274,14 @@ class _Flow:
     first: np.ndarray
 
     def __init__(
-        self, problem: CumulantProblem, slopes: tuple[Slope, ...], values: Numbers
+        self,
+        problem: CumulantProblem,
+        slopes: tuple[Slope, ...],
+        pattern: Pattern | None,
+        values: Numbers,
     ) -> None:
         self.problem, self.slopes, self.values = problem, slopes, values
+        self.pattern = pattern
 
     @property
     def drift(self) -> Sum:
@@ -306,17 +315,18 @@ class _Flow:
         Roots that are unstable, or that the evolution is not close to, are not taken.
 
         Raises:
-            SolveError: E514 for moments that grow without bound, E520.
+            SolveError: E508 where stability is not settled, E514 for moments that grow without bound, E520.
         """
         drift = self.drift
-        slope, other = (pattern.of(drift) for pattern in self.slopes)
-        equations = (drift.arrays, slope.arrays, other.arrays, *form)
+        slopes = jacobian(self.slopes, form, self.pattern, drift)
+        others = (pattern.of(drift).arrays for pattern in self.slopes)
+        equations = (drift.arrays, *others, *form)
         m, follow = self.first.copy(), relaxation("followed")
         y, middle, k = m.view(float), np.empty(2 * len(m)), np.empty((13, 2 * len(m)))
-        fastest = float(np.abs(_real(slope.at(m), other.at(m))).sum(axis=1).max())
+        fastest = slopes.fastest(slopes.at(m))
         span = 10.0 / max(fastest, 1e-300)
         h, left, time = 0.01 * span, _STEPS, 0.0
-        k[0] = _flat(drift.at(m))
+        k[0] = drift.at(m).view(float)
         while left > 0:
             before = m.copy()
             h, taken, passed, fine = follow(
@@ -327,42 +337,45 @@ class _Flow:
                 message = f"the integration ended at t = {time:.4g}"
                 help_ = "do moments grow without bound?"
                 raise SolveError(Diagnostic("E514", message, help=help_))
-            found = self._newton(m, drift, slope, other)
+            found = _newton(m, drift, slopes)
             if found is not None:
                 root, residual = found
-                near = np.abs(root - m).max() < 0.02 * max(np.abs(m).max(), 1e-3)
+                near = np.abs(root - m).max() < _NEAR * _size(m)
                 moving = np.abs(m - before).max() > 0.5 * np.abs(root - m).max()
-                if near and moving | (np.abs(root - m).max() < 1e-7):
-                    matrix = _real(slope.at(root), other.at(root))
-                    if np.linalg.eigvals(matrix).real.max() < 1e-9 * fastest:
-                        return root, residual
+                reached = near and (moving or np.abs(root - m).max() < 1e-7)
+                if reached and slopes.growth(slopes.at(root)) < 1e-9 * fastest:
+                    return root, residual
             span *= 1.7
         raise SolveError(_moving())
 
-    def _residual(self, root: np.ndarray, drift: Sum, fastest: float) -> float:
-        """The rates that are left, in units of the fastest ones."""
-        scale = fastest * max(float(np.abs(root).max()), 1.0)
-        return float(np.abs(drift.at(root)).max() / max(scale, 1e-300))
 
-    def _newton(
-        self, guess: np.ndarray, drift: Sum, slope: Sum, other: Sum
-    ) -> tuple[np.ndarray, float] | None:
-        m, before = guess, np.inf
-        for _ in range(40):
-            rate = drift.at(m)
-            matrix = _real(slope.at(m), other.at(m))
-            step = _solved(matrix, -_flat(rate))
-            m = m + step[0::2] + 1j * step[1::2]
-            if not np.isfinite(step).all():
-                return None
-            length = float(np.abs(step).max() / max(np.abs(m).max(), 1.0))
-            if length < _RESIDUAL or (before < ROUNDING and length > 0.5 * before):
-                fastest = float(np.abs(matrix).sum(axis=1).max())
-                return m, self._residual(m, drift, fastest)
-            if length > 1e3 * before:
-                return None
-            before = length
-        return None
+def _newton(
+    guess: np.ndarray, drift: Sum, slopes: Jacobian
+) -> tuple[np.ndarray, float] | None:
+    """The root beside a guess with the rates that are left in units of the fastest; None for one far away."""
+    m, before, far = guess, np.inf, _FAR * _size(guess)
+    for _ in range(40):
+        rate = drift.at(m)
+        matrix = slopes.at(m)
+        step = slopes.step(matrix, rate)
+        if step is None or not np.isfinite(step).all():
+            return None
+        m = m + step
+        if np.abs(m - guess).max() > far:
+            return None
+        length = float(np.abs(step).max() / max(np.abs(m).max(), 1.0))
+        if length < _RESIDUAL or (before < ROUNDING and length > 0.5 * before):
+            scale = slopes.fastest(matrix) * max(float(np.abs(m).max()), 1.0)
+            return m, float(np.abs(drift.at(m)).max() / max(scale, 1e-300))
+        if length > 1e3 * before:
+            return None
+        before = length
+    return None
+
+
+def _size(m: np.ndarray) -> float:
+    """The largest moment."""
+    return max(float(np.abs(m).max()), 1e-3)
 
 
 def _moving() -> Diagnostic:
@@ -414,34 +427,3 @@ def _populations(problem: CumulantProblem) -> tuple[list[int], list[int]]:
     polarized = [k for k, word in words if word == SIGMA_Z]
     populated = [k for k, word in words if word != SIGMA_Z and word[1] == word[2]]
     return polarized, populated
-
-
-def _solved(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """x with A x = b, by a sparse LU where a large A is mostly zero; the shortest one of a singular A."""
-    if len(matrix) > _LARGE and np.count_nonzero(matrix) < _THIN * matrix.size:
-        from scipy.sparse import csc_array
-        from scipy.sparse.linalg import splu
-
-        try:
-            return np.asarray(splu(csc_array(matrix)).solve(right))
-        except RuntimeError:
-            pass
-    try:
-        return np.asarray(np.linalg.solve(matrix, right))
-    except np.linalg.LinAlgError:
-        return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
-
-
-def _flat(z: np.ndarray) -> np.ndarray:
-    return np.stack([z.real, z.imag], axis=1).reshape(-1)
-
-
-def _real(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The real form of b' = P b + Q b^*."""
-    n = len(p)
-    found = np.empty((2 * n, 2 * n))
-    found[0::2, 0::2] = (p + q).real
-    found[0::2, 1::2] = (q - p).imag
-    found[1::2, 0::2] = (p + q).imag
-    found[1::2, 1::2] = (p - q).real
-    return found

@@ -37,11 +37,14 @@ class _Row:
     Attributes:
         place: Position of the mode or ensemble in the system.
         operators: Of the mode, or of two atoms.
+        own, adjoint: The factors of the first of them, and of its adjoint.
         atoms: Number of atoms in a sum; 1 for a mode, 0 for a difference.
     """
 
     place: int
     operators: tuple[Polynomial, ...]
+    own: Moment
+    adjoint: Moment
     atoms: float
 
 
@@ -127,18 +130,24 @@ class SecondMoments:
             size = float(modes[place].size) if ensemble else 1.0  # type: ignore[arg-type]
             for word in sorted(found):
                 two = tuple(algebra.operator(((atom, word),)) for atom in atoms[:2])
-                yield _Row(place, two, size)
+                own: Moment = ((atoms[0], word),)
+                both = own, algebra.adjoint(own)
+                yield _Row(place, two, *both, size)
                 if ensemble and size > 1:
-                    yield _Row(place, two, 0.0)
+                    yield _Row(place, two, *both, 0.0)
 
     def _pair(self, row: _Row, column: _Row) -> Iterator[tuple[complex, _Product]]:
         """The mean of the adjoint of one operator times another one."""
-        first, second = row.operators[0].dag(), column.operators
         if row.place != column.place:
             if row.atoms and column.atoms:
+                # operators of different modes: their product is a moment as it is
+                moment = self.algebra.canonical(row.adjoint + column.own)
                 weight = sqrt(row.atoms * column.atoms)
-                yield from self._mean(first * second[0], weight)
-        elif row.atoms == column.atoms:
+                one = self.algebra.ring.number(1)
+                yield from self._closed(moment, one, weight)
+            return
+        first, second = row.operators[0].dag(), column.operators
+        if row.atoms == column.atoms:
             yield from self._mean(first * second[0], 1.0)
             if row.atoms != 1:
                 yield from self._mean(first * second[1], row.atoms - 1)
@@ -148,13 +157,22 @@ class SecondMoments:
     ) -> Iterator[tuple[complex, _Product]]:
         """A mean as products of moments; those that are not followed vanish by symmetry."""
         for moment, c in self.algebra.mean(operator).items():
-            for product, factor in self.algebra.closed(moment).items():
-                if all(m in self._places for m in product):
-                    number = (c * factor).terms.get((), 0)
-                    yield (
-                        weight * complex(number),
-                        tuple(self._places[m] for m in product),
-                    )
+            yield from self._closed(moment, c, weight)
+
+    def _closed(
+        self, moment: Moment, c: Any, weight: float
+    ) -> Iterator[tuple[complex, _Product]]:
+        """A moment, c times, as products of those that are followed."""
+        if moment in self._places:
+            yield weight * complex(c.terms.get((), 0)), (self._places[moment],)
+            return
+        for product, factor in self.algebra.closed(moment).items():
+            if all(m in self._places for m in product):
+                number = (c * factor).terms.get((), 0)
+                yield (
+                    weight * complex(number),
+                    tuple(self._places[m] for m in product),
+                )
 
 
 def _positive(matrices: np.ndarray) -> bool:
