@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from qsyncdsl import pipeline
 from qsyncdsl.resources import bundled_models
-from tests.conftest import run_text, values
+from tests.conftest import model_of, run_text, values
 
 GOLDEN = Path(__file__).parent / "golden" / "meanfield"
 
@@ -387,6 +387,70 @@ def test_curves_with_few_coherences_change_no_answer(monkeypatch):
     assert critical == pytest.approx(3.03975179, abs=1e-7)
     # two points and the scan; a bisection to the same precision takes 35 more
     assert len(points) < 32
+
+
+DISORDERED = """
+parameter gain = {gain}
+lattice osc = complete(21)
+parameter w[j in osc] = 0.4*tan(pi*((j - 1/2)/21 - 1/2))
+mode a[osc] : boson(levels = {levels})
+hamiltonian w[j]*a[j]'*a[j] for j in osc
+dissipator gain : a[j]' for j in osc
+dissipator 2 : a[j]^2 for j in osc
+coupling 18/21 : a[j] - a[k] for (j, k) in osc.edges
+experiment e {{ solve meanfield; measure r = collective_amplitude(a[osc]) }}
+"""
+
+
+def field_map_of(text):
+    """The map from the mean field of the only line of a text to the means that its sites produce."""
+    from qsyncdsl.run.plan import Options, make_plan
+    from qsyncdsl.run.session import Session
+    from qsyncdsl.solve.cells import CellEquations
+    from qsyncdsl.solve.field_map import FieldMap
+
+    model = model_of(text)
+    plan = make_plan(model, model.experiments["e"], Options())
+    line = plan.lines[0]
+    request = Session(plan, line).request(plan.point_layers(line, (0,)), None)
+    return FieldMap(CellEquations(request.prepared.solver.operators, request.point, {}))
+
+
+@pytest.mark.parametrize(("levels", "gain"), [(8, 2), (17, 2), (8, 1000)])
+def test_sites_together_are_as_each_alone(monkeypatch, levels, gain):
+    """Without pivoting for all at once, or an LU with pivoting for each; also where hardly one is in the vacuum."""
+    from qsyncdsl.solve.together import Together
+
+    field_map = field_map_of(DISORDERED.format(levels=levels, gain=gain))
+    assert len(field_map.cells.layouts[0].members) == 21
+    x, nu = np.array([3.0 - 4.0j]), 0.3
+    solve, known = Together.solve, []
+
+    def seen(self, *arguments):
+        states = solve(self, *arguments)
+        known.append(states.known)
+        return states
+
+    monkeypatch.setattr(Together, "solve", seen)
+    one = field_map.image(x, nu)
+    assert np.concatenate(known).all()
+    assert (one.y[:21].max() < 1e-6) == (gain == 1000)
+    monkeypatch.setattr(Together, "suits", lambda self: False)
+    other = field_map.image(x, nu)
+    assert len(known) == 1
+    assert np.allclose(one.y, other.y, atol=1e-13)
+    size = np.abs(other.slope).max()
+    assert np.allclose(one.slope, other.slope, rtol=0, atol=1e-11 * size)
+
+
+def test_changes_of_sites_are_differences_of_their_states():
+    field_map = field_map_of(DISORDERED.format(levels=8, gain=2))
+    x, nu, h = np.array([3.0 - 4.0j]), 0.3, 1e-4
+    slope = field_map.image(x, nu).slope[0]
+    steps = [(h, 0.0), (1j * h, 0.0), (0.0, h)]
+    for k, (dx, dnu) in enumerate(steps):
+        up, down = (field_map.image(x + s * dx, nu + s * dnu).means[0] for s in (1, -1))
+        assert slope[k] == pytest.approx((up - down) / (2 * h), abs=1e-6)
 
 
 @pytest.mark.slow

@@ -58,9 +58,10 @@ def _pinned(
     better = np.full(len(strengths), pin)
     if pattern.work > _MOST_WORK:
         return [None] * len(strengths), better
-    x, residuals, pivots = static_lu.solve(pattern, generator.real, strengths)
-    x = np.nan_to_num(x, nan=np.inf, posinf=np.inf, neginf=np.inf)
-    good = (residuals < _RESIDUAL) & (pivots > _PIVOT)
+    found = static_lu.solve(pattern, generator.real, strengths)
+    residuals = found.residuals
+    x = np.nan_to_num(found.vectors, nan=np.inf, posinf=np.inf, neginf=np.inf)
+    good = (residuals < _RESIDUAL) & (found.pivots > _PIVOT)
     good &= np.abs(x).max(axis=1) < _LARGEST
     populations = x[:, generator.form.populations]
     better[:] = generator.form.populations[np.abs(populations).argmax(axis=1)]

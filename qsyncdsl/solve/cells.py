@@ -22,6 +22,7 @@ from qsyncdsl.solve import cell_right_side, real_form, right_sides, superoperato
 from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import integrator_source
 from qsyncdsl.solve.polynomials import Sum
+from qsyncdsl.solve.together import Together
 
 # Patterns of sums of superoperators that are kept.
 _ASSEMBLIES = 4
@@ -139,6 +140,7 @@ class CellOperators:
         self.looks: list[tuple[int, sp.csr_array]] = []
         self.look_of: dict[tuple[int, int], tuple[int, bool]] = {}
         self._assemblies: dict[Any, Assembly] = {}
+        self._together: dict[Any, Together] = {}
         known: dict[Any, int] = {}
         for term in problem.terms:
             key = (term.kind, term.left, term.right)
@@ -211,13 +213,30 @@ class CellOperators:
         if key not in self._assemblies:
             if len(self._assemblies) >= _ASSEMBLIES:
                 self._assemblies.clear()
-            own = [m for other, *pair in self.real if other == kind for m in pair]
-            if nu:
-                own.append(self.rotation(kind))
             populations = self.bases[kind].form.populations
-            parts = [own[k] for k in used]
-            self._assemblies[key] = Assembly(parts, populations)
+            self._assemblies[key] = Assembly(self._parts(kind, used), populations)
         return self._assemblies[key].matrix(factors[used])
+
+    def together(self, kind: int, used: np.ndarray) -> Together:
+        """Some parts of the generators of one kind, for many classes at once.
+
+        Args:
+            used: Of the real forms of its superoperators, then its rotation.
+        """
+        key = kind, used.tobytes()
+        if key not in self._together:
+            if len(self._together) >= _ASSEMBLIES:
+                self._together.clear()
+            populations = self.bases[kind].form.populations
+            self._together[key] = Together(self._parts(kind, used), populations)
+        return self._together[key]
+
+    def _parts(self, kind: int, used: np.ndarray) -> list[sp.csr_array]:
+        """Real forms of the superoperators of a kind, two for each, then its rotation."""
+        own = [m for other, *pair in self.real if other == kind for m in pair]
+        if self.problem.charges is not None:
+            own.append(self.rotation(kind))
+        return [own[k] for k in used]
 
     def rotation(self, kind: int) -> sp.csr_array:
         r"""$\rho \to i[Q, \rho]$ for the charge Q, real form."""

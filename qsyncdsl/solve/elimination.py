@@ -113,6 +113,7 @@ def eliminate(
     upper,
     upper_start,
     factors,
+    multipliers,
     inverse,
     rows,
     x,
@@ -121,20 +122,16 @@ def eliminate(
 
     Rows of A: `entries[slot[p]]` at `column[p]`; of the right side `entries[right_slot]`, -1 for none.
     Row i is reduced by the rows `lower`, in runs of `width` rows with one pattern. `upper` is the pattern
-    of the reduced rows behind the diagonal.
+    of the reduced rows behind the diagonal. What row i takes of each of them goes into `multipliers` where
+    these have more than one row.
     """
     n = len(row_start) - 1
-    zero = zeros()
+    place = 0
     for i in range(n):
         for p in range(lower_start[i], lower_start[i + 1]):
-            for w in range(width[p]):
-                store(rows, lower[p] + w, zero)
-        for q in range(upper_start[i], upper_start[i + 1]):
-            store(rows, upper[q], zero)
-        store(rows, i, zero)
-        for p in range(row_start[i], row_start[i + 1]):
-            store(rows, column[p], load(entries, slot[p]))
-        y = zero
+            clear(rows, lower[p], width[p])
+        scatter(entries, slot, column, row_start, upper, upper_start, rows, i)
+        y = zeros()
         if right_slot[i] >= 0:
             y = negative(load(entries, right_slot[i]))
         for p in range(lower_start[i], lower_start[i + 1]):
@@ -142,6 +139,7 @@ def eliminate(
             q0 = upper_start[k]
             count = upper_start[k + 1] - q0
             l0 = product(load(rows, k), load(inverse, k))
+            place = noted(multipliers, place, l0)
             y = reduced(y, l0, load(x, k))
             if run == 1:
                 for q in range(count):
@@ -151,6 +149,7 @@ def eliminate(
             q1 = upper_start[k + 1]
             r = reduced(load(rows, k + 1), l0, load(factors, q0))
             l1 = product(r, load(inverse, k + 1))
+            place = noted(multipliers, place, l1)
             y = reduced(y, l1, load(x, k + 1))
             if run == 2:
                 for q in range(count - 1):
@@ -162,11 +161,13 @@ def eliminate(
             r = reduced(load(rows, k + 2), l0, load(factors, q0 + 1))
             r = reduced(r, l1, load(factors, q1))
             l2 = product(r, load(inverse, k + 2))
+            place = noted(multipliers, place, l2)
             y = reduced(y, l2, load(x, k + 2))
             r = reduced(load(rows, k + 3), l0, load(factors, q0 + 2))
             r = reduced(r, l1, load(factors, q1 + 1))
             r = reduced(r, l2, load(factors, q2))
             l3 = product(r, load(inverse, k + 3))
+            place = noted(multipliers, place, l3)
             y = reduced(y, l3, load(x, k + 3))
             for q in range(count - 3):
                 j = upper[q3 + q]
@@ -175,15 +176,70 @@ def eliminate(
                 r = reduced(r, l2, load(factors, q2 + 1 + q))
                 store(rows, j, reduced(r, l3, load(factors, q3 + q)))
         store(x, i, y)
-        store(inverse, i, reciprocal(load(rows, i)))
-        for q in range(upper_start[i], upper_start[i + 1]):
-            store(factors, q, load(rows, upper[q]))
-    for back in range(n):
-        i = n - 1 - back
+        keep(upper, upper_start, factors, inverse, rows, i)
+    back(upper, upper_start, factors, inverse, x)
+
+
+def clear(rows, first, count):
+    """Zeros in a run of columns."""
+    for w in range(count):
+        store(rows, first + w, zeros())
+
+
+def scatter(entries, slot, column, row_start, upper, upper_start, rows, i):
+    """Row i of A, with zeros where it will be filled from the diagonal on."""
+    for q in range(upper_start[i], upper_start[i + 1]):
+        store(rows, upper[q], zeros())
+    store(rows, i, zeros())
+    for p in range(row_start[i], row_start[i + 1]):
+        store(rows, column[p], load(entries, slot[p]))
+
+
+def noted(multipliers, place, multiplier):
+    """Append a multiplier where there is room for all of them; the next place."""
+    store(multipliers, place, multiplier)
+    return place + min(len(multipliers) - 1, 1)
+
+
+def keep(upper, upper_start, factors, inverse, rows, i):
+    """A reduced row, its diagonal as a reciprocal."""
+    store(inverse, i, reciprocal(load(rows, i)))
+    for q in range(upper_start[i], upper_start[i + 1]):
+        store(factors, q, load(rows, upper[q]))
+
+
+def back(upper, upper_start, factors, inverse, x):
+    """Solve with the reduced rows, the last one first."""
+    n = len(upper_start) - 1
+    for last in range(n):
+        i = n - 1 - last
         y = load(x, i)
         for q in range(upper_start[i], upper_start[i + 1]):
             y = reduced(y, load(factors, q), load(x, upper[q]))
         store(x, i, product(y, load(inverse, i)))
+
+
+def substitute(
+    lower,
+    lower_start,
+    width,
+    upper,
+    upper_start,
+    factors,
+    multipliers,
+    inverse,
+    x,
+):
+    """Put the solution of A x = right in place of the right side, with what `eliminate` left."""
+    place = 0
+    for i in range(len(upper_start) - 1):
+        y = load(x, i)
+        for p in range(lower_start[i], lower_start[i + 1]):
+            for w in range(width[p]):
+                y = reduced(y, load(multipliers, place), load(x, lower[p] + w))
+                place += 1
+        store(x, i, y)
+    back(upper, upper_start, factors, inverse, x)
 
 
 def residual(entries, indices, starts, x, left):

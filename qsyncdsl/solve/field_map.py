@@ -21,11 +21,10 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.polynomials import Sum, derivative
+from qsyncdsl.solve.together import States
 
 # Unknowns of a cell up to which its equations are solved densely.
 DENSE = 260
-# Elements of the matrices of small cells that are kept at a time.
-_CHUNK = 4_000_000
 # Fields up to which their self-consistency is solved by Newton's method.
 _FIELDS = 64
 TOLERANCE = 1e-11
@@ -183,19 +182,21 @@ class FieldMap:
         for kind, layout in enumerate(cells.layouts):
             n, m = cells.operators.bases[kind].unknowns, len(layout.members)
             own = slice(layout.offset, layout.offset + n * m)
-            found, slope = np.empty((n, m)), np.zeros((n, m, 2 * r + 1))
-            if n <= DENSE and m > 1:
-                chunk = max(_CHUNK // n**2, 1)
-                for first in range(0, m, chunk):
-                    some = slice(first, min(first + chunk, m))
-                    found[:, some], slope[:, some] = self._stack(
-                        kind, some, g, directions, nu, slopes
+            found, slope = np.zeros((n, m)), np.zeros((n, m, 2 * r + 1))
+            left = np.arange(m)
+            if m > 1 or n <= DENSE:
+                along = directions if slopes else directions[:, :0]
+                states = self._stack(kind, g, along, nu)
+                if states is not None:
+                    found[:] = states.rho.T
+                    slope[:, :, : states.changes.shape[1]] = states.changes.transpose(
+                        2, 0, 1
                     )
-            else:
-                for column in range(m):
-                    found[:, column], slope[:, column] = self._cell(
-                        kind, column, g, directions, nu, slopes
-                    )
+                    left = np.flatnonzero(~states.known)
+            for column in left:
+                found[:, column], slope[:, column] = self._cell(
+                    kind, int(column), g, directions, nu, slopes
+                )
             y[own] = found.reshape(-1)
             changes[own] = slope.reshape(n * m, -1)
         means = cells.mean_values(y)[self.fields]
@@ -206,57 +207,30 @@ class FieldMap:
         return Image(y, means, slope)
 
     def _stack(
-        self,
-        kind: int,
-        some: slice,
-        g: np.ndarray,
-        directions: np.ndarray,
-        nu: float,
-        slopes: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Many small classes at once: states, shape (n, m), and changes, shape (n, m, directions)."""
-        cells = self.cells
-        operators = cells.operators
-        base = operators.bases[kind]
-        n, m = base.unknowns, some.stop - some.start
-        count = directions.shape[1] + 1
-        matrices = np.zeros((m, n, n))
-        if self.rotations is not None and nu:
-            matrices += nu * self.rotations[kind].toarray()
-        own = [k for k, (other, _, _) in enumerate(operators.real) if other == kind]
-        for k in own:
-            first = cells.strength_place[k]
-            strength = g[first + some.start : first + some.stop]
-            for values, matrix in (
-                (strength.real, operators.real[k][1]),
-                (-strength.imag, operators.real[k][2]),
-            ):
-                if values.any() and matrix.nnz:
-                    entries = matrix.tocoo()
-                    rows, columns = entries.coords
-                    matrices[:, rows, columns] += values[:, None] * entries.data
-        matrices[:, 0] = 0.0
-        matrices[:, 0, base.form.populations] = 1.0
-        if not slopes:
-            right = np.zeros((m, n, 1))
-            right[:, 0] = 1.0
-            return np.linalg.solve(matrices, right)[:, :, 0].T, np.zeros((n, m, count))
-        inverse = np.linalg.inv(matrices)
-        rho = inverse[:, :, 0].T
-        forces = np.zeros((n, m, count))
-        for k in own:
-            first = cells.strength_place[k]
-            row = directions[first + some.start : first + some.stop]
-            if row.any():
-                _, re, im = operators.real[k]
-                forces[:, :, :-1] -= (re @ rho)[:, :, None] * row.real - (im @ rho)[
-                    :, :, None
-                ] * row.imag
-        if self.rotations is not None:
-            forces[:, :, -1] = -(self.rotations[kind] @ rho)
-        forces[0] = 0.0
-        changes = inverse @ forces.transpose(1, 0, 2)
-        return rho, changes.transpose(1, 0, 2)
+        self, kind: int, g: np.ndarray, directions: np.ndarray, nu: float
+    ) -> States | None:
+        """All classes at once, their changes along the directions and then with nu; None if too large."""
+        operators, rotating = self.cells.operators, self.rotations is not None
+        m = len(self.cells.layouts[kind].members)
+        firsts = [
+            first
+            for (other, _), first in zip(
+                operators.operators, self.cells.strength_place, strict=True
+            )
+            if other == kind
+        ]
+        own = np.array(firsts)[:, None] + np.arange(m)
+        strengths = _pairs(g[own].T, nu if rotating else 0.0)
+        moved = _pairs(directions[own].transpose(1, 2, 0), 0.0)
+        if rotating and moved.shape[1]:
+            turned = np.zeros((m, 1, moved.shape[2]))
+            turned[..., -1] = 1.0
+            moved = np.concatenate([moved, turned], axis=1)
+        used = strengths.any(axis=0) | moved.any(axis=(0, 1))
+        together = operators.together(kind, np.flatnonzero(used))
+        if not together.suits():
+            return None
+        return together.solve(strengths[:, used], moved[:, :, used])
 
     def _cell(
         self,
@@ -310,6 +284,14 @@ class FieldMap:
         for one in used:
             found[:, one] = solve(forces[:, one])
         return rho, found
+
+
+def _pairs(g: np.ndarray, nu: float) -> np.ndarray:
+    """Factors of the real forms for strengths, shape (..., K), and of the rotation: shape (..., 2K + 1)."""
+    *shape, count = g.shape
+    found = np.full((*shape, 2 * count + 1), nu)
+    found[..., 0:-1:2], found[..., 1:-1:2] = g.real, -g.imag
+    return found
 
 
 def _dense_solver(

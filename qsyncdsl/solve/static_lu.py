@@ -100,52 +100,127 @@ def _order(reduced: sp.csc_array) -> np.ndarray:
     return np.argsort(factors.perm_c)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Null vectors of many matrices, the pinned unknown 1.
+
+    Attributes:
+        vectors: Shape (points, n).
+        residuals: The largest |L x| of each in units of max|x| max|L|.
+        pivots: The smallest pivot of each in units of max|L|, 0 for a second null vector.
+        changes: Along each direction, the pinned unknown 0; shape (points, directions, n).
+    """
+
+    vectors: np.ndarray
+    residuals: np.ndarray
+    pivots: np.ndarray
+    changes: np.ndarray
+
+
 def solve(
-    pattern: Pattern, matrix: AffineMatrix, strengths: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Null vectors with the pinned unknown 1, for many sets of strengths.
+    pattern: Pattern,
+    matrix: AffineMatrix,
+    strengths: np.ndarray,
+    directions: np.ndarray | None = None,
+) -> Answers:
+    r"""Null vectors $L x = 0$ for many sets of strengths, and $dx$ with $L\,dx = -(dL)\,x$.
 
     Args:
         strengths: Shape (points, K).
-
-    Returns:
-        The vectors, shape (points, n); the largest |L x| of each in units of max|x| max|L|; and the
-        smallest pivot of each in units of max|L|, 0 for a second null vector.
+        directions: Changes dL of the strengths, shape (points, J, K). With them x is refined once.
     """
     points = len(strengths)
-    eliminate, check, maxima = (
-        _compiled(name) for name in ("eliminate", "residual", "maxima")
+    side = _Side(pattern, matrix, directions is not None)
+    sets = strengths[:, None]
+    if directions is not None:
+        sets = np.concatenate([sets, directions], axis=1)
+    moved = sets.shape[1] - 1
+    answers = Answers(
+        np.empty((points, matrix.size)),
+        np.empty(points),
+        np.empty(points),
+        np.empty((points, moved, matrix.size)),
     )
-    room = _room(pattern)
-    inverse, reduced = room[1], room[-1]
-    found = np.empty((points, matrix.size))
-    residuals, pivots = np.empty(points), np.empty(points)
     values = sp.csr_array(matrix.values.real)
-    entries, x, left = (
-        _lanes(n) for n in (len(matrix.indices), matrix.size, matrix.size)
-    )
-    largest = _lanes(4)
     for first in range(0, points, LANES):
         chosen = np.arange(first, first + LANES) % points
-        entries[:] = values @ np.ascontiguousarray(strengths[chosen].T)
-        eliminate(entries, *pattern.data, *room)
-        x[pattern.unknowns] = reduced
-        x[pattern.pin] = 1.0
-        check(entries, matrix.indices, matrix.indptr, x, left)
-        for k, numbers in enumerate((entries, x, left, inverse)):
-            maxima(numbers, largest, k)
+        some = np.ascontiguousarray(sets[chosen].transpose(2, 1, 0))
+        entries = values @ some.reshape(len(some), -1)
+        entries = entries.reshape(len(entries), moved + 1, LANES)
         here = slice(first, min(first + LANES, points))
-        entry, unknown, rest, reciprocal = largest[:, : here.stop - first]
-        found[here] = x.T[: here.stop - first]
-        residuals[here] = rest / (unknown * entry)
-        pivots[here] = 1 / (reciprocal * entry)
-    return found, residuals, pivots
+        count = here.stop - first
+        rest, unknown, entry, reciprocal = side.null(entries[:, 0])[:, :count]
+        answers.vectors[here] = side.x.T[:count]
+        answers.residuals[here] = rest / (unknown * entry)
+        answers.pivots[here] = 1 / (reciprocal * entry)
+        for k in range(moved):
+            answers.changes[here, k] = side.change(entries[:, k + 1]).T[:count]
+    return answers
 
 
-def _room(pattern: Pattern) -> tuple[np.ndarray, ...]:
-    """Places for the factors, the reciprocal pivots, a row and the unknowns."""
-    size = pattern.size - 1
-    return _lanes(pattern.count), _lanes(size), _lanes(size), _lanes(size)
+class _Side:
+    """`LANES` matrices side by side: their entries, factors and null vectors.
+
+    Attributes:
+        x: Null vectors, shape (n, LANES).
+
+    Args:
+        keep: Keep the factors for more right sides, and refine x once by them.
+    """
+
+    def __init__(self, pattern: Pattern, matrix: AffineMatrix, keep: bool) -> None:
+        self._pattern, self._matrix, self._keep = pattern, matrix, keep
+        self._entries, self._moved = (_lanes(len(matrix.indices)) for _ in range(2))
+        self.x, self._left = _lanes(matrix.size), _lanes(matrix.size)
+        size = pattern.size - 1
+        self._factors = _lanes(pattern.count), _lanes(pattern.count if keep else 1)
+        self._inverse, self._row, self._reduced = (_lanes(size) for _ in range(3))
+        self._largest = _lanes(4)
+
+    def null(self, entries: np.ndarray) -> np.ndarray:
+        """Find x; the largest |L x|, |x|, |L| and reciprocal pivot of each lane."""
+        data, unknowns = self._pattern.data, self._pattern.unknowns
+        self._entries[:] = entries
+        _compiled("eliminate")(
+            self._entries,
+            *data,
+            *self._factors,
+            self._inverse,
+            self._row,
+            self._reduced,
+        )
+        self.x[unknowns] = self._reduced
+        self.x[self._pattern.pin] = 1.0
+        self._apply(self._entries)
+        if self._keep:
+            self.x[unknowns] -= self._substituted()
+            self._apply(self._entries)
+        for k, numbers in enumerate((self._left, self.x, self._entries, self._inverse)):
+            _compiled("maxima")(numbers, self._largest, k)
+        return self._largest
+
+    def change(self, entries: np.ndarray) -> np.ndarray:
+        """dx for the entries of dL, shape (n, LANES)."""
+        self._moved[:] = entries
+        self._apply(self._moved)
+        found = np.empty_like(self.x)
+        found[self._pattern.unknowns] = self._substituted()
+        found[self._pattern.pin] = 0.0
+        return np.negative(found, out=found)
+
+    def _apply(self, entries: np.ndarray) -> None:
+        """Put L x into its place."""
+        matrix = self._matrix
+        _compiled("residual")(
+            entries, matrix.indices, matrix.indptr, self.x, self._left
+        )
+
+    def _substituted(self) -> np.ndarray:
+        """What the matrices without the pinned unknown map to what is left."""
+        data = self._pattern.data
+        self._reduced[:] = self._left[self._pattern.unknowns]
+        _compiled("substitute")(*data[4:], *self._factors, self._inverse, self._reduced)
+        return self._reduced
 
 
 def _lanes(rows: int) -> np.ndarray:
@@ -165,7 +240,13 @@ def _source() -> str:
     functions = (
         elimination.fill,
         elimination.runs,
+        elimination.clear,
+        elimination.scatter,
+        elimination.noted,
+        elimination.keep,
+        elimination.back,
         elimination.eliminate,
+        elimination.substitute,
         elimination.residual,
         elimination.maxima,
     )

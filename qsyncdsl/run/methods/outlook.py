@@ -43,6 +43,10 @@ _UPDATE, _SAMPLE, _COMPARED = 2e-8, 5e-8, 1.5
 # Coherences of each level that a curve of ordered states is followed with, and that its states have; how often
 # the cells are solved for one point of a sweep along such curves, with these. Seconds for each site.
 _BANDS, _TRACED, _CORRECTED, _CELLS = (31, 119), 60, 10, 2e-4
+# The same where the cells are solved side by side; seconds of each, and for its unknowns squared.
+_TRACED_TOGETHER, _TOGETHER, _TOGETHER_SQUARED = 100, 4e-5, 1e-9
+# Unknowns of a cell up to which that is worth it for a single one.
+_FEW = 260
 # Seconds before a density matrix moves.
 _STARTED = 0.1
 # A step where none is given, in units of the model's own time.
@@ -306,7 +310,11 @@ def product(s: Sizes) -> Outlook:
     seconds = _CELLS * s.fields + 1.5 * kinds * _cell(n)
     if s.options.get("state") != "incoherent":
         narrow, wide = (min(n, float(s.cell * width)) for width in _BANDS)
-        seconds += kinds * (_TRACED * _cell(narrow) + _CORRECTED * _cell(wide))
+        if kinds > 1 or wide <= _FEW:
+            few, many = (_TOGETHER + _TOGETHER_SQUARED * x**2 for x in (narrow, wide))
+            seconds += kinds * (_TRACED_TOGETHER * few + _CORRECTED * many)
+        else:
+            seconds += kinds * (_TRACED * _cell(narrow) + _CORRECTED * _cell(wide))
     return Outlook(
         "self-consistent product state", kinds * n, kinds * n * (2.0 * s.terms + 1),
         _ENTRY * _FILL * n**1.3 + 8 * kinds * n, seconds,
