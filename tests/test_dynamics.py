@@ -40,6 +40,21 @@ def test_the_cycle_of_a_stuart_landau_oscillator_is_stable_as_it_must_be():
     assert rates[0].real == pytest.approx([0.3, 0.3], abs=1e-9)
 
 
+def test_a_run_from_a_fixed_point_stays_there():
+    """Nothing but stability bounds a step where nothing moves: steps beyond it are no numbers and not taken."""
+    result = run_text(
+        """
+mode a : boson
+dissipator 10 : a'
+dissipator 8 : a
+dissipator 2 : a^2
+initial a = coherent(sqrt(1/2))
+experiment e { solve classical(time = 1000, window = [500, 1000]); measure r = abs(<a>) }
+"""
+    )["e"]
+    assert values(result, "r", "classical") == pytest.approx(np.sqrt(0.5), abs=1e-9)
+
+
 def test_bosons_have_the_same_dynamics_as_their_equations():
     """A van der Pol oscillator of bosons: radius^2 = g1/(2 g2), multiplier exp(-g1 T)."""
     text = """

@@ -163,10 +163,14 @@ experiment e {
     dataset = run_text(text)["e"].dataset
     r = dataset["r"].sel({"method": "meanfield"}).values
     assert r[0] == 0
-    assert r[1] == pytest.approx(float(dataset["r"].sel({"method": "alone", "V": 1.68})))
+    assert r[1] == pytest.approx(
+        float(dataset["r"].sel({"method": "alone", "V": 1.68}))
+    )
     assert (np.diff(r[1:]) > 0).all()
     # the phase of the order is free: nothing grows, and that does not decay
-    assert np.allclose(dataset["rate"].sel({"method": "meanfield"}).values[1:], 0, atol=1e-6)
+    assert np.allclose(
+        dataset["rate"].sel({"method": "meanfield"}).values[1:], 0, atol=1e-6
+    )
 
 
 def test_a_line_with_a_coarser_grid_follows_as_its_sweep_does():

@@ -69,7 +69,8 @@ def integrate(first, times, relative, absolute, tableau, data):
             fifth += (inside[j] / scale) ** 2
             third += (dense[0, j] / scale) ** 2
         error = 0.0
-        if fifth > 0 or third > 0:
+        # also where they are not numbers: such a step is none
+        if fifth != 0 or third != 0:
             error = h * fifth / np.sqrt((fifth + 0.01 * third) * n)
         if not np.isfinite(error):
             if h < 1e-9 * end:
