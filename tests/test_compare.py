@@ -8,6 +8,7 @@ import pytest
 from qsyncdsl import pipeline
 from qsyncdsl.run.compare import compare, reference_method
 from qsyncdsl.run.methods import outlook
+from qsyncdsl.source import Source
 from tests.conftest import run_text
 
 LINEAR = """
@@ -170,6 +171,37 @@ def test_blocks_are_counted_by_convolution():
     assert sorted(outlook.blocks((3, 3), Symmetry(((1, 1),), (0,)))) == [1, 1, 2, 2, 3]
     assert outlook.blocks((4,), Symmetry(((1,),), (2,))) == (2, 2)
     assert outlook.blocks((4, 5), Symmetry((), ())) == (20,)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("modes", "terms"),
+    [
+        ("mode a : boson\nmode b : boson", "0.3*(a'*b + h.c.) + 0.2*a'^2*a^2"),
+        ("mode a : boson\nmode b : boson", "0.3*(a'*b + h.c.) + 0.2*(a^2 + a'^2)"),
+        ("mode a : boson\nmode b : qubit", "0.3*(a'*b.minus + h.c.) + 0.1*b.z"),
+        ("mode a : boson\nmode b : levels(3)", "0.3*(a*|2><0| of b + h.c.)"),
+        ("mode a : boson\nmode b : ensemble(9)", "0.3*(a'*b.Jminus + h.c.)"),
+    ],
+)
+def test_a_plan_counts_the_moments_that_are_followed(modes, terms, order, tmp_path):
+    from qsyncdsl.algebra.build import build
+    from qsyncdsl.lower.cumulants import cumulants
+    from qsyncdsl.model.environment import Environment
+    from qsyncdsl.solve.cumulants import CumulantSolver
+
+    text = f"""{modes}
+hamiltonian {terms}
+dissipator 1 : a
+experiment e {{ solve cumulants(order = {order}); measure n = <a'*a> }}
+"""
+    path = tmp_path / "m.qsync"
+    path.write_text(text)
+    model, _ = pipeline.load_source(Source("m", text))
+    (line,) = pipeline.outlooks(str(path))
+    lowered = cumulants(build(model, Environment(model)), "m", {"order": order})
+    rows, _, _ = CumulantSolver(lowered.problem).form
+    assert line.one.unknowns == len(rows)
 
 
 def test_a_product_state_costs_the_same_on_every_lattice_whose_cells_are_equal():

@@ -423,18 +423,11 @@ def test_eigenvalues_that_do_not_converge_are_all_found_or_refused(monkeypatch):
     assert refused.value.diagnostic.code == "E508"
 
 
-def test_disordered_spins_are_a_product_state_at_first_order():
-    # fields that are driven by means stay coherent, so that closure and product state are one
-    driven = "hamiltonian 0.8*(a + a')\nhamiltonian w[j]"
-    text = DISORDERED.replace("hamiltonian w[j]", driven)
-    text = text.replace("boson(levels = 9)", "boson(levels = 16)")
-    solves = (
-        "solve cumulants(order = 1, times = linspace(0, 4, 9))\n"
-        "  solve meanfield(times = linspace(0, 4, 9))"
-    )
-    kept = text[: text.index("  measure coherence")] + "}\n"
-    found = run_text(kept.replace("solve cumulants", solves))["e"].dataset
-    for name in ("polarization", "n"):
-        closure, product = found[name].values.real
-        assert np.ptp(product) > 0.1
-        assert np.abs(closure - product).max() < 1e-6
+def test_a_dense_jacobian_that_does_not_fit_is_refused(monkeypatch):
+    from qsyncdsl.solve import cumulants, generator, moment_jacobian
+
+    monkeypatch.setattr(cumulants, "_COMPILED", 0)
+    monkeypatch.setattr(moment_jacobian, "_SMALL", 0)
+    monkeypatch.setattr(generator, "available_memory", lambda: 1e4)
+    (failure,) = run_text(DISORDERED)["e"].trust["cumulants"]["failures"]
+    assert failure["code"] == "E501"

@@ -148,12 +148,25 @@ class MomentSystem:
 
     def charges(self, moment: Moment) -> tuple[int, ...]:
         """The charges of a moment; all zero for one that need not vanish."""
-        shift = dict.fromkeys(self.kept, 0)
+        total = [0] * len(self.symmetry.moduli)
         for key, word in moment:
             assert isinstance(key, int)
             if word != SIGMA_Z:
-                shift[self.algebra.outer_position(key)] += word[1] - word[2]
-        return self.symmetry.classify([shift[k] for k in self.kept])
+                shift = word[1] - word[2]
+                for k, charge in self._charge[self.algebra.outer_position(key)]:
+                    total[k] += shift * charge
+        moduli = self.symmetry.moduli
+        return tuple(q % m if m else q for q, m in zip(total, moduli, strict=True))
+
+    @cached_property
+    def _charge(self) -> dict[int, list[tuple[int, int]]]:
+        """The charges that an excitation of each mode has."""
+        columns = zip(*self.symmetry.charges, strict=True)
+        found = {
+            place: [(k, charge) for k, charge in enumerate(column) if charge]
+            for place, column in zip(self.kept, columns, strict=False)
+        }
+        return {place: found.get(place, []) for place in self.kept}
 
     def moved(self, operator: Polynomial) -> Polynomial:
         """An operator of the system with coefficients of this ring."""

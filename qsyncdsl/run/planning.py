@@ -16,7 +16,7 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.frames import levels_of
 from qsyncdsl.run.locate import solves
-from qsyncdsl.run.methods.outlook import OUTLOOKS, Outlook, sizes
+from qsyncdsl.run.methods.outlook import MOMENT_MODES, OUTLOOKS, Outlook, sizes
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.session import Session, in_time
 from qsyncdsl.solve.generator import available_memory
@@ -57,7 +57,8 @@ class LineOutlook:
     def seconds(self) -> float:
         """All points and searches, on one core."""
         solves = self.points + self.searched
-        return 0.0 if self.one is None else self.one.seconds * solves
+        one = self.one
+        return 0.0 if one is None else one.once + one.seconds * solves
 
     def to_json(self) -> dict[str, Any]:
         """The same for machines."""
@@ -195,7 +196,9 @@ def _outlook(
     sites = sum(
         1 for mode in model.modes.values() for _ in environment.sites(mode.index)
     )
-    system = numeric(model, environment, None if sites <= _MODES else 3)
+    order = int(options.get("order", 2)) if line.method == "cumulants" else 0
+    looked_at = MOMENT_MODES if order else _MODES
+    system = numeric(model, environment, None if sites <= looked_at else 3)
     if centers:
         from qsyncdsl.algebra.displaced import moved
 
@@ -217,6 +220,7 @@ def _outlook(
             times,
             all(_is_mixture(initial.value) for initial in session.initials(case)),
             _inequivalent(session, environment, case),
+            order,
         )
     )
 
@@ -238,6 +242,8 @@ def _refusal(
     """E532: what cannot fit, with the levels that would."""
     had = {n: c for n, c in cutoffs.declared(environment).items() if c is not None}
     help_ = "choose a method that keeps less: 'trajectories', 'cumulants', 'langevin'"
+    if line.method == "cumulants":
+        help_ = "lower the order, or the size"
     for shrink in np.linspace(0.95, 0.1, 18) if had else ():
         fewer = {n: max(2, int(c * shrink)) for n, c in had.items()}
         smaller, _, _ = _point(plan, line, (0,) * (1 + len(line.axes)), fewer)

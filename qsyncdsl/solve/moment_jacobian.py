@@ -11,19 +11,24 @@ $$
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import scipy.sparse as sp
 
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.polynomials import Slope, Sum
-from qsyncdsl.solve.rightmost import rightmost
+
+# Small closures need no sparse matrices: their import takes as long as a plane of them.
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 # Rows of the real form that are not zero for all times, bounds of all of them, places among these rows.
 Form = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 # Rows from which on a Jacobian is sparse, and the share of elements that are not zero up to which it is.
 _LARGE, _THIN = 400, 0.05
+# Matrices that a dense one takes with its P, Q and eigenvalues; bytes that are not looked for.
+_COPIES, _SMALL = 6, 1e8
 # Part of the largest rate that is taken off a singular Jacobian: a step of implicit Euler over a long time,
 # which leaves alone what is conserved.
 _LONG = 1e-11
@@ -48,10 +53,32 @@ class Jacobian(Protocol):
 def jacobian(
     slopes: tuple[Slope, ...], form: Form, pattern: Pattern | None, drift: Sum
 ) -> Jacobian:
-    """J for the numbers of one point."""
+    """J for the numbers of one point.
+
+    Raises:
+        SolveError: E501 for one that does not fit in memory.
+    """
     if pattern is not None:
         return SparseJacobian(pattern, drift)
+    refuse_dense(slopes[0].shape[0])
     return DenseJacobian(*(slope.of(drift) for slope in slopes))
+
+
+def refuse_dense(count: int) -> None:
+    """E501 for a Jacobian of many moments that is no sparse one and does not fit."""
+    needed = _COPIES * 8.0 * (2 * count) ** 2
+    if needed < _SMALL:
+        return
+    from qsyncdsl.solve.generator import available_memory
+
+    room = available_memory()
+    if needed > room:
+        message = (
+            f"the Jacobian of {count} moments needs about {needed / 1e9:.3g} GB, "
+            f"{room / 1e9:.3g} GB are free"
+        )
+        help_ = "lower the order, or ask for time = T"
+        raise SolveError(Diagnostic("E501", message, help=help_))
 
 
 def thin_pattern(slopes: tuple[Slope, ...], form: Form) -> Pattern | None:
@@ -124,6 +151,8 @@ class Pattern:
     @classmethod
     def of(cls, slopes: tuple[Slope, ...], form: Form) -> Pattern:
         """The pattern of two derivatives."""
+        from scipy.sparse import csr_array
+
         rows, _, places = form
         compact, entries = [], []
         begin = 0
@@ -147,7 +176,7 @@ class Pattern:
         row, column, source, weights = map(np.concatenate, zip(*entries, strict=True))
         n = len(rows)
         flat, where = np.unique(column * n + row, return_inverse=True)
-        scatter = sp.csr_array((weights, (where, source)), shape=(len(flat), begin))
+        scatter = csr_array((weights, (where, source)), shape=(len(flat), begin))
         indptr = np.searchsorted(flat, n * np.arange(n + 1))
         return cls(
             rows, (compact[0], compact[1]), scatter,
@@ -164,23 +193,27 @@ class SparseJacobian:
 
     def at(self, m: np.ndarray) -> sp.csc_matrix:
         """J, shape (n, n)."""
+        from scipy.sparse import csc_matrix
+
         pattern = self.pattern
         values = np.concatenate([one.at(m) for one in self._sums]).view(float)
         n = len(pattern.rows)
         arrays = pattern.scatter @ values, pattern.indices.copy(), pattern.indptr.copy()
-        found = sp.csc_matrix(arrays, shape=(n, n))
+        found = csc_matrix(arrays, shape=(n, n))
         found.eliminate_zeros()
         return found
 
     def step(self, matrix: sp.csc_matrix, rate: np.ndarray) -> np.ndarray | None:
         """-J^-1 of the rates."""
+        from scipy.sparse import csc_matrix, identity
+
         from qsyncdsl.solve.factors import superlu
 
         rows = self.pattern.rows
         factors = superlu(matrix)
         if factors is None:
             shift = _LONG * self.fastest(matrix)
-            factors = superlu(sp.csc_matrix(matrix - shift * sp.identity(len(rows))))
+            factors = superlu(csc_matrix(matrix - shift * identity(len(rows))))
         if factors is None:
             return None
         right = np.ascontiguousarray(rate).view(float)
@@ -194,4 +227,6 @@ class SparseJacobian:
 
     def growth(self, matrix: sp.csc_matrix) -> float:
         """The largest real part of an eigenvalue, as `rightmost` finds it."""
+        from qsyncdsl.solve.rightmost import rightmost
+
         return rightmost(matrix)

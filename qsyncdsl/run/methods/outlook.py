@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import comb, prod
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from qsyncdsl.algebra.symmetry import Symmetry, operator_shifts, weak_symmetry
 from qsyncdsl.algebra.system import System
+from qsyncdsl.run.methods.moment_sizes import moments_followed, touched
 
 # Labels of charges that are told apart, times levels; more are taken as none.
 _LABELS = 1_000_000
@@ -47,6 +48,13 @@ _BANDS, _TRACED, _CORRECTED, _CELLS = (31, 119), 60, 10, 2e-4
 _TRACED_TOGETHER, _TOGETHER, _TOGETHER_SQUARED = 100, 4e-5, 1e-9
 # Unknowns of a cell up to which that is worth it for a single one.
 _FEW = 260
+# Modes of a closure up to which charges are looked for. Bytes of a process that derives one, and of each of its
+# real unknowns; seconds to begin to derive one, to derive each, and to find where it stands. Rows of a Jacobian
+# that is dense, and the part of one that is not zero; dense operations of a relaxation, in units of n^3.
+MOMENT_MODES = 250
+_PROGRAM, _MOMENT = 2.3e8, 1.2e4
+_BEGUN, _DERIVED, _RELAXED = 1.0, 4e-4, 6e-5
+_THIN, _CUBES = (400, 0.05), 60
 # Seconds before a density matrix moves.
 _STARTED = 0.1
 # A step where none is given, in units of the model's own time.
@@ -63,6 +71,7 @@ class Outlook:
         nonzeros: Entries of the matrix, or terms of the right side.
         memory: Bytes.
         seconds: Of one core.
+        once: Seconds before the first point.
     """
 
     solver: str
@@ -70,6 +79,7 @@ class Outlook:
     nonzeros: float
     memory: float
     seconds: float
+    once: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class Sizes:
         mixed: Whether the initial state has no elements between different charges.
         own: Operators of one cell, and their part of the rate: those of the mode with the largest.
         kinds: Cells that differ.
+        followed: Moments of a closure, as real unknowns, and terms that act on one mode.
     """
 
     dims: tuple[int, ...]
@@ -101,6 +112,7 @@ class Sizes:
     mixed: bool = False
     own: tuple[int, float] = (0, 0.0)
     kinds: int = 1
+    followed: tuple[int, float] = (0, 0.0)
 
     @property
     def dimension(self) -> int:
@@ -128,8 +140,13 @@ def sizes(
     times: int,
     mixed: bool = False,
     kinds: int = 1,
+    order: int = 0,
 ) -> Sizes:
-    """Count what a system in plain numbers needs."""
+    """Count what a system in plain numbers needs.
+
+    Args:
+        order: Of a closure of moments; 0 for other methods.
+    """
     kept = [k for k, mode in enumerate(system.space.modes) if mode.ensemble is None]
     dims = tuple(int(system.space.modes[k].dimension) for k in kept)
     shifts = operator_shifts(system, kept) if len(kept) <= _MODES else None
@@ -154,7 +171,15 @@ def sizes(
     return Sizes(
         dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
         float(rate), fields, options, times, mixed, _of_one(rates), kinds,
+        _followed(system, kept, order) if order else (0, 0.0),
     )  # fmt: skip
+
+
+def _followed(system: System, kept: list[int], order: int) -> tuple[int, float]:
+    """The real unknowns of a closure, and the terms that act on one mode."""
+    shifts = operator_shifts(system, kept) if len(kept) <= MOMENT_MODES else None
+    symmetry = Symmetry((), ()) if shifts is None else weak_symmetry(shifts, len(kept))
+    return moments_followed(system, symmetry, order), touched(system)
 
 
 def _of_one(rates: list[tuple[Any, float]]) -> tuple[int, float]:
@@ -328,14 +353,24 @@ def _cell(unknowns: float) -> float:
 
 
 def moments(s: Sizes) -> Outlook:
-    """Closed equations of moments: all of them up to the order, symmetry not counted."""
+    """Closed equations of moments up to the order."""
     order = int(s.options.get("order", 2))
-    n = float(comb(2 * len(s.dims) + order, order))
-    steps = max(100.0, 20 * s.duration)
+    count, terms = s.followed
+    n = float(count)
+    nonzeros = n * (1 + order * terms / 2)
+    memory = _PROGRAM + _MOMENT * n + 8 * n * s.times
+    large, thin = _THIN
+    if s.duration:
+        seconds = 12 * max(100.0, 20 * s.duration) * _SPARSE * nonzeros
+    elif n > large and nonzeros < thin * n * n:
+        seconds = _RELAXED * n
+    else:
+        # all rows, with those that are zero for all times
+        memory += 160 * n * n
+        seconds = _RELAXED * n + _CUBES * _DENSE * n**3
     return Outlook(
-        "equations of moments", n, n * s.terms, 16 * n * (s.times + n),
-        12 * steps * n * s.terms * 1e-8 + 0.05 * n,
-    )  # fmt: skip
+        "equations of moments", n, nonzeros, memory, seconds, _BEGUN + _DERIVED * n
+    )
 
 
 def density(s: Sizes) -> Outlook:
