@@ -413,11 +413,14 @@ class MeasureEvaluator(OperatorEvaluator):
             last = signature.call(function, (self.scenes[-1],), word, values)
             if isinstance(last, Distribution | PhaseSpaceMap):
                 return last
+            count = len(self.scenes)
+            each = [_at_time(values, k, count) for k in range(count)]
             found = [
-                signature.call(function, (scene,), word, values)
-                for scene in self.scenes[:-1]
+                last
+                if own is values and scene is self.scenes[-1]
+                else signature.call(function, (scene,), word, own)
+                for scene, own in zip(self.scenes, each, strict=True)
             ]
-            found.append(last)
             return self._mean(np.array(found))
         except SolveError as fault:
             d = fault.diagnostic
@@ -564,6 +567,16 @@ _PATHS = {
     "spectrum": "along",
     "var": "along",
 }
+
+
+def _at_time(values: dict[str, Any], place: int, count: int) -> dict[str, Any]:
+    """Arguments at one of the times: of values along trajectories, shape (R, T), one column."""
+    along = {
+        key: value[:, place : place + 1]
+        for key, value in values.items()
+        if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == count
+    }
+    return {**values, **along} if along else values
 
 
 def _on_paths(scene: Any) -> bool:

@@ -64,24 +64,41 @@ def jump_counts(scene: Any, channel: int = 0) -> Distribution:
 def jump_rate(scene: Any, channel: int = 0) -> float:
     """Jumps in a unit of time, the mean over the window and the realizations."""
     scene = _jumping(scene, "jump_rate")
+    found = _inside(scene, channel)
+    return sum(len(times) for times in found) / (len(found) * _span(scene))
+
+
+def _span(scene: TrajectoryScene) -> float:
+    """Time in which the jumps of a realization are looked at."""
     low, high = scene.given.window
-    share, found = 1.0, _inside(scene, channel)
+    share = 1.0
     if scene.left_out is not None and scene.given.realizations == 1:
         share = 1 - float(np.mean(scene.given.blocks == scene.left_out))
-    return sum(len(times) for times in found) / (len(found) * share * (high - low))
+    return share * (high - low)
 
 
 def jump_fano(scene: Any, channel: int = 0) -> float:
     r"""$\mathrm{Var}(n)/\langle n\rangle$ of the numbers of jumps in the window; 1 for a coherent state.
 
     Biased low by $1/R$ for R realizations.
+
+    Raises:
+        SolveError: E664 for one realization, whose number has no variance.
     """
+    if _jumping(scene, "jump_fano").given.realizations < 2:
+        message = "one realization has one number of jumps, which does not scatter"
+        help = "give realizations = 100"
+        raise SolveError(Diagnostic("E664", message, help=help))
     numbers = _counts(scene, channel, "jump_fano")
     return float(numbers.var() / numbers.mean()) if numbers.any() else float("nan")
 
 
 def waiting_times(scene: Any, channel: int = 0) -> Distribution:
-    """Density of the times between one jump and the next, from cells of equal width.
+    r"""Density of the times between one jump and the next in a stationary state, from cells of equal width.
+
+    A window of length W holds both ends of a wait $\tau$ in $W - \tau$ of its places, so that each counts
+    $1/(W - \tau)$, of the number of jumps in a unit of time (the estimator of D. G. Horvitz, D. J. Thompson,
+    J. Am. Stat. Assoc. 47, 663 (1952)); the integral is the share of waits shorter than the window.
 
     Raises:
         SolveError: E661 where no realization has two jumps.
@@ -91,8 +108,11 @@ def waiting_times(scene: Any, channel: int = 0) -> Distribution:
     if not len(waits):
         message = "no realization has two jumps in the window"
         raise SolveError(Diagnostic("E661", message, help="run for longer"))
-    heights, edges = np.histogram(waits, _BINS, (0.0, float(waits.max())), density=True)
+    span, far = _span(scene), float(waits.max())
+    weights = 1 / np.maximum(span - waits, far / _BINS)
+    sums, edges = np.histogram(waits, _BINS, (0.0, far), weights=weights)
     width = float(edges[1])
+    heights = sums * span / (sum(len(times) for times in found) * width)
 
     def at(tau: Any) -> float:
         k = int(np.real(tau) // width)
@@ -103,12 +123,13 @@ def waiting_times(scene: Any, channel: int = 0) -> Distribution:
 
 def jumps(scene: Any, channel: int = 0) -> np.ndarray:
     """Number of jumps up to each time along each realization, shape (R, T)."""
-    given = _jumping(scene, "jumps").given
+    scene = _jumping(scene, "jumps")
+    given = scene.given
     found = [
         np.searchsorted(
             np.sort(times[_of(scene, which, channel)]), given.times, "right"
         )
-        for times, which in given.jumps
+        for times, which in (given.jumps[row] for row in scene.rows)
     ]
     return np.array(found, dtype=float).view(Records)
 

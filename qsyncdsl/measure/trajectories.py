@@ -90,6 +90,11 @@ class TrajectoryScene:
             columns = columns[columns == self.place]
         return rows, columns
 
+    @property
+    def rows(self) -> np.ndarray:
+        """The realizations that are looked at."""
+        return self._kept[0]
+
     # ── operators ────────────────────────────────────────────────────────────────────────────
 
     def matrix(self, operator: Polynomial) -> sp.csr_array:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qsyncdsl.model.environment import Environment
+from qsyncdsl.run.averages import worst
 from qsyncdsl.run.follow import follows
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
@@ -390,20 +391,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-# Numbers of which the smallest is the worst.
-_SMALL_IS_BAD = ("smallest", "effective_samples")
-
-
 def line_trust(points: Sequence[PointResult]) -> dict[str, Any]:
     """The worst numbers of a line, its facts, and its warnings, each once with a count."""
-    columns: dict[str, list[float]] = {}
-    for point in points:
-        for name, value in point.trust.numbers.items():
-            columns.setdefault(name, []).append(value)
-    numbers = {
-        name: float((min if name.startswith(_SMALL_IS_BAD) else max)(values))
-        for name, values in columns.items()
-    }
+    numbers = worst(point.trust.numbers for point in points)
     facts: dict[str, str] = {}
     for point in points:
         for name, fact in point.trust.facts.items():

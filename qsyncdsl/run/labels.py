@@ -152,12 +152,3 @@ def _indexed(
 def _without_index(measure: tree.Measure) -> tree.Measure:
     place = tree.Place(measure.place.span, measure.place.name, ())
     return tree.Measure(measure.span, place, measure.value, measure.description)
-
-
-def average(draws: list[Labelled]) -> Labelled:
-    """Mean over draws with its standard error."""
-    if len(draws) == 1:
-        return draws[0]
-    stack = np.array([draw.values for draw in draws])
-    error = stack.std(axis=0, ddof=1) / np.sqrt(len(draws))
-    return Labelled(stack.mean(axis=0), draws[0].dims, draws[0].coords, error)

@@ -13,11 +13,12 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.result import Trust
+from qsyncdsl.run.averages import averaged
 from qsyncdsl.run.begun import BegunPoints
 from qsyncdsl.run.engines.queue import Engine, Inline, Queue, peak_memory
 from qsyncdsl.run.limits import Estimate, refuse
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Job, PartResult, PointResult, Points, averaged
+from qsyncdsl.run.points import Job, PartResult, PointResult, Points
 from qsyncdsl.run.store.address import Addresses
 from qsyncdsl.run.store.blocks import Damage
 from qsyncdsl.run.store.columns import Row

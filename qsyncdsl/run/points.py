@@ -18,7 +18,7 @@ from qsyncdsl.problem import Stretch
 from qsyncdsl.result import Trust
 from qsyncdsl.run.closures import Closures
 from qsyncdsl.run.errors import with_errors
-from qsyncdsl.run.labels import Labelled, average, label
+from qsyncdsl.run.labels import Labelled, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.realizations import Begun, Part, Realizing
@@ -397,17 +397,6 @@ class Located(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._requests)
-
-
-def averaged(draws: Sequence[PointResult]) -> PointResult:
-    """The measures of a point averaged over draws of disorder, with standard errors."""
-    first = draws[0]
-    if len(draws) == 1:
-        return first
-    names = [name for name in first.measures if all(name in d.measures for d in draws)]
-    measures = {name: average([d.measures[name] for d in draws]) for name in names}
-    failures = {name: fault for d in draws for name, fault in d.failures.items()}
-    return replace(first, measures=measures, failures=failures)
 
 
 def failure(fault: Exception) -> Diagnostic:

@@ -22,8 +22,8 @@ def combine(weights, count, k, out):
                 out[j] += w * k[m, j]
 
 
-def integrate(first, times, relative, absolute, tableau, data):
-    """y at `times` (ascending, from 0 on) for y' = right(y), y(0) = first.
+def integrate(first, times, relative, absolute, longest, tableau, data):
+    """y at `times` (ascending, from 0 on) for y' = right(y), y(0) = first, in steps up to `longest`.
 
     Returns the values, shape (T, n), the number of steps, and the time reached: less than the last
     one where a value left the real numbers or the step became too small.
@@ -49,7 +49,7 @@ def integrate(first, times, relative, absolute, tableau, data):
     h = min(max(h, 1e-6), end)
     rejected = False
     while place < len(times):
-        h = min(h, end - now)
+        h = min(h, end - now, longest)
         if h <= 1e-14 * max(abs(now), 1e-12):
             return found, steps, now
         for s in range(1, 12):

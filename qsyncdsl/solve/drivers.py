@@ -23,7 +23,7 @@ _TABLEAU = (
 )
 # Arguments of the drivers after `right`, as types.
 _ARGUMENTS = {
-    "integrate": f"{_ROW}, {_ROW}, types.float64, types.float64, {_TABLEAU}, DATA",
+    "integrate": f"{_ROW}, {_ROW}, types.float64, types.float64, types.float64, {_TABLEAU}, DATA",
     "iterate": f"{_ROW}, types.int64[::1], DATA",
     "stochastic": f"{_ROW}, types.float64[:, ::1], types.float64, types.int64,"
     f" types.boolean, DATA, {_ROW}, types.float64[:, ::1]",
@@ -111,16 +111,21 @@ class Driver:
         return self._drivers[name](self._right, *arguments)
 
     def integrate(
-        self, first: np.ndarray, times: np.ndarray, data: Any, tolerance: float
+        self,
+        first: np.ndarray,
+        times: np.ndarray,
+        data: Any,
+        tolerance: float,
+        longest: float = np.inf,
     ) -> np.ndarray:
-        """y at times from 0 on, shape (T, n).
+        """y at times from 0 on, shape (T, n), in steps up to `longest`.
 
         Raises:
             SolveError: E514 where the integration fails.
         """
         tolerances = (tolerance, tolerance / 1e3)
         found, _, reached = self.call(
-            "integrate", first, times, *tolerances, tableau(), data
+            "integrate", first, times, *tolerances, longest, tableau(), data
         )
         if reached < times[-1] * (1 - 1e-12) or not np.isfinite(found).all():
             raise SolveError(

@@ -111,6 +111,7 @@ class EquationSolver:
         elif not every:
             chosen = even(chosen)
         longest = float(point.options.get("dt", 0) or np.inf) * point.longer
+        longest = min(longest, flow.changes(start, float(chosen.times[-1])).longest)
         if every:
             found = self._from_kick_to_kick(point, flow, every, start, chosen, longest)
         else:
@@ -274,11 +275,14 @@ class Run:
         self.solver, self.point = solver, point
         self.start = solver.packed(point)
         self.flow = solver.flow(point)
-        step = 1.0
+        step, given = 1.0, float(options.get("dt", 0) or 0)
         if not problem.discrete:
-            given = float(options.get("dt", 0) or 0)
             step = given or _ACCURACY / self.flow.fastest(self.start)
         self.every = periods(problem, point.values)
+        if not problem.discrete and not given:
+            end = float(np.max(options.get("times", options.get("time", 0.0))))
+            moved = self.flow.changes(self.start, end)
+            step = min(step, moved.longest, _ACCURACY / max(moved.rate, 1e-300))
         shortest = min(self.every, default=0.0)
         # two steps lie between samples at least, so that a run with twice the step has the same ones
         finest = 2 * step if options.get("events") and not problem.discrete else step

@@ -17,6 +17,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve import tangent
 from qsyncdsl.solve.drivers import Driver
+from qsyncdsl.solve.pulses import Changes, changes
 
 
 class Flow:
@@ -90,18 +91,18 @@ class Flow:
         Raises:
             SolveError: E514 where values leave the real numbers.
         """
-        if np.isfinite(longest) and not self.discrete:
-            return self._stepwise(y, times, longest)
-        return self._run(self.driver, y, times, self.data, self.tolerance)
+        return self._run(self.driver, y, times, self.data, self.tolerance, longest)
 
     def _run(
-        self, driver: Driver, y: np.ndarray, times: Any, data: Any, tolerance: float
-    ) -> np.ndarray:
+        self, driver: Driver, y: np.ndarray, times: Any, data: Any, tolerance: float,
+        longest: float = np.inf,
+    ) -> np.ndarray:  # fmt: skip
         start = np.ascontiguousarray(y, dtype=float)
         if not (np.isfinite(start).all() and np.isfinite(times).all()):
             raise SolveError(Diagnostic("E514", "a run begins at no finite values"))
         if not self.discrete:
-            return driver.integrate(start, np.asarray(times, float), data, tolerance)
+            chosen = np.asarray(times, float)
+            return driver.integrate(start, chosen, data, tolerance, longest)
         counts = np.round(np.asarray(times)).astype(np.int64)
         found, reached = driver.call("iterate", start, counts, data)
         if reached < len(counts):
@@ -114,17 +115,17 @@ class Flow:
             )
         return np.asarray(found)
 
-    def _stepwise(self, y: np.ndarray, times: np.ndarray, longest: float) -> np.ndarray:
-        """With a longest step, by SciPy."""
-        from scipy.integrate import solve_ivp
+    def changes(self, y: np.ndarray, duration: float) -> Changes:
+        """How the rates near y change by themselves, from the time of y on, so that no step passes over a pulse."""
+        if not self.timed or self.discrete:
+            return Changes(np.inf, 0.0, np.zeros(0))
+        places = np.stack([y, y + 1.0])
 
-        found = solve_ivp(
-            lambda t, x: self.rate(x), (0.0, float(times[-1])), y, method="DOP853",
-            t_eval=times, rtol=self.tolerance, atol=self.tolerance / 1000, max_step=longest,
-        )  # fmt: skip
-        if not found.success or not np.isfinite(found.y).all():
-            raise SolveError(Diagnostic("E514", "the integration ended early"))
-        return np.ascontiguousarray(found.y.T)
+        def rates(time: float) -> np.ndarray:
+            places[:, -1] = time
+            return np.concatenate([self.rate(place)[:-1] for place in places])
+
+        return changes(rates, float(y[-1]), float(y[-1]) + duration)
 
     def rate(self, y: np.ndarray) -> np.ndarray:
         """F(y)."""

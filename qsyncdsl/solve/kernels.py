@@ -137,7 +137,7 @@ def integrate(
         SolveError: E514 where the integration fails.
     """
     call = compiled(source, "integrate")
-    found, _, reached = call(first, times, *tolerance, tableau(), data)
+    found, _, reached = call(first, times, *tolerance, np.inf, tableau(), data)
     if reached < times[-1] * (1 - 1e-12) or not np.isfinite(found).all():
         raise SolveError(
             Diagnostic(

@@ -88,6 +88,8 @@ def real_generator(
     turned = [k for k, side in enumerate(all_sides) if _is_complex(side, phases)]
     numbers = [*range(count), *(k + count for k in turned)]
     found += [(t, s, -1j * v) for t, s, v in (found[k] for k in turned)]
+    if not found:
+        numbers, found = [0], [(wanted[:0], wanted[:0], np.zeros(0, dtype=complex))]
     lengths = [len(value) for _, _, value in found]
     target, source, value = (np.concatenate(x) for x in zip(*found, strict=True))
     which = np.repeat(np.array(numbers, dtype=np.int32), lengths)
