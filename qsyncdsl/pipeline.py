@@ -6,6 +6,7 @@ source -> syntax tree -> checked model -> system -> problem -> result -> measure
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from math import prod
 from pathlib import Path
@@ -714,7 +715,8 @@ def replot(path: Path, folder: Path) -> tuple[Path, ...]:
     """Draw the plots of a saved result again, from the model text it carries.
 
     Args:
-        path: A file that `run` wrote; or an output folder, of which what is there so far is drawn.
+        path: A file that `run` wrote; or an output folder: what is there so far of a run that is going,
+            and the files of experiments that are done.
 
     Raises:
         ModelError: E706 for a file that `run` did not write; E731 for a folder.
@@ -724,9 +726,16 @@ def replot(path: Path, folder: Path) -> tuple[Path, ...]:
 
     if path.is_dir():
         files: list[Path] = []
-        for result in so_far(path):
-            plan = result.plan
-            files += draw(result.dataset, plan.model, plan.experiment, folder)
+        done = sorted(path.glob("*.nc"))
+        # copied results have no store beside them
+        with suppress(ModelError) if done else nullcontext():
+            for result in so_far(path):
+                plan = result.plan
+                files += draw(result.dataset, plan.model, plan.experiment, folder)
+        going = {file.name.rpartition("_")[0] for file in files}
+        for file in done:
+            if file.stem not in going:
+                files += replot(file, folder)
         return tuple(files)
     try:
         dataset = open_results(path)

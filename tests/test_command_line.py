@@ -55,6 +55,12 @@ def test_run_leaves_a_dataset_that_plain_xarray_opens(command, tmp_path):
         command("plot", str(folder / "resonances.nc"), "--out", str(tmp_path))[0] == 0
     )
     assert (tmp_path / "resonances_1.png").stat().st_size > 5000
+    # a folder of results that were copied has no store
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    (folder / "resonances.nc").rename(copied / "resonances.nc")
+    assert command("plot", str(copied))[0] == 0
+    assert (copied / "resonances_1.svg").exists()
 
 
 def test_complex_numbers_survive_the_file(command, tmp_path):

@@ -69,6 +69,20 @@ def test_many_curves_that_differ_in_a_number_have_a_color_scale():
     assert scale.get_ylabel() == "Δ"
 
 
+def test_many_curves_of_several_measures_have_a_dash_for_each_beside_the_color_scale():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = linspace(0, 1, 9); solve steadystate;"
+        " measure n = <a'*a>; measure A = <a>; plot n, A vs E"
+    )
+    axes, scale = figure.axes
+    assert scale.get_ylabel() == "Δ"
+    assert legend(figure) == ["n", "|A|"]
+    assert [line.get_linestyle() for line in axes.lines] == ["-"] * 9 + ["--"] * 9
+    colors = [line.get_color() for line in axes.lines]
+    assert colors[:9] == colors[9:]
+    assert len(set(map(tuple, colors))) == 9
+
+
 def test_panels_of_phase_space_have_no_gaps_where_methods_differ_in_their_grids():
     figure = drawn(
         "solve steadystate; solve fokkerplanck; measure W = wigner(a); plot W"

@@ -54,10 +54,15 @@ class _Curve(NamedTuple):
 
 
 class _Scale(NamedTuple):
-    """Colors of curves that differ in one number only."""
+    """Colors of curves that differ in one number only.
+
+    Attributes:
+        measures: Names of the measures, where there are several: each has a dash.
+    """
 
     name: str
     numbers: list[float]
+    measures: list[str]
 
     def color(self, k: int) -> Any:
         """The color of a curve; the last are not so bright that they are lost on white."""
@@ -89,12 +94,14 @@ def lines(sheet: Sheet, drawn: Drawn) -> Any:
     curves = [curve for group in groups for curve in group]
     every = -(-len(curves) // _MOST_CURVES)
     curves, styles = curves[::every], styles[::every]
-    scale = None if any(styles) else _scale(curves)
+    scale = _scale(curves, len(groups) > 1)
     beside = scale is None and _long(curves)
     figure = Figure(figsize=(_WIDTH + (_BESIDE if beside else 0.0), _HEIGHT))
     axes = figure.subplots()
     for k, curve in enumerate(curves):
-        extra = styles[k] if scale is None else {"color": scale.color(k)}
+        extra = styles[k]
+        if scale is not None:
+            extra = extra | {"color": scale.color(k)}
         across = _across(sheet, curve.values, x, dim)
         if sheet.coordinate(dim) == "n" and scale is None:
             _bars(axes, across, curve, k, len(curves))
@@ -328,14 +335,21 @@ def _versus_name(sheet: Sheet) -> str:
     return ""
 
 
-def _scale(curves: list[_Curve]) -> _Scale | None:
-    """A scale of colors for many curves; None where they have names."""
-    texts = [curve.text for curve in curves]
+def _scale(curves: list[_Curve], several: bool) -> _Scale | None:
+    """A scale of colors for many curves; None where they have names.
+
+    Args:
+        several: Whether there are several measures, each with a curve for the same numbers.
+    """
+    measures = list(dict.fromkeys(c.words[0] for c in curves if several and c.words))
+    texts = [", ".join(c.words[1:] if several else c.words) for c in curves]
     numbers = [re.search(r"= (-?[\d.]+(?:e[-+]?\d+)?)$", text) for text in texts]
     names = {text.rpartition(" = ")[0] for text in texts}
-    if len(curves) <= _MOST_LABELS or not all(numbers) or len(names) != 1:
+    many = len(curves) > _MOST_LABELS * max(len(measures), 1)
+    if not many or not all(numbers) or len(names) != 1 or len(measures) > len(_DASHES):
         return None
-    return _Scale(names.pop(), [float(found.group(1)) for found in numbers if found])
+    values = [float(found.group(1)) for found in numbers if found]
+    return _Scale(names.pop(), values, measures)
 
 
 def _long(curves: list[_Curve]) -> bool:
@@ -350,6 +364,8 @@ def _legend(
     """Names of curves, or the scale of their colors."""
     if scale is not None:
         figure.colorbar(scale.mappable(), ax=axes, label=scale.name)
+        if scale.measures:
+            _dashes_of_measures(axes, scale.measures)
     elif beside:
         handles, texts = axes.get_legend_handles_labels()
         shown = texts[:_MOST_LEGEND]
@@ -361,6 +377,17 @@ def _legend(
         )
     elif any(curve.text for curve in curves):
         axes.legend()
+
+
+def _dashes_of_measures(axes: Any, names: list[str]) -> None:
+    """A legend of dashes: colors are told by their scale."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color="0.3", linestyle=dash)
+        for dash, _ in zip(_DASHES, names, strict=False)
+    ]
+    axes.legend(handles, names)
 
 
 def _phase_axis(axes: Any) -> None:
