@@ -201,3 +201,24 @@ def test_an_anharmonic_oscillator_with_few_quanta_is_doubted_by_approximations()
     assert "truncated Wigner" in result.trust["langevin"]["doubts"]["A"][0]
     assert abs(values(result, "A", "cumulants") - exact) > 0.05
     assert "gives no answer" in result.trust["cumulants"]["doubts"]["A"][0]
+
+
+def test_a_number_that_changes_within_its_window_is_doubted():
+    """The order of free oscillators is lost by diffusion of their phases: exp(-D t) from 10 at t = 0."""
+    text = """
+parameter N = 400
+lattice all = complete(N)
+mode a[all] : boson
+dissipator 2 : a[j]'       for j in all
+dissipator 0.01 : a[j]^2   for j in all
+initial a[all] = coherent(10)
+experiment e {
+  solve   langevin(time = 150, window = [75, 150], diffusion = limit_cycle)
+  solve   langevin(time = 1500, window = [750, 1500], diffusion = limit_cycle) as later
+  measure r = collective_amplitude(a[all])
+}"""
+    trust = run_text(text)["e"].trust
+    assert any(
+        "within its window" in reason for reason in trust["langevin"]["doubts"]["r"]
+    )
+    assert "drift of r" not in trust["later"]

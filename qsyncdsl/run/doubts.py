@@ -31,6 +31,8 @@ _RESIDUAL = 0.05
 _CLOSURE = 0.03
 # Relative change by what linearized fluctuations leave out.
 _BACK_ACTION = 0.05
+# Relative change of a number from the start of its window to the end.
+_DRIFT = 0.1
 # Independent samples below which a standard error means nothing.
 _SAMPLES = 10.0
 
@@ -140,6 +142,9 @@ def _own(
     outside = trust.get(f"outside of {name}", 0.0)
     if outside > _OUTSIDE:
         yield f"its map misses {100 * outside:.3g} % of the state: give an extent"
+    drift = trust.get(f"drift of {name}", 0.0)
+    if drift > max(limit, _DRIFT * scale, 2 * error):
+        yield f"it changes by {drift:.2g} within its window: start that later"
     samples = trust.get(f"effective_samples of {name}", _SAMPLES)
     if samples < _SAMPLES:
         yield f"it rests on {samples:.2g} independent samples"

@@ -16,6 +16,9 @@ from qsyncdsl.run.methods.entry import Replicas
 from qsyncdsl.run.session import Solved
 from qsyncdsl.syntax import tree
 
+# Stretches from which a drift is told, and what it is at least, in standard errors.
+_FEWEST_PIECES, _SIGNIFICANT = 20, 6.0
+
 
 def with_errors(
     solved: Solved,
@@ -32,7 +35,8 @@ def with_errors(
 
     Returns:
         The measures, and numbers: under `step_error of NAME` the change when the step is doubled with
-        the same noise, `autocorrelation_time of NAME` and `effective_samples of NAME` of averages.
+        the same noise, `autocorrelation_time of NAME` and `effective_samples of NAME` of averages, and
+        `drift of NAME` where a number changes from the start of its window to the end.
     """
     replicas = solved.replicas()
     if replicas is None:
@@ -60,8 +64,14 @@ def with_errors(
             pair = [_value(e, request, grids, item) for e in (fine, coarse)]
             if pair[0] is not None and pair[1] is not None:
                 steps[f"step_error of {name}"] = float(np.abs(pair[0] - pair[1]))
+    wanted = {k: r for k, r in chosen.items() if found[k].values.ndim == 0}
+    series = _on(replicas.pieces, solved, wanted, grids, result) if wanted else {}
+    for name, values in series.items():
+        share = _drift(np.abs(values))
+        if share:
+            steps[f"drift of {name}"] = share * float(np.abs(found[name].values))
     for name, (error, time, count) in _averages(
-        solved, replicas, chosen, grids, result
+        solved, replicas, wanted, series, grids, result
     ).items():
         if replicas.in_time:
             result[name] = replace(result[name], error=np.asarray(error))
@@ -85,16 +95,15 @@ def _jackknife(kept: np.ndarray, in_time: bool) -> np.ndarray:
 def _averages(
     solved: Solved,
     replicas: Replicas,
-    chosen: Mapping[str, tree.Measure],
+    wanted: Mapping[str, tree.Measure],
+    series: Mapping[str, np.ndarray],
     grids: dict[str, np.ndarray],
     found: Mapping[str, Labelled],
 ) -> dict[str, tuple[float, float, float]]:
     """Of numbers that are averages over samples: error, autocorrelation time, effective samples.
 
-    A number is an average if it is the mean of its values on short stretches of time.
+    A number is an average if it is the mean of its values on short stretches of time, its `series`.
     """
-    wanted = {k: r for k, r in chosen.items() if found[k].values.ndim == 0}
-    series = _on(replicas.pieces, solved, wanted, grids, found) if wanted else {}
     averages = {}
     for name, values in series.items():
         spread = float(np.abs(values - values.mean()).max(initial=0.0))
@@ -113,6 +122,22 @@ def _averages(
         count = max(float(single[name].std() / error) ** 2, 1.0)
         result[name] = (error, replicas.span / (2 * count), count)
     return result
+
+
+def _drift(values: np.ndarray) -> float:
+    r"""How much a series changes from end to end, in units of its mean; 0 where chance may do that.
+
+    The slope b of the line of least squares, where $|b| > 6\sigma_b$ with the autocorrelation of what the line
+    leaves.
+    """
+    n, mean = len(values), float(values.mean())
+    if n < _FEWEST_PIECES or mean == 0:
+        return 0.0
+    t = np.linspace(-0.5, 0.5, n)
+    slope = float(t @ values / (t @ t))
+    left = values - mean - slope * t
+    error = np.sqrt(2 * autocorrelation_time(left) * left.var() / (t @ t))
+    return abs(slope / mean) if abs(slope) > _SIGNIFICANT * error else 0.0
 
 
 def _on(

@@ -40,12 +40,23 @@ def integrate(first, times, relative, absolute, longest, tableau, data):
         found[place] = y
         place += 1
     right(y, data, k[0])
-    size, slope = 0.0, 0.0
+    # Hairer, Norsett, Wanner, Sec. II.4: of a state at rest the slope alone says nothing
+    size, slope, bend = 0.0, 0.0, 0.0
     for j in range(n):
         scale = absolute + relative * abs(y[j])
         size += (y[j] / scale) ** 2
         slope += (k[0, j] / scale) ** 2
     h = 0.01 * np.sqrt(size / slope) if size > 0 and slope > 0 else 1e-6
+    h = min(max(h, 1e-6), end)
+    for j in range(n):
+        inside[j] = y[j] + h * k[0, j]
+    right(inside, data, k[1])
+    for j in range(n):
+        scale = absolute + relative * abs(y[j])
+        bend += ((k[1, j] - k[0, j]) / scale) ** 2
+    steepest = np.sqrt(max(slope, bend / h**2) / n)
+    moving = steepest > 1e-15
+    h = min(100 * h, (0.01 / steepest) ** (1 / 8)) if moving else 1e-3 * h
     h = min(max(h, 1e-6), end)
     rejected = False
     while place < len(times):
