@@ -83,6 +83,27 @@ def test_many_curves_of_several_measures_have_a_dash_for_each_beside_the_color_s
     assert len(set(map(tuple, colors))) == 9
 
 
+def test_a_picture_shows_the_value_of_the_grid_nearest_to_its_at():
+    figure = drawn(
+        "sweep E = linspace(0, 1, 3), Delta = [0, 0.5, 1]; solve steadystate; solve evolve(times = [0, 1]);"
+        " measure n = <a'*a>; plot n vs E at Delta = 0.45, method = steadystate"
+    )
+    (axes,) = figure.axes
+    (line,) = axes.lines
+    assert line.get_ydata() == pytest.approx([0, 0.5, 2], abs=0.05)
+    assert figure.get_suptitle() == "Response of a cavity, Δ = 0.5, steadystate"
+
+
+def test_points_of_a_list_are_chosen_by_at():
+    figure = drawn(
+        "sweep (E, Delta) = [(0.1, 0), (0.2, 0), (0.1, 1), (0.2, 1)]; solve steadystate;"
+        " measure n = <a'*a>; plot n vs E at Delta = 1"
+    )
+    (line,) = figure.axes[0].lines
+    assert line.get_xdata() == pytest.approx([0.1, 0.2])
+    assert line.get_ydata() == pytest.approx([0.01 / 1.25, 0.04 / 1.25], rel=1e-3)
+
+
 def test_panels_of_phase_space_have_no_gaps_where_methods_differ_in_their_grids():
     figure = drawn(
         "solve steadystate; solve fokkerplanck; measure W = wigner(a); plot W"

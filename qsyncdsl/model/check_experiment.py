@@ -271,10 +271,23 @@ class _Requests:
         )
         for node in nodes:
             shown.of(node, self.model.scope, {})
+        for setting in request.at or ():
+            for name in _place_names(setting.place):
+                self._of_picture(name, setting, coordinates)
         for setting in request.options or ():
             for name in _place_names(setting.place):
                 if name.key not in PLOT_OPTIONS:
                     self.report(faults.unknown_option(name, PLOT_OPTIONS))
+
+    def _of_picture(
+        self, name: tree.Name, setting: tree.Setting, coordinates: dict[str, Kind]
+    ) -> None:
+        """One setting of the `at` of a picture: a dimension that the results have."""
+        known = {**dict.fromkeys(self.swept, NUMBER), **coordinates}
+        if name.key in (*known, "method", "case"):
+            self._at(name, setting, known)
+        elif name.key != "direction":
+            self.report(faults.not_swept(name, [*known, "method", "case", "direction"]))
 
     def _index_names(self) -> list[str]:
         return [

@@ -332,6 +332,17 @@ def unknown_parameter(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     )
 
 
+def not_swept(name: tree.Name, known: Iterable[str]) -> Diagnostic:
+    """E255: a picture at a value of something that is not swept."""
+    listed = sorted(known)
+    return Diagnostic(
+        "E255",
+        f"results have no dimension '{name.written}'",
+        name.span,
+        help=did_you_mean(name.key, listed) or f"there are {', '.join(listed)}",
+    )
+
+
 def unknown_method(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E241: a method that does not exist."""
     listed = list(known)

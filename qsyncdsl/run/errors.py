@@ -66,8 +66,8 @@ def with_errors(
                 steps[f"step_error of {name}"] = float(np.abs(pair[0] - pair[1]))
     wanted = {k: r for k, r in chosen.items() if found[k].values.ndim == 0}
     series = _on(replicas.pieces, solved, wanted, grids, result) if wanted else {}
-    for name, values in series.items():
-        share = _drift(np.abs(values))
+    for name, stretches in series.items():
+        share = _drift(np.abs(stretches))
         if share:
             steps[f"drift of {name}"] = share * float(np.abs(found[name].values))
     for name, (error, time, count) in _averages(

@@ -614,10 +614,11 @@ class Over(Node):
 
 @record
 class Plot(Node):
-    """`plot y1, y2 vs x with yscale = log`."""
+    """`plot y1, y2 vs x at mu = 0.02 with yscale = log`."""
 
     values: tuple[Expr, ...]
     axes: Versus | Over | None
+    at: tuple[Setting, ...] | None
     options: tuple[Setting, ...] | None
 
 

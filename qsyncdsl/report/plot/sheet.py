@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Hashable, Iterable
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from qsyncdsl.model.types import Experiment, Model
@@ -21,6 +22,8 @@ Drawn = list[tuple[tree.Expr, xr.DataArray]]
 _LETTERS = 14
 # Letters of a label along the height of a panel.
 _LABEL_LETTERS = 34
+# Dimensions whose values are words.
+_WORDS = ("method", "case", "direction")
 _AXES = ("phi", "omega", "tau", "time")
 _SYMBOLS = {"phi": "φ", "omega": "ω", "tau": "τ", "time": "t"}
 
@@ -29,6 +32,8 @@ class Sheet:
     """What the pictures of one `plot` line share.
 
     Attributes:
+        dataset: The results at what the line's `at` names: the nearest values that there are.
+        chosen: Those values, in words.
         values: Evaluates expressions over the dataset.
         moduli: Expressions whose values are complex: their modulus is drawn.
     """
@@ -40,16 +45,18 @@ class Sheet:
         experiment: Experiment,
         request: tree.Plot,
     ) -> None:
+        self.chosen: list[str] = []
+        whole = ResultEvaluator(model, dataset)
+        for place, value in _settings(request.at):
+            given = getattr(value, "key", "") if place in _WORDS else whole.of(value)
+            dataset, word = _at(dataset, place, given)
+            self.chosen += [word] if word else []
         self.dataset = dataset
         self.experiment = experiment
         self.request = request
         self.values = ResultEvaluator(model, dataset)
         self.moduli: set[tree.Expr] = set()
-        self.options = {
-            s.place.name.key: s.value
-            for s in request.options or ()
-            if isinstance(s.place, tree.Place)
-        }
+        self.options = dict(_settings(request.options))
 
     def expression(self, node: tree.Expr) -> str:
         """An expression as written, with Greek letters; between bars where its modulus is drawn."""
@@ -99,8 +106,9 @@ class Sheet:
 
     def title(self, figure: Any, width: float, more: str = "") -> None:
         """The title of the line, or of the experiment, above panels that are `width` inches wide."""
-        words = (
-            f"{self.word('title', self.experiment.description or '')} {more}".strip()
+        told = self.word("title", self.experiment.description or "")
+        words = " ".join(
+            x for x in (", ".join([told, *self.chosen]).removeprefix(", "), more) if x
         )
         if words:
             text = textwrap.fill(words, int(_LETTERS * width))
@@ -123,6 +131,37 @@ class Sheet:
             if f"{axis}lim" in self.options:
                 limits = self.values.of(self.options[f"{axis}lim"])
                 getattr(axes, f"set_{axis}lim")(*limits)
+
+
+def _settings(
+    given: tuple[tree.Setting, ...] | None,
+) -> list[tuple[str, tree.Expr]]:
+    """Names and values of settings."""
+    return [
+        (s.place.name.key, s.value)
+        for s in given or ()
+        if isinstance(s.place, tree.Place)
+    ]
+
+
+def _at(dataset: xr.Dataset, name: str, value: Any) -> tuple[xr.Dataset, str]:
+    """The results at the nearest value of a dimension, and that value in words.
+
+    They are left as they are where another grid was chosen, and the name has no dimension.
+    """
+    if name not in dataset.coords or dataset[name].ndim != 1:
+        return dataset, ""
+    (dim,), known = dataset[name].dims, dataset[name].values
+    if isinstance(value, str):
+        fits = known == value
+    else:
+        away = np.abs(known - value)
+        fits = away == away.min()
+    if not fits.any():
+        return dataset, ""
+    first = int(np.flatnonzero(fits)[0])
+    found = dataset.isel({dim: fits if dim == "point" else first})
+    return found, setting(name, known[first].item())
 
 
 def _drawn_words(text: str) -> str:
