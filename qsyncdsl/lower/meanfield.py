@@ -28,6 +28,7 @@ from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
 from qsyncdsl.lower.langevin import field_families
 from qsyncdsl.lower.meanfield_text import meanfield_latex, meanfield_texts
+from qsyncdsl.lower.pairs import pair_terms
 from qsyncdsl.lower.phase_space import Group
 from qsyncdsl.problem import EVERYONE, CellTerm, Lowered, MeanFieldProblem
 from qsyncdsl.source import Span
@@ -69,6 +70,7 @@ def meanfield(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Lo
     terms = tuple(t for piece in pieces for t in _terms(cells, names, piece))
     rates = tuple(_rate(names, p) for p in system.patterns if p.rate is not None)
     charges = _charges(cells, system)
+    pairs = pair_terms(cells, names, tuple(system.patterns))
     coefficients, keys = coefficient_source(names.expressions, names.sortable())
     problem = MeanFieldProblem(
         families=field_families(system),
@@ -79,6 +81,7 @@ def meanfield(system: FieldSystem, title: str, options: Mapping[str, Any]) -> Lo
         varying=tuple(names.varying),
         rates=rates,
         charges=charges,
+        pairs=pairs,
         equations=meanfield_texts(cells, pieces),
         latex=meanfield_latex(cells, pieces),
         title=title,

@@ -28,7 +28,13 @@ from qsyncdsl.problem.lindblad import (
     PermutationTerm,
 )
 from qsyncdsl.problem.moments import CumulantProblem
-from qsyncdsl.problem.product import EVERYONE, CellKind, CellTerm, MeanFieldProblem
+from qsyncdsl.problem.product import (
+    EVERYONE,
+    CellKind,
+    CellTerm,
+    MeanFieldProblem,
+    PairTerm,
+)
 from qsyncdsl.problem.realizations import Realizations, Stretch, at_once, pieces
 from qsyncdsl.problem.rotors import RotorProblem
 from qsyncdsl.problem.trajectories import GeneratorTerm, Request, TrajectoryProblem
@@ -58,6 +64,7 @@ __all__ = [
     "MeanFieldProblem",
     "NoiseChannel",
     "NoiseSource",
+    "PairTerm",
     "PermutationProblem",
     "PermutationTerm",
     "Point",

@@ -71,6 +71,33 @@ class CellTerm:
 
 
 @dataclass(frozen=True, slots=True)
+class PairTerm:
+    r"""A term of the equation of two cells that acts on both, with strength f.
+
+    $f[A_jB_k, \rho]$, or $f(u\rho v^\dagger - \tfrac12\{v^\dagger u, \rho\})$ with $u = A_jB_k$ and
+    $v = A'_jB'_k$.
+
+    Attributes:
+        kinds: Of both cells.
+        left, right: A and B, A' and B' as indices of the matrices of the kinds; no second pair for
+            a commutator.
+        coefficient, varying, weight: As of a `CellTerm`.
+        complete: Whether it acts on all pairs of sites, in both orders; then a mean field has a site
+            among its own neighbors.
+        cells: j and k of each instance, shape (n, 2); none for all pairs of sites alike.
+    """
+
+    kinds: tuple[int, int]
+    left: tuple[int, int]
+    right: tuple[int, int] | None
+    coefficient: int
+    varying: int
+    weight: float
+    complete: bool
+    cells: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class MeanFieldProblem:
     r"""A product state $\rho = \bigotimes_c \rho_c$ and the equations of its factors.
 
@@ -81,6 +108,7 @@ class MeanFieldProblem:
         rates: Coefficient and varying row of each dissipator's rate, with its label.
         charges: For each kind the charges of its basis states if there is a continuous symmetry
             under which the coupled equations are invariant; else None.
+        pairs: The terms that act on two cells; None where some act on more.
         equations, latex: For the reader.
     """
 
@@ -92,6 +120,7 @@ class MeanFieldProblem:
     varying: tuple[Varying, ...]
     rates: tuple[tuple[int, int, str], ...]
     charges: tuple[np.ndarray, ...] | None
+    pairs: tuple[PairTerm, ...] | None = None
     equations: tuple[tuple[str, str], ...] = ()
     latex: str = ""
     title: str = ""

@@ -189,6 +189,7 @@ _WORST = (
     ("truncation_error of ", "truncation"),
     ("closure_difference of ", "closures differ by"),
     ("back_action of ", "back-action of fluctuations"),
+    ("beyond_product", "correlations change a site by"),
     ("step_error of ", "steps"),
 )
 

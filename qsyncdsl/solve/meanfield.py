@@ -11,6 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import MeanFieldProblem, Point
 from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
+from qsyncdsl.solve.beyond_product import left_out
 from qsyncdsl.solve.cell_matrices import CellMatrices, matrix_integrator, suits
 from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
 from qsyncdsl.solve.checks import state_trust
@@ -158,7 +159,7 @@ class MeanFieldSolver:
         facts = {"scheme": found.scheme}
         return self._result(
             found.cells, found.y[None, :], None, False, facts, point, found.frequency,
-            {"residual": found.residual}, lambda: growth(found),
+            {"residual": found.residual, **left_out(found)}, lambda: growth(found),
             turning_fields(found), found.reach,
         )  # fmt: skip
 
