@@ -98,7 +98,10 @@ def _bonds(
             if term.varying >= 0
             else np.full(n, values.c[term.coefficient])
         )
-        for (j, k), value in zip(term.cells.tolist(), f, strict=True):
+        near = np.zeros(n, dtype=bool)
+        for kind, column in zip(term.kinds, term.cells.T, strict=True):
+            near |= np.isin(column, layouts[kind].members)
+        for (j, k), value in zip(term.cells[near].tolist(), f[near], strict=True):
             one, other = (term.kinds[0], j), (term.kinds[1], k)
             for turned, (a, b) in enumerate(((one, other), (other, one))):
                 if a in members:
