@@ -418,6 +418,7 @@ def test_eigenvalues_that_do_not_converge_are_all_found_or_refused(monkeypatch):
     assert np.isclose(rightmost.rightmost(matrix), -1e-9, atol=1e-11)
     monkeypatch.setattr(rightmost, "_DENSE", 10)
     monkeypatch.setattr(rightmost, "_RESTARTS", 1)
+    monkeypatch.setattr(rightmost, "_SPAN", 8)
     with pytest.raises(SolveError) as refused:
         rightmost.rightmost(matrix)
     assert refused.value.diagnostic.code == "E508"
