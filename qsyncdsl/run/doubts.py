@@ -18,6 +18,8 @@ RELATIVE, ABSOLUTE = 1e-3, 1e-6
 # Populations of a highest level, where the truncation error could not be found.
 _TOP = 1e-3
 _NEGATIVE, _TRACE = -1e-7, 1e-6
+# Error of the elements of a state by the steps between two kicks.
+_FLOW = 1e-7
 # Findings that concern every number of a line.
 _CODES = frozenset({"W504", "W506", "W511", "W520", "W525", "W526"})
 # Steps of a run on which a negative diffusion was taken as 0.
@@ -96,6 +98,9 @@ def _common(trust: Mapping[str, Any]) -> Iterator[str]:
     trace = trust.get("trace_error", 0.0)
     if trace > _TRACE:
         yield f"the trace is off by {trace:.1e}"
+    flow = trust.get("flow_error", 0.0)
+    if flow > _FLOW:
+        yield f"the flow between kicks leaves an error of {flow:.1e}"
     clipped = trust.get("clipped_fraction", 0.0)
     if clipped > _CLIPPED:
         yield f"the diffusion is negative in {100 * clipped:.2g} % of the steps"

@@ -27,6 +27,7 @@ from qsyncdsl.problem import LindbladProblem, Point
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.blocks import layout
 from qsyncdsl.solve.march import march, tableau
+from qsyncdsl.solve.pulses import changes
 from qsyncdsl.solve.stretches import (
     Piece,
     Stretch,
@@ -48,6 +49,8 @@ _TRIALS_FORCE = ((False, 8), (True, 20), (True, 32), (True, 64))
 _TAIL = 1e-12
 # Stretches of one period of a moving generator without forces, at most.
 _STRETCHES = 512
+# Stretches that need not repeat: what is left of one that no series serves, and lengths of a change in one.
+_SHORTEST, _SEEN = 1e-6, 3.0
 # A step times what it must be short against.
 _STEP = 0.75
 # Change of a state by halving the steps that is small enough; times that they are halved, at most.
@@ -122,20 +125,35 @@ class Flow:
         return problem_at(self.problem, Place(self.place.centers, beta))
 
     def _matrix(self, problem: LindbladProblem, t: float) -> sp.csr_array:
-        f = self.f
-        if self.moving:
-            f = coefficients.evaluate(problem.coefficients, self.point.values, t)
+        f = self._coefficients(t) if self.moving else self.f
+        all_sides = superoperator.sides(problem, self.on)
+        strengths = superoperator.strengths(all_sides, f)
+        total = sp.csr_array((self._sector.size, self._sector.size), dtype=complex)
+        for side, strength in zip(all_sides, strengths, strict=True):
+            total = total + strength * superoperator.sector_matrix(side, self._sector)
+        return sp.csr_array(total)
+
+    def _coefficients(self, t: float) -> np.ndarray:
+        """f(t)."""
+        return coefficients.evaluate(self.problem.coefficients, self.point.values, t)
+
+    @cached_property
+    def _sector(self) -> superoperator.Sector:
+        """The elements that are kept; the table of positions is large: shared with the layout."""
         where = superoperator.Sector(
             self.layout.rows, self.layout.columns, self.layout.dimension
         )
-        # the table of positions is large: shared with the layout
         where.__dict__["place"] = self.layout.place
-        all_sides = superoperator.sides(problem, self.on)
-        strengths = superoperator.strengths(all_sides, f)
-        total = sp.csr_array((where.size, where.size), dtype=complex)
-        for side, strength in zip(all_sides, strengths, strict=True):
-            total = total + strength * superoperator.sector_matrix(side, where)
-        return sp.csr_array(total)
+        return where
+
+    @cached_property
+    def _longest(self) -> float:
+        """An interval on which a series sees every change of coefficients that need not repeat."""
+        if not self.moving or self.period is not None or self.point.times is None:
+            return np.inf
+        times = self.point.times
+        begin, end = min(0.0, float(times[0])), float(times[-1])
+        return _SEEN * changes(self._coefficients, begin, end).longest
 
     @cached_property
     def constant(self) -> sp.csr_array:
@@ -149,12 +167,11 @@ class Flow:
 
     @cached_property
     def pattern(self) -> sp.csr_array:
-        """Every entry that occurs at some time, and the diagonal."""
+        """Every entry that may occur at some time, whatever its coefficient is at any other, and the diagonal."""
         total = sp.csr_array(sp.identity(self.layout.size, format="csr"))
-        for phase, t in ((0.377, 0.1234), (0.713, 0.4321)):
-            found = self._matrix(self._problem(phase), t * (self.period or 1.0))
-            found.data = np.ones(len(found.data))
-            total = total + abs(found)
+        for phase in (0.377, 0.713):
+            for side in superoperator.sides(self._problem(phase), self.on):
+                total = total + abs(superoperator.sector_matrix(side, self._sector))
         total.sort_indices()
         return total
 
@@ -192,8 +209,23 @@ class Flow:
             return vector
         if self.is_constant:
             return self._exponential(vector, end - begin)
+        if self.moving and not self._repeats:
+            return self._controlled(vector, begin, end)
         self.calibrate(vector, begin, end)
         return self._along(vector, begin, end)
+
+    def _controlled(self, vector: np.ndarray, begin: float, end: float) -> np.ndarray:
+        """The same where one interval says nothing of the next: steps are halved in each."""
+        self.refinement = max(1, self.refinement // 4)
+        coarse = self._along(vector, begin, end)
+        while True:
+            self.refinement *= 2
+            fine = self._along(vector, begin, end)
+            error = float(np.abs(fine - coarse).max())
+            if error < _STEP_ERROR or self.refinement > _FINEST:
+                self.step_error = max(self.step_error or 0.0, error)
+                return fine
+            coarse = fine
 
     def calibrate(self, vector: np.ndarray, begin: float, end: float) -> None:
         """Halve the steps, once and for all, until a state no longer notices."""
@@ -315,12 +347,21 @@ class Flow:
         self, a: float, b: float, labels: dict[int, int]
     ) -> tuple[Stretch, float]:
         """The stretch that begins at or before a, and its end."""
+        b = min(b, a + self._longest)
         while True:
             low, high = self._natural(a, b, labels)
             stretch = self._stretch(low, high, labels)
             if stretch is not None:
                 return stretch, high
-            self._pieces *= 2
+            if self._repeats:
+                self._pieces *= 2
+            else:
+                b = (a + b) / 2
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether a stretch serves in other periods too."""
+        return self.period is not None and not self.rates
 
     def _span(self, stretch: Stretch, a: float, b: float) -> tuple[float, float]:
         """u at two times; a stretch that is used in another period is moved there."""
@@ -366,10 +407,15 @@ class Flow:
         for smooth, order in _TRIALS_FORCE if self.rates else _TRIALS:
             data, series = self._series(low, high, labels, smooth, order)
             scale = np.abs(series).max()
+            if not self._repeats:
+                # what hardly acts need not be known to many digits
+                scale = max(scale, 1.0)
             tail = float(np.abs(series[-2:]).max() / scale) if scale else 0.0
             if tail < _TAIL:
                 break
-        last = self._pieces >= _STRETCHES or self.period is None or self.rates
+        last = self._pieces >= _STRETCHES
+        if not self._repeats:
+            last = not self.moving or high - low < _SHORTEST * max(1.0, abs(low))
         if tail > _TAIL and not last:
             return None
         self.tail = max(self.tail, tail)

@@ -66,6 +66,12 @@ class KickedEvolution:
         rho = self.flow.layout.unpack(self.vector)
         return PlacedState(QuantumState(parts, rho), place)
 
+    @property
+    def error(self) -> float:
+        """What steps and series leave of error in the elements of a state between two kicks, at most."""
+        flows = [flow for flow, _ in self._flows.values()]
+        return max(max(flow.step_error or 0.0, flow.tail) for flow in flows)
+
     def _enter(self, place: Place) -> None:
         if place not in self._flows:
             flow = Flow(self.problem, self.point, place)
@@ -123,6 +129,8 @@ def evolve_kicked(
     states = tuple(walk.to(float(t)) for t in times)
     numbers, warnings = state_trust(states[-1].state)
     numbers["lost"] = walk.lost
+    if not walk.flow.is_constant:
+        numbers["flow_error"] = walk.error
     if walk.lost > TOP_POPULATION and not warnings:
         warnings = (
             Diagnostic(

@@ -125,7 +125,7 @@ class Replicas:
     Attributes:
         blocks: The result without one part after the other, for the jackknife; made one by one,
             since each is nearly as large as the result.
-        fine, coarse: The same realizations with the step and with twice the step.
+        pairs: The same realizations with the step and with twice the step: all of them, then groups of a series.
         in_time: Whether the blocks are of time, one after the other, rather than independent.
         pieces: Short stretches of time, one after the other.
         singles: Single samples, picked at random.
@@ -133,8 +133,7 @@ class Replicas:
     """
 
     blocks: Iterable[tuple[Any, ...]] = ()
-    fine: tuple[Any, ...] = ()
-    coarse: tuple[Any, ...] = ()
+    pairs: tuple[tuple[tuple[Any, ...], tuple[Any, ...]], ...] = ()
     in_time: bool = False
     pieces: Iterable[tuple[Any, ...]] = ()
     singles: Iterable[tuple[Any, ...]] = ()

@@ -102,13 +102,33 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
             for part in parts
         )
     pieces, singles, span = _stretches(result, stage)
-    fine: tuple[FieldScene, ...] = ()
-    coarse: tuple[FieldScene, ...] = ()
-    if result.coarse is not None:
-        first = samples[:, : result.coarse.shape[1]]
-        fine = _scenes_of(result, first, stage)
-        coarse = _scenes_of(result, result.coarse, stage)
-    return Replicas(blocks, fine, coarse, axis == 2, pieces, singles, span)
+    return Replicas(
+        blocks, _step_pairs(result, stage), axis == 2, pieces, singles, span
+    )
+
+
+# Groups of realizations that are also done with twice the step.
+_GROUPS = 8
+
+
+def _step_pairs(
+    result: FieldResult, stage: Stage
+) -> tuple[tuple[tuple[FieldScene, ...], tuple[FieldScene, ...]], ...]:
+    """Realizations with the step and with twice the step: all, and of a series in groups."""
+    coarse = result.coarse
+    if coarse is None:
+        return ()
+    count = coarse.shape[1]
+    parts = [np.arange(count)]
+    if result.series and count >= _GROUPS:
+        parts += np.array_split(np.arange(count), _GROUPS)
+    return tuple(
+        (
+            _scenes_of(result, result.samples[:, part], stage),
+            _scenes_of(result, coarse[:, part], stage),
+        )
+        for part in parts
+    )
 
 
 # Stretches of time, samples that are picked, and times that make it worth while; on large lattices
