@@ -150,3 +150,37 @@ def test_of_a_sweep_several_points_are_compared():
     trust = run_text(text)["e"].trust["gaussian"]
     assert trust["back_action of n"] > 1
     assert "n" in trust["doubts"]
+
+
+DENSITY = """
+mode a : boson
+hamiltonian 0.3*a.n + {K}*a'^2*a^2 + {F}*(a + a')
+dissipator 1 : {gain}
+dissipator {loss} : {jump}
+experiment e {{ solve steadystate; solve fokkerplanck; measure n = <a'*a>; measure A = <a^2> }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("terms", "low", "high"),
+    [
+        ({"K": 0, "F": 0.5, "gain": "a", "loss": 0.2, "jump": "a'"}, 0, 1e-12),
+        ({"K": 0.05, "F": 1, "gain": "a", "loss": 0.2, "jump": "a'"}, 1e-3, 0.02),
+        ({"K": 0, "F": 0.5, "gain": "a'", "loss": 0.05, "jump": "a^2"}, 1e-3, 0.02),
+        ({"K": 1.5, "F": 0.5, "gain": "a", "loss": 0.2, "jump": "a'"}, 0.1, 0.5),
+        ({"K": 0, "F": 0.5, "gain": "a'", "loss": 5, "jump": "a^2"}, 0.1, 1),
+    ],
+)
+def test_a_density_without_third_derivatives_tells_the_equations_it_breaks(
+    terms, low, high
+):
+    """Doubted where <a'a> or <a^2> are off by more than two per cent, and not where they are right."""
+    result = run_text(DENSITY.format(**terms))["e"]
+    trust = result.trust["fokkerplanck"]
+    assert low <= trust["wigner_residual_a"] <= high
+    off = max(
+        float(np.abs(values(result, x, "fokkerplanck") - values(result, x)))
+        / float(np.abs(values(result, x)))
+        for x in ("n", "A")
+    )
+    assert ("n" in trust["doubts"]) == (off > 0.02)

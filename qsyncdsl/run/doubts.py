@@ -108,7 +108,7 @@ def _common(trust: Mapping[str, Any]) -> Iterator[str]:
         if name.startswith("wigner_residual_") and value > _RESIDUAL:
             label = name.removeprefix("wigner_residual_")
             yield (
-                f"the samples break an equation of moments of '{label}' by {100 * value:.2g} %, "
+                f"its Wigner function breaks an equation of moments of '{label}' by {100 * value:.2g} %, "
                 "which truncated Wigner leaves out"
             )
     closures = str(trust.get("closures", ""))

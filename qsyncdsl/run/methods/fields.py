@@ -207,6 +207,7 @@ fokkerplanck = Method(
     lowering("qsyncdsl.lower.fokkerplanck:fokkerplanck"),
     _density_solver,
     _density_scene,
+    truncates=True,
     build=build_fields,
     start=lambda evaluator, initials, problem, options: None,
 )
