@@ -84,3 +84,16 @@ def test_a_draw_without_any_term_has_several_stationary_states():
     """
     (failure,) = run_text(text)["e"].trust["steadystate"]["failures"]
     assert failure["code"] == "E504"
+
+
+def test_an_expectation_of_a_mean_over_draws_is_that_mean():
+    """It was the value of the first draw."""
+    text = DEPHASED.format(method="classical").replace(
+        "measure A = <a>",
+        "measure A = <a>; expect A at time = 1 is exp(-i - 1/8) within 0.15;"
+        "expect abs(A) at time = 1 is 0.88 within 0.1",
+    )
+    result = run_text(text)["e"]
+    mean, expression = result.verdicts
+    assert mean.verdict == "passed"
+    assert expression.diagnostic.code == "E724"

@@ -217,17 +217,23 @@ class Expectations:
         return self._sessions[line.label]
 
     def _solve(
-        self, line: Line, layers: list[tuple[Override, ...]], case: str | None
+        self,
+        line: Line,
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+        draw: int = 0,
     ) -> Solved:
         key = (
             line.label,
             case,
+            draw,
             tuple((o.name, str(o.value)) for layer in layers for o in layer),
         )
         if key not in self._solved:
-            located = Located(self._session(line), self._locates(), layers, case)
+            session = self._session(line)
+            located = Located(session, self._locates(), layers, case, draw)
             self._solved[key] = (
-                self._session(line).solve(layers, case, 0, located),
+                session.solve(layers, case, draw, located),
                 located,
             )
         return self._solved[key][0]
@@ -308,9 +314,8 @@ class Expectations:
             )
         layers = self._layers(request, line, case)
         scope = self.plan.model.scope
-        value = self._value(request, line, layers, case)
         outcome = request.outcome
-        got = _listed(value)
+        got = self._mean(request, line, layers, case)
         if outcome.word == "none":
             return got, bool(np.isnan(got).all())
         assert outcome.value is not None
@@ -335,12 +340,40 @@ class Expectations:
             raise ModelError([Diagnostic("E720", message, request.value.span)])
         return got, bool(np.all(np.abs(got - wanted) <= error))
 
+    def _mean(
+        self,
+        request: tree.Expect,
+        line: Line,
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+    ) -> np.ndarray:
+        """The values, of measures averaged over the draws of disorder.
+
+        Raises:
+            ModelError: E724 for an expression, of which the mean is not that of its measures.
+        """
+        draws = self.plan.draws
+        if draws == 1 or self._only_located(request.value):
+            return _listed(self._value(request, line, layers, case))
+        node = request.value
+        named = node.function if isinstance(node, tree.Call) else node
+        if getattr(named, "key", None) not in self.plan.measures:
+            message = "a mean over draws is that of a measure, not of an expression"
+            help_ = "name what is expected: 'measure y = ...', then 'expect y'"
+            raise ModelError([Diagnostic("E724", message, node.span, help=help_)])
+        found = [
+            _listed(self._value(request, line, layers, case, draw))
+            for draw in range(draws)
+        ]
+        return np.asarray(np.mean(found, axis=0))
+
     def _value(
         self,
         request: tree.Expect,
         line: Line,
         layers: list[tuple[Override, ...]],
         case: str | None,
+        draw: int = 0,
     ) -> Any:
         """The expected expression at its point."""
         scope = self.plan.model.scope
@@ -348,7 +381,7 @@ class Expectations:
             located = Located(self._session(line), self._locates(), layers, case)
             environment = Environment(self.plan.model, layers, self.plan.options.seed)
             return _AtEvaluator(environment, located).evaluate(request.value, scope)
-        evaluator = self._solve(line, layers, case).evaluator
+        evaluator = self._solve(line, layers, case, draw).evaluator
         value = evaluator.evaluate(request.value, scope)
         for setting in request.at or ():
             place = setting.place
