@@ -13,7 +13,8 @@ from qsyncdsl.problem import MeanFieldProblem, Point
 from qsyncdsl.result import CellStates, ProductResult, QuantumState, Trust
 from qsyncdsl.solve.beyond_product import left_out
 from qsyncdsl.solve.cell_matrices import CellMatrices, matrix_integrator, suits
-from qsyncdsl.solve.cells import CellEquations, CellOperators, integrator
+from qsyncdsl.solve.cell_operators import CellOperators
+from qsyncdsl.solve.cells import CellEquations, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.field_map import TOLERANCE
 from qsyncdsl.solve.fields import sampling_of_moments, window_of_moments

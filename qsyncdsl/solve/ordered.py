@@ -15,7 +15,8 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import MeanFieldProblem, Point
-from qsyncdsl.solve.cells import CellEquations, CellOperators
+from qsyncdsl.solve.cell_operators import CellOperators
+from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.field_map import TOLERANCE, FieldMap, Image, newton
 from qsyncdsl.solve.rotating import (
     Curve,
