@@ -5,6 +5,7 @@ source -> syntax tree -> checked model -> system -> problem -> result -> measure
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,6 +22,7 @@ from qsyncdsl.model.dualities import verify_dualities
 from qsyncdsl.model.elaborate import override
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Experiment, Model, Override
+from qsyncdsl.registry import methods
 from qsyncdsl.source import Source
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.load import parse, read
@@ -451,7 +453,8 @@ def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
     from qsyncdsl.run.plan import make_plan
     from qsyncdsl.run.session import Session
 
-    extra = Source("<command line>", f"experiment explain {{\n  solve {solve}\n}}\n")
+    text = f"experiment explain {{\n  solve {_for_some_time(solve)}\n}}\n"
+    extra = Source("<command line>", text)
     model, _ = load_source(read(find(name)), extra)
     plan = make_plan(model, model.experiments["explain"], request.options(model))
     if not plan.lines:
@@ -467,6 +470,22 @@ def _describe_method(name: str, request: Request, form: str, solve: str) -> str:
     if form == "latex":
         return str(problem.latex)
     return explain.field_equations(problem, plan.lines[0].method)
+
+
+def _for_some_time(solve: str) -> str:
+    """A method with a time, where it needs one and has none: equations do not depend on it.
+
+    >>> _for_some_time("langevin(ordering = naive)"), _for_some_time("cumulants")
+    ('langevin(time = 1, ordering = naive)', 'cumulants')
+    """
+    name, bracket, rest = solve.partition("(")
+    word = methods.get(name.strip())
+    given = set(re.findall(r"(\w+)\s*=", rest))
+    if word is None or not word.one_of or given & set(word.one_of):
+        return solve
+    rest = rest if bracket else ")"
+    comma = "" if rest.lstrip().startswith(")") else ", "
+    return f"{name.strip()}(time = 1{comma}{rest}"
 
 
 def _reduction(model: Model, environment: Environment, system: Any) -> str:

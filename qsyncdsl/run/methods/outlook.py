@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -89,7 +90,7 @@ class Sizes:
     Attributes:
         dims: Basis states of each mode.
         cell: Basis states of one site of a lattice.
-        blocks: Numbers of basis states with equal charges; they do not mix.
+        symmetry: Charges that do not mix.
         terms: Operators in H and in the jumps.
         rate: Largest rate, for the steps of an integration.
         fields: Complex fields, of a whole lattice.
@@ -103,7 +104,7 @@ class Sizes:
 
     dims: tuple[int, ...]
     cell: int
-    blocks: tuple[int, ...]
+    symmetry: Symmetry
     terms: int
     rate: float
     fields: int
@@ -118,6 +119,11 @@ class Sizes:
     def dimension(self) -> int:
         """Dimension of the Hilbert space; one that is out of all reach is cut."""
         return min(prod(self.dims), _HOPELESS)
+
+    @cached_property
+    def blocks(self) -> tuple[int, ...]:
+        """Numbers of basis states with equal charges."""
+        return blocks(self.dims, self.symmetry)
 
     @property
     def elements(self) -> float:
@@ -169,7 +175,7 @@ def sizes(
     ]
     rate = sum(part for _, part in rates)
     return Sizes(
-        dims, cell, blocks(dims, symmetry), sum(len(o.terms) for o in operators),
+        dims, cell, symmetry, sum(len(o.terms) for o in operators),
         float(rate), fields, options, times, mixed, _of_one(rates), kinds,
         _followed(system, kept, order) if order else (0, 0.0),
     )  # fmt: skip
