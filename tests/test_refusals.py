@@ -26,7 +26,6 @@ BASE = "parameter x = {x}\nmode a : boson(levels = 5)\n{terms}\nexperiment e {{ 
             "evolve(times = [0, 3])",
         ),
         ("E506", "1", "hamiltonian a.n*cos(t); dissipator x : a", "steadystate"),
-        ("E509", "1", "hamiltonian a.n; dissipator x : a", "evolve"),
         ("E509", "1", "hamiltonian a.n; dissipator x : a", "evolve(times = [0, 2, 1])"),
         ("E504", "1", "hamiltonian a.n", "steadystate"),
     ],
