@@ -143,10 +143,10 @@ def gaussian(scene: Any) -> TypeGuard[GaussianScene]:
 def scenes(
     result: GaussianResult, space: Space, hbar: float, options: Mapping[str, Any]
 ) -> tuple[GaussianScene, ...]:
-    """A scene for each time; with `time = T` measures are averaged over the window."""
+    """A scene for each time; with `time = T` measures are averaged over the window; without times one scene."""
     averaged = None
     window = options.get("window")
-    if "times" not in options:
+    if options.get("time") and "times" not in options:
         window = window or (options.get("burn_in", 0.0), result.times[-1])
         low, high = (float(x) for x in window)
         averaged = window_weights(result.times, low, high)

@@ -271,7 +271,6 @@ methods = Registry(
             "moments",
             "classical trajectory and covariance matrix",
             "qsyncdsl.run.methods.fields:gaussian",
-            one_of=_MOVING,
         ),
         word(
             "cumulants",

@@ -15,6 +15,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import GaussianProblem, Point
 from qsyncdsl.result import GaussianResult, Trust
+from qsyncdsl.solve import at_rest
 from qsyncdsl.solve.back_action import with_pairs
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
@@ -26,6 +27,8 @@ _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
 _ROUGH = 1e-7
 # No moments of pairs in the equations.
 _NONE = np.zeros((0, 4), dtype=np.int64)
+# Decay times of fluctuations after which a state that they act back on is stationary.
+_SETTLED = 40.0
 # Bytes of covariance matrices that are kept.
 _ROOM = 1 << 30
 
@@ -40,26 +43,29 @@ class GaussianSolver:
         self.problem = problem
 
     def solve(self, point: Point) -> GaussianResult:
-        """Integrate from a product of coherent or thermal states.
+        """Integrate from a product of coherent or thermal states; without times, the fixed point they run to.
 
         With `relax = T` the mean fields run for a time T before; then the covariance starts as that
         of coherent or thermal states, and times count from there.
 
         Raises:
-            SolveError: E510-E512 for times, E514 where the integration fails.
+            SolveError: E510-E512 for times, E514 where the integration fails; E520, E521 and E527 where there is
+                no stationary state.
         """
         assert point.initial is not None
-        count = self.problem.count
-        chosen = sampling_of_moments(point.options, 8 * (2 * count) ** 2, _ROOM)
+        count, options = self.problem.count, point.options
         flow = _Flow(self.problem, point)
         alpha = point.initial[0].astype(complex)
         if point.previous is not None:
             alpha = np.array(point.previous["means"])
-        relax = float(point.options.get("relax", 0) or 0)
+        relax = float(options.get("relax", 0) or 0)
         if relax < 0:
             raise SolveError(Diagnostic("E511", "relax must not be negative"))
         if relax > 0:
             alpha = flow.means(alpha, 0.0, relax)
+        if not options.get("time") and "times" not in options:
+            return self._stationary(flow, alpha)
+        chosen = sampling_of_moments(options, 8 * (2 * count) ** 2, _ROOM)
         widths = np.repeat(point.initial[1].real, 2)
         alike = flow.translation(alpha, widths)
         if alike is None:
@@ -70,6 +76,26 @@ class GaussianSolver:
         if alike is not None:
             trust.facts["symmetry"] = f"translations of {alike.sites} sites"
         return GaussianResult(self.problem.families, chosen, means, covariances, trust)
+
+    def _stationary(self, flow: _Flow, alpha: np.ndarray) -> GaussianResult:
+        """The fixed point, with the stationary covariance about it."""
+        if flow.values.moving:
+            raise SolveError(
+                Diagnostic(
+                    "E521",
+                    "coefficients depend on time: there is no stationary state",
+                    help="solve gaussian(time = T) or gaussian(times = linspace(0, T, n))",
+                )
+            )
+        alpha = at_rest.fixed_point(flow, alpha, self.problem.linear)
+        means, covariances = alpha[None], at_rest.covariance(flow, alpha)[None]
+        if flow.acts_back:
+            end = np.array([_SETTLED / at_rest.slowest(flow, alpha)])
+            means, covariances = flow.moments(alpha, covariances[0], 0.0, end)
+        trust = _trust(covariances, flow, means[0])
+        trust.facts["scheme"] = "fixed point, Lyapunov equation"
+        times = np.zeros(1)
+        return GaussianResult(self.problem.families, times, means, covariances, trust)
 
 
 class _Flow:
@@ -168,6 +194,15 @@ class _Flow:
             return self._sums[0].arrays
         closed, pairs = self._closed
         return (*(s.arrays for s in closed), pairs)
+
+    def drift(self, alpha: np.ndarray) -> np.ndarray:
+        """A at some mean fields, shape (F,)."""
+        return np.asarray(self._sums[0].at(alpha))
+
+    def noise(self, alpha: np.ndarray) -> np.ndarray:
+        """D at some mean fields, in quadratures, shape (2F, 2F)."""
+        found = _quadratures(self._sums[3].at(alpha), self._sums[4].at(alpha))
+        return (found + found.T) / 2
 
     def jacobian(self, alpha: np.ndarray) -> np.ndarray:
         """J at some mean fields, in quadratures, shape (2F, 2F)."""
