@@ -108,9 +108,12 @@ def test_a_wider_range_solves_the_new_points_only(command, tmp_path, solved):
 
 @pytest.fixture
 def unexamined(monkeypatch):
-    """No point is solved again with other cutoffs."""
+    """No point is solved again with other cutoffs, or by other equations."""
     monkeypatch.setattr(
         experiment_module, "examined", lambda plan, line, point, session: point
+    )
+    monkeypatch.setattr(
+        points_module.Closures, "told", lambda self, solved, *rest: solved
     )
 
 
