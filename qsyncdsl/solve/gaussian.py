@@ -19,7 +19,13 @@ from qsyncdsl.solve import at_rest
 from qsyncdsl.solve.back_action import with_pairs
 from qsyncdsl.solve.fields import numbers, sampling_of_moments
 from qsyncdsl.solve.kernels import run_integrator
-from qsyncdsl.solve.polynomials import Sum, derivative, integrator, with_numbers
+from qsyncdsl.solve.polynomials import (
+    Sum,
+    derivative,
+    integrator,
+    real_form,
+    with_numbers,
+)
 from qsyncdsl.solve.translation import Translation, translation
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10
@@ -201,23 +207,12 @@ class _Flow:
 
     def noise(self, alpha: np.ndarray) -> np.ndarray:
         """D at some mean fields, in quadratures, shape (2F, 2F)."""
-        found = _quadratures(self._sums[3].at(alpha), self._sums[4].at(alpha))
+        found = real_form(self._sums[3].at(alpha), self._sums[4].at(alpha))
         return (found + found.T) / 2
 
     def jacobian(self, alpha: np.ndarray) -> np.ndarray:
         """J at some mean fields, in quadratures, shape (2F, 2F)."""
-        return _quadratures(self._sums[1].at(alpha), self._sums[2].at(alpha))
-
-
-def _quadratures(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """The real form of b' = P b + Q b^*."""
-    n = len(p)
-    found = np.empty((2 * n, 2 * n))
-    found[0::2, 0::2] = (p + q).real
-    found[0::2, 1::2] = (q - p).imag
-    found[1::2, 0::2] = (p + q).imag
-    found[1::2, 1::2] = (p - q).real
-    return found
+        return real_form(self._sums[1].at(alpha), self._sums[2].at(alpha))
 
 
 def _trust(covariances: np.ndarray, flow: _Flow, alpha: np.ndarray) -> Trust:

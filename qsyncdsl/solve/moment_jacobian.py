@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
-from qsyncdsl.solve.polynomials import Slope, Sum
+from qsyncdsl.solve.polynomials import Slope, Sum, real_form
 
 # Small closures need no sparse matrices: their import takes as long as a plane of them.
 if TYPE_CHECKING:
@@ -104,14 +104,7 @@ class DenseJacobian:
 
     def at(self, m: np.ndarray) -> np.ndarray:
         """J, shape (2M, 2M)."""
-        p, q = self.plain.at(m), self.other.at(m)
-        n = len(p)
-        found = np.empty((2 * n, 2 * n))
-        found[0::2, 0::2] = (p + q).real
-        found[0::2, 1::2] = (q - p).imag
-        found[1::2, 0::2] = (p + q).imag
-        found[1::2, 1::2] = (p - q).real
-        return found
+        return real_form(self.plain.at(m), self.other.at(m))
 
     def step(self, matrix: np.ndarray, rate: np.ndarray) -> np.ndarray:
         """-J^-1 of the rates; the shortest one of a singular J."""

@@ -164,3 +164,14 @@ def pieces(right: str) -> list[str]:
     ]
     found = [inspect.getsource(getattr(right_sides, name)) for name in names]
     return [*found, f"right = {right}\n"]
+
+
+def real_form(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """The matrix of b' = P b + Q b^* on real and imaginary parts in turn, shape (2n, 2n)."""
+    n = len(p)
+    found = np.empty((2 * n, 2 * n))
+    found[0::2, 0::2] = (p + q).real
+    found[0::2, 1::2] = (q - p).imag
+    found[1::2, 0::2] = (p + q).imag
+    found[1::2, 1::2] = (p - q).real
+    return found
