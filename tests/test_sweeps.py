@@ -33,13 +33,18 @@ experiment e {
 """
 
 
-def begin(tmp_path, log, *arguments):
+def begin(tmp_path, log, *arguments, pause=0.0):
     """The program, in a process group of its own, with a log of its batches."""
     return subprocess.Popen(
         [sys.executable, str(ROOT / "tests" / "driver.py"), *arguments],
         cwd=tmp_path,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "BATCH_LOG": str(log)},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "BATCH_LOG": str(log),
+            "BATCH_PAUSE": str(pause),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -58,11 +63,13 @@ def test_killed_twenty_times_the_bits_are_those_of_one_run(command, tmp_path):
     for _ in range(20):
         log.unlink(missing_ok=True)
         before = stored(tmp_path / "out")
-        process = begin(tmp_path, log, *arguments)
+        # Two workers need 10 s for 400 points: all kills find them at work.
+        process = begin(tmp_path, log, *arguments, pause=0.05)
         deadline = time.monotonic() + 60
         while not log.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 1.2))
+        time.sleep(chance.uniform(0, 0.6))
+        assert process.poll() is None, process.stderr.read()
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         begun = [json.loads(x) for x in log.read_text().splitlines() if x.endswith("}")]
