@@ -14,7 +14,8 @@ import numpy as np
 
 from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.run.labels import Labelled
-from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Solved
 from qsyncdsl.run.steps import FAULTS, moved, values_of
 from qsyncdsl.syntax import tree
 

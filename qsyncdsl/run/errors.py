@@ -13,7 +13,7 @@ from qsyncdsl.measure.statistics import autocorrelation_time
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.run.labels import Labelled, label
 from qsyncdsl.run.methods.entry import Replicas
-from qsyncdsl.run.session import Solved
+from qsyncdsl.run.solved import Solved
 from qsyncdsl.syntax import tree
 
 # Stretches from which a drift is told, and what it is at least, in standard errors.

@@ -19,7 +19,7 @@ from qsyncdsl.run.engines.queue import Queue
 from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Job, PointResult, Points
-from qsyncdsl.run.session import Before
+from qsyncdsl.run.solved import Before
 from qsyncdsl.run.store.blocks import blocks, packed, write_whole
 from qsyncdsl.run.store.columns import Row
 

@@ -14,7 +14,8 @@ from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Override
 from qsyncdsl.model.values import Interval
 from qsyncdsl.run.refine import located
-from qsyncdsl.run.session import Before, Session
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Before
 from qsyncdsl.syntax import tree
 
 # Points of the first scan of the range.

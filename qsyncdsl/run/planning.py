@@ -15,10 +15,11 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.frames import levels_of
+from qsyncdsl.run.line_options import in_time
 from qsyncdsl.run.locate import solves
 from qsyncdsl.run.methods.outlook import MOMENT_MODES, OUTLOOKS, Outlook, sizes
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.session import Session, in_time
+from qsyncdsl.run.session import Session
 from qsyncdsl.solve.generator import available_memory
 from qsyncdsl.syntax import tree
 from qsyncdsl.syntax.walk import mentions, names_in

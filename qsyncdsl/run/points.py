@@ -22,7 +22,8 @@ from qsyncdsl.run.labels import Labelled, label
 from qsyncdsl.run.locate import locate
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.realizations import Begun, Part, Realizing
-from qsyncdsl.run.session import Before, Session, Solved
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Before, Solved
 from qsyncdsl.run.steps import EXAMINED, examined, step_errors
 from qsyncdsl.run.store.states import kept_state
 from qsyncdsl.syntax import tree

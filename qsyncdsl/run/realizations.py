@@ -19,7 +19,8 @@ from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.problem import Realizations, Stretch, pieces
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.growth import first_levels, more_levels
-from qsyncdsl.run.session import Before, Session, Solved
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Before, Solved
 from qsyncdsl.run.until import Accuracy, Judgement, rule
 
 # Halvings where there is no step.

@@ -17,19 +17,20 @@ from qsyncdsl.algebra.operators import Space
 from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
-from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Model
-from qsyncdsl.model.values import Interval
 from qsyncdsl.problem import Lowered, Point
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.derived import Derived, keep, known
 from qsyncdsl.run.frames import Frames, center_value, levels_of
-from qsyncdsl.run.methods.entry import Closure, Method, Replicas, Stage
+from qsyncdsl.run.line_options import LineOptions, in_time
+from qsyncdsl.run.methods.entry import Method, Stage
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.refine import Wish, refined, wish
+from qsyncdsl.run.solved import Before, Kept
+from qsyncdsl.run.solved import Solved as Solved
 from qsyncdsl.run.structure import Structure
 from qsyncdsl.run.validity import moment_residuals
 from qsyncdsl.syntax import tree
@@ -75,38 +76,6 @@ class _Prepared:
         return self.derived.lowered
 
 
-@dataclass(frozen=True)
-class Solved:
-    """One solved point: what its measures are read from.
-
-    Attributes:
-        populations: Of the levels of every boson, by label; empty where there are no cutoffs.
-        errors: What a larger cutoff changes of each measure, where it was tried.
-        levels: The cutoffs that were chosen for that.
-        again: The same with other tolerances of the steps and times of an average, by what these are
-            multiplied; None where nothing is integrated in time.
-        thinned: An average over a window from fewer of its times; None where there is none.
-        closure: Another closure; None where there is none.
-        few: From few of them, as `again(factor, finer, few=True)` takes them too.
-    """
-
-    evaluator: MeasureEvaluator
-    environment: Environment
-    trust: Trust
-    replicas: Callable[[], Replicas | None]
-    measured: Callable[[tuple[Any, ...]], MeasureEvaluator]
-    ending: Callable[[], Mapping[str, np.ndarray] | None]
-    state: Callable[[], Mapping[str, np.ndarray] | None]
-    populations: Callable[[], Mapping[str, np.ndarray]] = dict
-    guess: Callable[[], Mapping[str, np.ndarray] | None] = lambda: None
-    errors: Mapping[str, float] = field(default_factory=dict)
-    levels: Mapping[str, int] = field(default_factory=dict)
-    again: Callable[..., Solved] | None = None
-    thinned: Callable[[], MeasureEvaluator | None] = lambda: None
-    few: Callable[[], MeasureEvaluator | None] = lambda: None
-    closure: Callable[[], Closure | None] = lambda: None
-
-
 @dataclass(frozen=True, eq=False)
 class _Request:
     """A point that is to be solved, and what is made of the answer."""
@@ -114,22 +83,6 @@ class _Request:
     prepared: _Prepared
     point: Point
     finish: Callable[[Any], Solved]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A result that was kept as arrays, and what was known of its error."""
-
-    arrays: Mapping[str, np.ndarray]
-    trust: Trust
-
-
-@dataclass(frozen=True)
-class Before:
-    """Where the point before ended, and how many points there were before."""
-
-    state: Mapping[str, np.ndarray]
-    steps: int
 
 
 class Session:
@@ -152,10 +105,10 @@ class Session:
         changed: Mapping[str, Any] | None = None,
     ) -> None:
         self.plan = plan
-        self.changed = dict(changed or {})
         self.sole = sole
         self.fewer = fewer
         self.line = line
+        self.line_options = LineOptions(plan.model, line, changed)
         self.method: Method = methods[line.method].load()
         self._prepared: list[_Prepared] = []
         self.frames = Frames(self)
@@ -220,9 +173,7 @@ class Session:
 
     def _steps_accuracy(self, environment: Environment) -> float:
         """What is asked of the steps of an integration in time; 0 where nothing is."""
-        if not self.method.integrates or not in_time(
-            {**self._given[0], **self.changed}
-        ):
+        if not self.method.integrates or not self.line_options.in_time:
             return 0.0
         options = self.options(environment, operators=False)
         return float(options.get("accuracy", 0.0)) if in_time(options) else 0.0
@@ -609,36 +560,8 @@ class Session:
     def options(
         self, environment: Environment, operators: bool = True
     ) -> dict[str, Any]:
-        """The options of the solve line at a point.
-
-        Args:
-            operators: Whether to evaluate lists of operators too, which only lowering takes.
-        """
-        given, kinds = self._given
-        found: dict[str, Any] = {}
-        for name, node in given.items():
-            assert not isinstance(node, tuple)
-            if kinds[name] == "word":
-                found[name] = getattr(node, "key", "")
-            elif kinds[name] == "operators":
-                if operators:
-                    found[name] = self._operators(environment, node)
-            else:
-                value = environment.numbers.evaluate(node, self.plan.model.scope)
-                found[name] = tuple(value) if isinstance(value, Interval) else value
-        if "accuracy" in kinds and environment.accuracy():
-            found.setdefault("accuracy", environment.accuracy())
-        if self.changed:
-            found |= self.changed
-            return {name: value for name, value in found.items() if value is not None}
-        return found
-
-    @cached_property
-    def _given(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """The options of the solve line as written, and the kinds of all that there are."""
-        word = methods[self.line.method]
-        given = signature.bind(word, self.line.node.arguments, self.line.node)
-        return given, {argument.name: argument.kind for argument in word.arguments}
+        """The options of the solve line at a point; lists of operators too, if wanted."""
+        return self.line_options.at(environment, operators)
 
     def _refuse_kicks(self) -> None:
         """E443: most methods do not know kicks; leaving them out would answer another question."""
@@ -661,14 +584,6 @@ class Session:
         """Whether a measure counts what happens between samples that lie far apart."""
         asked = self.plan.measures.values()
         return any(mentions(measure.value, _EVENTS) for measure in asked)
-
-    def _operators(self, environment: Environment, node: Any) -> tuple[Any, ...]:
-        """A list of operators, in numbers."""
-        space, positions = space_of(self.plan.model, environment, NUMERIC)
-        evaluator = OperatorEvaluator(environment, space, positions)
-        value = evaluator.evaluate(node, self.plan.model.scope)
-        listed = value if isinstance(value, tuple | list) else (value,)
-        return tuple(evaluator.operand(x, node) for x in listed)
 
     def initials(self, case: str | None) -> tuple[Any, ...]:
         """The initial states of a case, as written."""
@@ -789,11 +704,6 @@ def _with_levels(near: Near, levels: Mapping[str, int]) -> list[Layer] | None:
     """A point nearby with the levels of this one."""
     layers = near()
     return None if layers is None else [*layers, cutoffs.layer(levels)]
-
-
-def in_time(options: Mapping[str, Any]) -> bool:
-    """Whether a line asks for a run in time."""
-    return "times" in options or bool(options.get("time"))
 
 
 def _tried(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -34,7 +34,7 @@ from qsyncdsl.syntax import tree
 
 if TYPE_CHECKING:
     from qsyncdsl.measure.evaluate import MeasureEvaluator
-    from qsyncdsl.run.session import Solved
+    from qsyncdsl.run.solved import Solved
 
 # Tolerances of the two runs, one over the other, and what of their difference is taken.
 RATIO, SHARE = 100.0, 0.1

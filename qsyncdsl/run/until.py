@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
-from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment
-from qsyncdsl.registry import methods
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, label
-from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Solved
 
 # Realizations of the first batch where none are given, and of the last one over that.
 _FIRST = 16
@@ -169,8 +168,7 @@ def _accuracy(
     session: Session, options: Mapping[str, Any], first: int, most: int
 ) -> Accuracy | None:
     """The accuracy of a line or of its experiment, for what is left open."""
-    node = session.line.node
-    given = signature.bind(methods[session.line.method], node.arguments, node)
+    given = session.line_options.written
     accuracy = float(options.get("accuracy", 0.0))
     if not accuracy > 0:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.result import Trust
-from qsyncdsl.run.session import Kept
+from qsyncdsl.run.solved import Kept
 from qsyncdsl.run.store.blocks import block_at, packed
 
 
