@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,14 +11,22 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.registry import methods
+from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 
 if TYPE_CHECKING:
     from qsyncdsl.algebra.frames import Frame
+    from qsyncdsl.algebra.operators import Space
     from qsyncdsl.run.session import Session
 
 # Points whose frames are remembered while their levels are refined.
 _KEPT = 16
+
+_SEVERAL_FIELDS = Diagnostic(
+    "W504",
+    "the classical field may also end elsewhere: levels about one field hide what is far from it",
+    help="compare with 'frame = vacuum' and enough levels",
+)
 
 
 class Frames:
@@ -151,6 +160,20 @@ class Frames:
         return np.array([law.moment(("a", 0, 1)) for law in laws])
 
 
+def framed(frame: Frame | None) -> tuple[int, ...]:
+    """The modes whose levels are displaced."""
+    return () if frame is None else tuple(sorted(frame.centers))
+
+
+def space_in(space: Space, frame: Frame | None) -> Space:
+    """A space with the levels of a frame."""
+    if frame is None:
+        return space
+    from qsyncdsl.algebra.displaced import centered
+
+    return centered(space, frame.centers)
+
+
 def levels_of(
     frame: Frame, environment: Environment, positions: Mapping[Any, int]
 ) -> dict[str, int]:
@@ -175,6 +198,22 @@ def levels_of(
 def center_value(frame: Frame, position: int) -> complex:
     """The value of a center as a parameter of a problem."""
     return complex(np.complex128(frame.centers[position]))
+
+
+def told(trust: Trust, frame: Frame | None, space: Space) -> Trust:
+    """The trust report with the frame that the levels were kept in."""
+    if frame is None:
+        return trust
+    labels = {k: space.modes[k].label for k in sorted(frame.centers)}
+    centers = {f"center_{labels[k]}": abs(frame.centers[k]) for k in labels}
+    warnings = trust.warnings if frame.sole else (*trust.warnings, _SEVERAL_FIELDS)
+    fact = f"displaced by the classical field: {', '.join(labels.values())}"
+    return replace(
+        trust,
+        numbers={**trust.numbers, **centers},
+        facts={**trust.facts, "frame": fact},
+        warnings=warnings,
+    )
 
 
 def _refusal(reason: str) -> Diagnostic:

@@ -1,15 +1,12 @@
-"""Solving the points of one line: systems, problems and solvers are kept while they fit."""
+"""Solving the points of one line: one by one, from the end of the one before, or many at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from math import prod
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from qsyncdsl.algebra.build import named_defect, space_of
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
@@ -18,26 +15,20 @@ from qsyncdsl.algebra.rings import NUMERIC
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
 from qsyncdsl.measure.evaluate import MeasureEvaluator
 from qsyncdsl.model.environment import Environment, Layer
-from qsyncdsl.model.types import Model
-from qsyncdsl.problem import Lowered, Point
+from qsyncdsl.problem import Point
 from qsyncdsl.registry import methods
-from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
-from qsyncdsl.run.derived import Derived, keep, known
-from qsyncdsl.run.frames import Frames, center_value, levels_of
+from qsyncdsl.run.frames import Frames, framed, levels_of, space_in
 from qsyncdsl.run.line_options import LineOptions, in_time
 from qsyncdsl.run.methods.entry import Method, Stage
+from qsyncdsl.run.needed import counts_events, needed
 from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.prepared import Prepared, Problems
 from qsyncdsl.run.refine import Wish, refined, wish
+from qsyncdsl.run.request import Request
 from qsyncdsl.run.solved import Before, Kept
 from qsyncdsl.run.solved import Solved as Solved
-from qsyncdsl.run.structure import Structure
-from qsyncdsl.run.validity import moment_residuals
 from qsyncdsl.syntax import tree
-from qsyncdsl.syntax.walk import mentions
-
-if TYPE_CHECKING:
-    from qsyncdsl.algebra.frames import Frame
 
 # Levels of an open boson where only equations are looked at.
 _SHOWN = 8
@@ -46,49 +37,12 @@ _STARTS = 4
 # Points from which on a sweep is solved many at once.
 _LONG = 32
 
-_SEVERAL_FIELDS = Diagnostic(
-    "W504",
-    "the classical field may also end elsewhere: levels about one field hide what is far from it",
-    help="compare with 'frame = vacuum' and enough levels",
-)
-
 # The layers of a point nearby, if there is one.
 Near = Callable[[], Sequence[Layer] | None]
-
-# Measures of events: samples between which they may fall are too few.
-_EVENTS = {"phase_slips", "net_slips", "residence_times"}
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A problem, its solver, and the matrices that measures have asked for."""
-
-    derived: Derived
-    solver: Any
-    space: Space
-    framed: tuple[int, ...] = ()
-    matrices: dict[Any, Any] = field(default_factory=dict)
-    starts: dict[Any, Any] = field(default_factory=dict)
-
-    @property
-    def lowered(self) -> Lowered:
-        """The problem."""
-        return self.derived.lowered
-
-
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """A point that is to be solved, and what is made of the answer."""
-
-    prepared: _Prepared
-    point: Point
-    finish: Callable[[Any], Solved]
 
 
 class Session:
     """Solves points of one line of a plan.
-
-    Everything that only depends on sizes, cutoffs and structure is made once.
 
     Args:
         sole: Whether answers are known to be the only ones.
@@ -110,7 +64,7 @@ class Session:
         self.line = line
         self.line_options = LineOptions(plan.model, line, changed)
         self.method: Method = methods[line.method].load()
-        self._prepared: list[_Prepared] = []
+        self.problems = Problems(plan, line, self.method, self.line_options)
         self.frames = Frames(self)
         self.tell: Callable[[float], None] | None = None
         # The realizations that were begun last, by their address.
@@ -298,7 +252,7 @@ class Session:
         """
         wanted = [(list(layers), *more) for layers, *more in wanted]
         found: list[Any] = [_tried(self._asked, *one) for one in wanted]
-        requests = [x for x in found if isinstance(x, _Request)]
+        requests = [x for x in found if isinstance(x, Request)]
         answers: dict[int, Any] = {}
         for prepared in {id(r.prepared): r.prepared for r in requests}.values():
             own = [r for r in requests if r.prepared is prepared]
@@ -311,9 +265,7 @@ class Session:
         whole = [answers.get(id(x), x) for x in found]
         return [
             _tried(x.finish, y)
-            if isinstance(x, _Request)
-            and y is not None
-            and not isinstance(y, Exception)
+            if isinstance(x, Request) and y is not None and not isinstance(y, Exception)
             else self.named(y, one[0], one[2])
             for x, y, one in zip(found, whole, wanted, strict=True)
         ]
@@ -325,7 +277,7 @@ class Session:
         draw: int = 0,
         located: Mapping[str, Any] | None = None,
         near: Near | None = None,
-    ) -> _Request | Solved:
+    ) -> Request | Solved:
         """A request; or its answer at once, where levels are refined."""
         layers = list(layers)
         environment = Environment(self.plan.model, layers, self.plan.options.seed, draw)
@@ -347,7 +299,7 @@ class Session:
         near: Near | None = None,
         environment: Environment | None = None,
         open_: tuple[str, ...] = (),
-    ) -> _Request:
+    ) -> Request:
         """A point with its solver, and what is made of the answer.
 
         Args:
@@ -358,9 +310,9 @@ class Session:
             environment = Environment(model, layers, self.plan.options.seed, draw)
         options = self.options(environment, operators=False) | dict(chosen or {})
         frame = self.frames.at(environment, options, open_, case, draw)
-        prepared = self._prepare(environment, _framed(frame))
-        space = _space_in(prepared.space, frame)
-        values = _values(environment, prepared, frame)
+        prepared = self.problems.at(environment, framed(frame))
+        space = space_in(prepared.space, frame)
+        values = prepared.values(environment, frame)
         times = self.method.times(options)
         start = self._start(prepared, environment, case, options, space)
         seed = self.plan.options.seed + 1_000_003 * draw
@@ -377,64 +329,21 @@ class Session:
                 environment, scenes, positions, self.plan.measures, located
             )
 
-        needed = self._needed(prepared, stage, measured)
+        recorded = needed(self.plan, self.method, prepared.solver, stage, measured)
         middle = self._middle(prepared, near, case, draw, options, open_)
         if self._counts_events:
             options = {**options, "events": True}
         point = Point(
-            values, start, times, options, seed, needed, previous, self.tell, middle,
+            values, start, times, options, seed, recorded, previous, self.tell, middle,
             self.sole, fewer=self.fewer, alone=self.alone,
         )  # fmt: skip
-
-        def again(factor: float, finer: int, few: bool = False) -> Solved:
-            from qsyncdsl.run.steps import few_times
-
-            more = {**options, "fineness": finer} if finer > 1 else options
-            other = replace(
-                point, coarser=factor, options=more, times=self.method.times(more)
-            )
-            result = prepared.solver.solve(other)
-            averaged = few and "times" not in options
-            return finish(few_times(result) if averaged else result)
-
-        def thinned(result: Any, few: bool = False) -> MeasureEvaluator | None:
-            from qsyncdsl.run.steps import few_times, fewer_times
-
-            if "times" in options:
-                return None
-            fewer = few_times(result) if few else fewer_times(result)
-            if fewer is None or fewer is result:
-                return None
-            return measured(self.method.scenes(fewer, stage))
-
-        def finish(result: Any) -> Solved:
-            scenes = self.method.scenes(result, stage)
-            trust = _told(result.trust, frame, space)
-            if self.method.truncates and len(scenes) == 1:
-                # Measures add to these numbers what they find.
-                trust.numbers.update(moment_residuals(model, environment, scenes[0]))
-            steps = self.method.integrates and in_time(options)
-            return Solved(
-                measured(scenes),
-                environment,
-                trust,
-                lambda: self.method.replicas(result, stage),
-                measured,
-                lambda: self.method.ending(result) if self.method.ending else None,
-                lambda: self._state(result),
-                lambda: self._populations(result),
-                lambda: self.method.guess(result),
-                again=again if steps else None,
-                thinned=partial(thinned, result),
-                few=partial(thinned, result, True),
-                closure=lambda: self.method.closure(prepared.solver.problem, options),
-            )
-
-        return _Request(prepared, point, finish)
+        return Request(
+            self.method, prepared, point, environment, frame, stage, measured
+        )
 
     def _middle(
         self,
-        prepared: _Prepared,
+        prepared: Prepared,
         near: Near | None,
         case: str | None,
         draw: int,
@@ -453,15 +362,15 @@ class Session:
             if not prepared.derived.structure.fits(environment):
                 return None
             frame = self.frames.at(environment, options, open_, case, draw)
-            if _framed(frame) != prepared.framed:
+            if framed(frame) != prepared.framed:
                 return None
-            return _values(environment, prepared, frame)
+            return prepared.values(environment, frame)
         except ModelError:
             return None
 
     def _start(
         self,
-        prepared: _Prepared,
+        prepared: Prepared,
         environment: Environment,
         case: str | None,
         options: dict[str, Any],
@@ -481,28 +390,6 @@ class Session:
             prepared.starts[key] = start
         return start
 
-    def _needed(
-        self,
-        prepared: _Prepared,
-        stage: Stage,
-        measured: Callable[[tuple[Any, ...]], MeasureEvaluator],
-    ) -> tuple[Any, ...]:
-        """What the measures of the experiment need to be recorded: they are tried on a stand-in."""
-        if self.method.probe is None:
-            return ()
-        probe = self.method.probe(prepared.solver.problem, stage.options)
-        evaluator = measured(self.method.scenes(probe.result(), stage))
-        for request in self.plan.experiment.requests:
-            node = _looked_at(request)
-            if node is None:
-                continue
-            with suppress(ModelError, SolveError, ArithmeticError, ValueError):
-                evaluator.evaluate(node, self.plan.model.scope)
-        for name in self.plan.measures:
-            with suppress(ModelError, SolveError, ArithmeticError, ValueError):
-                evaluator.measure(name)
-        return tuple(probe.noted)
-
     def restore(
         self,
         kept: Kept,
@@ -521,16 +408,6 @@ class Session:
         arrays, trust = kept.arrays, kept.trust
         result = self.method.keeping.result(solver, request.point, arrays, trust)
         return None if result is None else request.finish(result)
-
-    def _state(self, result: Any) -> Mapping[str, np.ndarray] | None:
-        """A result as arrays, where it can be kept."""
-        return (
-            None if self.method.keeping is None else self.method.keeping.arrays(result)
-        )
-
-    def _populations(self, result: Any) -> Mapping[str, np.ndarray]:
-        find = self.method.populations
-        return {} if find is None else find(result)
 
     def flow(
         self, layers: Iterable[Layer], case: str | None, draw: int = 0
@@ -555,7 +432,7 @@ class Session:
             environment = Environment(self.plan.model, below, self.plan.options.seed)
         options = self.options(environment, operators=False)
         frame = self.frames.at(environment, options, (), None, 0)
-        return self._prepare(environment, _framed(frame)).lowered
+        return self.problems.at(environment, framed(frame)).lowered
 
     def options(
         self, environment: Environment, operators: bool = True
@@ -563,141 +440,20 @@ class Session:
         """The options of the solve line at a point; lists of operators too, if wanted."""
         return self.line_options.at(environment, operators)
 
-    def _refuse_kicks(self) -> None:
-        """E443: most methods do not know kicks; leaving them out would answer another question."""
-        kicks = self.plan.model.kicks
-        if kicks and not self.method.kicks:
-            raise ModelError(
-                [
-                    Diagnostic(
-                        "E443",
-                        f"'{self.line.method}' does not apply kicks",
-                        kicks[0].span,
-                        "a kick",
-                        help="solve by 'floquet', 'evolve', 'trajectories', 'classical' or 'langevin'",
-                    )
-                ]
-            )
-
-    @cached_property
-    def _counts_events(self) -> bool:
-        """Whether a measure counts what happens between samples that lie far apart."""
-        asked = self.plan.measures.values()
-        return any(mentions(measure.value, _EVENTS) for measure in asked)
-
     def initials(self, case: str | None) -> tuple[Any, ...]:
         """The initial states of a case, as written."""
         model = self.plan.model
         chosen = model.cases[case].initials if case else ()
         return (*model.initials, *chosen, *self.plan.initials)
 
+    @cached_property
+    def _counts_events(self) -> bool:
+        """Whether a measure counts what happens between samples that lie far apart."""
+        return counts_events(self.plan)
+
     def forget(self) -> None:
-        """Give free what solvers keep from point to point, such as factors; it can be made again."""
-        for prepared in self._prepared:
-            if hasattr(prepared.solver, "forget"):
-                prepared.solver.forget()
-
-    def _prepare(
-        self, environment: Environment, framed: tuple[int, ...] = ()
-    ) -> _Prepared:
-        for prepared in self._prepared:
-            same = prepared.framed == framed
-            if same and prepared.derived.structure.fits(environment):
-                return prepared
-        model = self.plan.model
-        options = self.options(environment)
-        _refuse_variables(model, self.line, self.method)
-        self._refuse_kicks()
-        derived = self._derive(environment, options, framed)
-        solver = self.method.solver(derived.lowered.problem, options)
-        space, _ = space_of(model, environment, NUMERIC)
-        prepared = _Prepared(derived, solver, space, framed)
-        # Sweeps over sizes would keep every system; a few are enough for neighbors.
-        self._prepared = [prepared, *self._prepared[:3]]
-        return prepared
-
-    def _derive(
-        self,
-        environment: Environment,
-        options: Mapping[str, Any],
-        framed: tuple[int, ...],
-    ) -> Derived:
-        """The problem at a point: one that is kept, or derived now and kept."""
-        model = self.plan.model
-        address = self._address(options, framed)
-        found = known(address, environment)
-        if found is None:
-            system = self.method.build(model, environment)
-            if framed:
-                from qsyncdsl.algebra.displaced import in_frame
-
-                system = in_frame(system, framed)
-            lowered = self.method.lower(system, model.title, options)
-            structure = Structure.of(system, model)
-            found = Derived(lowered, system.positions, structure)
-            keep(address, found)
-        return found
-
-    def _address(self, options: Mapping[str, Any], framed: tuple[int, ...]) -> str:
-        """Where a problem is kept; that of the text of the line and of its options here."""
-        from qsyncdsl.run.store.address import Addresses, digest
-
-        base = Addresses(self.plan, self.line).realizations
-        chosen = sorted((name, repr(value)) for name, value in options.items())
-        title = self.plan.model.title
-        return digest("problem", base, title, chosen, *([framed] if framed else []))
-
-
-def _framed(frame: Frame | None) -> tuple[int, ...]:
-    """The modes whose levels are displaced."""
-    return () if frame is None else tuple(sorted(frame.centers))
-
-
-def _space_in(space: Space, frame: Frame | None) -> Space:
-    """A space with the levels of a frame."""
-    if frame is None:
-        return space
-    from qsyncdsl.algebra.displaced import centered
-
-    return centered(space, frame.centers)
-
-
-def _values(
-    environment: Environment, prepared: _Prepared, frame: Frame | None
-) -> tuple[Any, ...]:
-    """The parameters of a problem at a point, the centers of its frame among them."""
-    return tuple(
-        center_value(frame, index[0])
-        if frame is not None and index and name == "center of"
-        else _value(environment, name, index)
-        for name, index in prepared.lowered.parameters
-    )
-
-
-def _told(trust: Trust, frame: Frame | None, space: Space) -> Trust:
-    """The trust report with the frame that the levels were kept in."""
-    if frame is None:
-        return trust
-    labels = {k: space.modes[k].label for k in sorted(frame.centers)}
-    centers = {f"center_{labels[k]}": abs(frame.centers[k]) for k in labels}
-    warnings = trust.warnings if frame.sole else (*trust.warnings, _SEVERAL_FIELDS)
-    fact = f"displaced by the classical field: {', '.join(labels.values())}"
-    return replace(
-        trust,
-        numbers={**trust.numbers, **centers},
-        facts={**trust.facts, "frame": fact},
-        warnings=warnings,
-    )
-
-
-def _looked_at(request: tree.Request) -> tree.Expr | None:
-    """The expression whose value a request looks at."""
-    if isinstance(request, tree.Expect):
-        return request.value
-    if isinstance(request, tree.Locate):
-        goal = request.goal
-        return goal.value if isinstance(goal, tree.Extremum) else goal
-    return None
+        """Give free what solvers keep from point to point; it can be made again."""
+        self.problems.forget()
 
 
 def _with_levels(near: Near, levels: Mapping[str, int]) -> list[Layer] | None:
@@ -712,30 +468,3 @@ def _tried(call: Callable[..., Any], *arguments: Any) -> Any:
         return call(*arguments)
     except Exception as fault:
         return fault
-
-
-def _value(environment: Environment, name: str, index: tuple[int, ...] | None) -> Any:
-    """A parameter, or all its values where the index is open."""
-    parameter = environment.model.parameters[name]
-    if index is not None:
-        return environment.value(parameter, index)
-    sites = environment.sites(parameter.index)
-    return np.array([environment.value(parameter, site) for site in sites])
-
-
-def _refuse_variables(model: Model, line: Line, method: Method) -> None:
-    """E404: a density matrix does not contain classical variables."""
-    if not model.variables or method.variables:
-        return
-    variable = next(iter(model.variables.values()))
-    raise ModelError(
-        [
-            Diagnostic(
-                "E404",
-                f"'{line.method}' does not solve classical variables",
-                variable.span,
-                "a classical variable",
-                help="solve by 'classical' or 'langevin'",
-            )
-        ]
-    )
