@@ -298,6 +298,18 @@ def even(chosen: Sampling) -> Sampling:
     return Sampling(np.linspace(low, float(times[-1]), len(times) + 2)[1:], False)
 
 
+def whole(chosen: Sampling) -> Sampling:
+    """Times of a map are whole numbers.
+
+    Raises:
+        SolveError: E511 for times between steps.
+    """
+    times = np.round(chosen.times)
+    if chosen.series and np.any(times != chosen.times):
+        raise SolveError(Diagnostic("E511", "the times of a map are whole numbers"))
+    return Sampling(np.unique(times), chosen.series)
+
+
 def window_of_moments(options: Mapping[str, Any], times: np.ndarray) -> np.ndarray:
     """The times of an average over a window, as many as the grid from 0 on has.
 
