@@ -156,3 +156,17 @@ def test_of_a_sweep_some_points_are_looked_at():
     text = WINDOW.format(method="gaussian", sets="sweep k = linspace(0.1, 0.9, 9);")
     trust = run_text(text)["e"].trust["gaussian"]
     assert 0 < trust["step_error of n"] < 1e-6
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_record_without_numbers_has_no_error_of_its_steps():
+    text = """
+    variable x : real
+    equation d/dt x = -x
+    initial x = 1
+    experiment e { solve classical(time = 3); measure R = along(0*x/0); measure X = along(x) }
+    """
+    result = run_text(text)["e"]
+    assert np.isnan(values(result, "R", "classical")).all()
+    assert "step_error of R" not in result.trust["classical"]
+    assert "step_error of X" in result.trust["classical"]

@@ -59,6 +59,7 @@ experiment e {{ solve {method}(times = [10, 20, 40]); measure A = <a> }}
 """
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")  # 0/0 of errors that vanish
 @pytest.mark.parametrize("width", [1, 0.03])
 @pytest.mark.parametrize("method", ["evolve", "classical"])
 def test_a_pulse_between_kicks_is_not_passed_over(method, width):

@@ -53,7 +53,7 @@ def label(
         across, up = value.axes
         return Labelled(value.values, (up, across), {across: value.x, up: value.y})
     if isinstance(value, Records) and times is not None:
-        return _records(np.asarray(value), times)
+        return _records(value, times)
     if isinstance(value, np.ndarray) and value.ndim and path_times is not None:
         return _records(value, path_times)
     if isinstance(value, np.ndarray) and value.ndim and times is not None:
@@ -65,9 +65,8 @@ def label(
                 for k in range(value.ndim - 1)
             )
         )
-        return Labelled(
-            value, ("time", *extra), {"time": times} | _counted(extra, value.shape[1:])
-        )
+        coords = {"time": times} | _counted(extra, value.shape[1:])
+        return Labelled(np.asarray(value), ("time", *extra), coords)
     if isinstance(value, tuple):
         return _listed(name, value, times)
     if isinstance(value, bool | np.bool_):
@@ -75,7 +74,7 @@ def label(
     if isinstance(value, int | float | complex | np.number):
         return Labelled(np.array(value))
     if isinstance(value, np.ndarray) and value.ndim == 0:
-        return Labelled(value)
+        return Labelled(np.asarray(value))
     raise SolveError(
         Diagnostic(
             "E646",
@@ -92,6 +91,8 @@ _RECORDED_TIMES = 5000
 
 def _records(value: np.ndarray, times: np.ndarray) -> Labelled:
     """Values along trajectories; a mean over them has one row."""
+    # maxima of an array of a class of its own are taken otherwise where all is NaN
+    value = np.asarray(value)
     every = -(-len(times) // _RECORDED_TIMES)
     if value.ndim == 1:
         return Labelled(value[::every], ("time",), {"time": times[::every]})

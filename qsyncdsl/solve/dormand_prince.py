@@ -79,10 +79,10 @@ def integrate(first, times, relative, absolute, longest, tableau, data):
             scale = absolute + relative * max(abs(y[j]), abs(trial[j]))
             fifth += (inside[j] / scale) ** 2
             third += (dense[0, j] / scale) ** 2
-        error = 0.0
+        error, square = 0.0, (fifth + 0.01 * third) * n
         # also where they are not numbers: such a step is none
-        if fifth != 0 or third != 0:
-            error = h * fifth / np.sqrt((fifth + 0.01 * third) * n)
+        if square != 0:
+            error = h * fifth / np.sqrt(square)
         if not np.isfinite(error):
             if h < 1e-9 * end:
                 return found, steps, now

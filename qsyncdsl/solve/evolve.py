@@ -28,6 +28,7 @@ from qsyncdsl.result import EvolutionResult, FloquetResult, QuantumState, Trust
 from qsyncdsl.solve import coefficients, superoperator
 from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.checks import refuse_unphysical, state_trust
+from qsyncdsl.solve.dop853 import Dop853
 from qsyncdsl.solve.kicked import evolve_kicked, refuse_backend
 from qsyncdsl.solve.pulses import changes
 
@@ -213,10 +214,10 @@ class EvolutionSolver:
         course: _Course,
     ) -> np.ndarray:
         """y' = A(t) y at times, shape (T, n)."""
-        for method in ("DOP853", "BDF"):
-            if method == "DOP853" and _stiff(at, times):
+        for method in (Dop853, "BDF"):
+            if method is Dop853 and _stiff(at, times):
                 continue
-            extra = {} if method == "DOP853" else {"jac": lambda t, y: at(t)}
+            extra = {} if method is Dop853 else {"jac": lambda t, y: at(t)}
             with one_thread():
                 found = solve_ivp(
                     lambda t, y: at(t) @ y,

@@ -204,6 +204,8 @@ def run_integrator(
         return integrate(source, first, times, data(start), tolerance)
     from scipy.integrate import solve_ivp
 
+    from qsyncdsl.solve.dop853 import Dop853
+
     compiled_right = compiled(source, right)
 
     def rates(time: float, y: np.ndarray) -> np.ndarray:
@@ -219,7 +221,7 @@ def run_integrator(
         rates,
         (start, end),
         first,
-        method="DOP853",
+        method=Dop853,
         t_eval=start + times,
         rtol=tolerance[0],
         atol=tolerance[1],

@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve.dop853 import Dop853
 from qsyncdsl.solve.drivers import Driver
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.field_kicks import (
@@ -306,7 +307,7 @@ class ClassicalSolver:
             rates,
             (0.0, float(times[-1])),
             start,
-            method="DOP853",
+            method=Dop853,
             t_eval=times,
             rtol=tolerance,
             atol=tolerance / 1000,

@@ -192,9 +192,8 @@ def step(y, h, relative, tableau, equations, k, inside, trial):
         scale = relative * (SMALLEST + max(abs(y[j]), abs(trial[j])))
         fifth += (first / scale) ** 2
         third += (second / scale) ** 2
-    if fifth > 0 or third > 0:
-        return h * fifth / np.sqrt((fifth + 0.01 * third) * n)
-    return fifth
+    square = (fifth + 0.01 * third) * n
+    return h * fifth / np.sqrt(square) if square != 0 else 0.0
 
 
 def followed(y, h, span, relative, most, equations, tableau, k, middle):
