@@ -74,7 +74,7 @@ def _refuse(system: EquationSystem) -> None:
     reason = ""
     for mode in system.space.modes:
         if mode.kind.name != "boson":
-            reason = f"'{mode.label}' is a {mode.kind.name}: beside classical variables only bosons are solved"
+            reason = f"'{mode.label}' is of kind {mode.kind.name}: beside classical variables only bosons are solved"
     if system.discrete:
         reason = "maps of variables have no modes beside them"
     if reason:

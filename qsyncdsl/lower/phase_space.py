@@ -203,7 +203,7 @@ def refuse_other_modes(system: FieldSystem) -> None:
     """E410 unless all modes are bosons."""
     for family in system.families:
         if family.kind != "boson":
-            message = f"'{family.name}' is a {family.kind}: phase-space equations are for bosons"
+            message = f"'{family.name}' is of kind {family.kind}: phase-space equations are for bosons"
             raise ModelError(
                 [
                     Diagnostic(

@@ -121,7 +121,7 @@ def _boson_state(scene: Scene, a: int, word: str) -> np.ndarray:
         raise SolveError(
             Diagnostic(
                 "E606",
-                f"{word} needs a boson, '{part.label}' is a {part.kind}",
+                f"{word} needs a boson, '{part.label}' is of kind {part.kind}",
                 help="of a rotor there is husimi" if part.kind == "rotor" else "",
             )
         )

@@ -48,7 +48,7 @@ def left_out(found: Stationary) -> dict[str, float]:
     """
     cells = found.cells
     pairs = cells.problem.pairs
-    if pairs is None or not pairs:
+    if pairs is None or not pairs or not found.unique:
         return {}
     bases = cells.operators.bases
     if any(base.unknowns != base.dimension**2 for base in bases):

@@ -197,8 +197,8 @@ class EvolutionSolver:
             size = len(start)
 
             def beside(t: float, span: float = high - low, size: int = size) -> Any:
-                eye = sp.eye_array(size) / span
-                return sp.block_array([[at(t), None], [eye, None]], format="csc")
+                eye, none = sp.eye_array(size) / span, sp.csc_array((size, size))
+                return sp.block_array([[at(t), none], [eye, none]], format="csc")
 
             path = self._stretch(beside, first, stretch, course)
             found += [y[:size] for y in path[1:]]

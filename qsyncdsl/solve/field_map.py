@@ -28,6 +28,8 @@ DENSE = 260
 # Fields up to which their self-consistency is solved by Newton's method.
 _FIELDS = 64
 TOLERANCE = 1e-11
+# Smallest pivot over the largest one of a cell that has one stationary state.
+_SINGULAR = 1e-15
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ class FieldMap:
             matrix = cells.generator(kind, column, g)
             if self.rotations is not None and nu:
                 matrix = matrix + nu * self.rotations[kind]
-            solve = _dense_solver(matrix, populations)
+            factors = _dense_solver(matrix, populations)
         else:
             place = cells.strength_place
             own = [
@@ -260,7 +262,10 @@ class FieldMap:
                 for (other, _, _), first in zip(operators.real, place, strict=True)
                 if other == kind
             ]
-            solve = _solver(operators.stationary(kind, np.array(own), nu))
+            factors = _solver(operators.stationary(kind, np.array(own), nu))
+        if factors is None:
+            raise _not_unique(cells, kind)
+        solve = factors
         right = np.zeros(n)
         right[0] = 1.0
         rho = solve(right)
@@ -294,19 +299,37 @@ def _pairs(g: np.ndarray, nu: float) -> np.ndarray:
     return found
 
 
+def _not_unique(cells: CellEquations, kind: int) -> SolveError:
+    """E504: in given fields nothing relaxes a cell."""
+    names = [part.label for part in cells.problem.kinds[kind].parts]
+    listed = " and ".join(f"'{name}'" for name in names)
+    return SolveError(
+        Diagnostic(
+            "E504",
+            f"in given mean fields the stationary state of {listed} is not unique",
+            help="solve meanfield(time = T) from an initial state",
+        )
+    )
+
+
 def _dense_solver(
     matrix: Any, populations: np.ndarray
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Solutions of L x = b with a given trace in place of the first population's equation."""
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Solutions of L x = b with a given trace in place of the first population's equation; None if singular."""
     dense = matrix.toarray()
     dense[0] = 0.0
     dense[0, populations] = 1.0
-    factors = scipy.linalg.lu_factor(dense, check_finite=False)
+    # Unlike lu_factor, no warning where a pivot is exactly zero.
+    lu, pivots, _ = scipy.linalg.lapack.dgetrf(dense)
+    sizes = np.abs(lu.diagonal())
+    if sizes.min() < _SINGULAR * sizes.max():
+        return None
+    factors = lu, pivots
     return lambda b: np.asarray(scipy.linalg.lu_solve(factors, b, check_finite=False))
 
 
-def _solver(whole: sp.csc_array) -> Callable[[np.ndarray], np.ndarray]:
-    """Solutions with a large matrix, which has the trace in place of the first population's equation."""
+def _solver(whole: sp.csc_array) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Solutions with a large matrix, which has the trace in place of the first population's equation; None if singular."""
     # In a fast frame the turning is far larger than the decay: pivots beside the diagonal would fill
     # the factors. Every unknown decays, so that none are needed; one refinement mends the rounding.
     options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}
@@ -314,9 +337,7 @@ def _solver(whole: sp.csc_array) -> Callable[[np.ndarray], np.ndarray]:
         with one_thread():
             factors = spla.splu(whole, options={"SymmetricMode": True}, **options)
     except RuntimeError:
-        raise SolveError(
-            Diagnostic("E504", "the stationary state of a cell is not unique")
-        ) from None
+        return None
 
     def solve(b: np.ndarray) -> np.ndarray:
         first = factors.solve(b)

@@ -12,6 +12,10 @@ from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.field_map import TOLERANCE, FieldMap, newton
 
 
+# Largest change of an element over the last part of a run of a state that stands.
+_AT_REST = 1e-7
+
+
 @dataclass(frozen=True)
 class Stationary:
     """A self-consistent state.
@@ -22,6 +26,7 @@ class Stationary:
         frequency: For each kind the angular velocity of each part; None where nothing can turn.
         residual: Largest mismatch of a field, relative to the fields.
         reach: How far its branch reaches beyond, see `ProductResult`.
+        unique: Whether its fields alone tell the state of each cell.
     """
 
     cells: CellEquations
@@ -31,6 +36,7 @@ class Stationary:
     residual: float
     scheme: str
     reach: float | None = None
+    unique: bool = True
 
 
 def unordered(cells: CellEquations) -> Stationary:
@@ -61,6 +67,8 @@ def relaxed(
 ) -> Stationary:
     """The static state that the initial one runs into: evolution, then Newton's method.
 
+    Where a cell has several stationary states in given fields, the evolution alone tells which one.
+
     Raises:
         SolveError: E520 where the state goes on moving.
     """
@@ -69,7 +77,12 @@ def relaxed(
     for _ in range(9):
         y = integrated(cells, y, np.array([span]))[-1]
         x = cells.mean_values(y)[field_map.fields]
-        found = newton(field_map, x, 0.0, False)
+        try:
+            found = newton(field_map, x, 0.0, False)
+        except SolveError as fault:
+            if fault.diagnostic.code != "E504":
+                raise
+            found = None
         if found is not None:
             _, _, image, error = found
             if np.abs(image.y - y).max() < 0.05:
@@ -78,7 +91,12 @@ def relaxed(
                     cells, image.y, 0.0, frequency, error, "evolution, Newton"
                 )
         span *= 1.6
-    raise not_found()
+    later = integrated(cells, y, np.array([span]))[-1]
+    rest = float(np.abs(later - y).max())
+    if rest > _AT_REST:
+        raise not_found()
+    frequency = angular_velocities(cells, 0.0)
+    return Stationary(cells, later, 0.0, frequency, rest, "evolution", unique=False)
 
 
 def not_found() -> SolveError:
