@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import run_text
+from tests.conftest import rendered, run_text
 
 
 def failure(text: str) -> str:
@@ -101,3 +101,21 @@ def test_a_large_lattice_is_checked_without_being_solved():
 
     text = "lattice s = ring(50000)\nmode a[s] : boson(levels = 2)\nhamiltonian a[j]'*a[j] for j in s\ncoupling a[j]'*a[k] + h.c. for (j, k) in s.edges\nexperiment e { solve steadystate; measure n = <a[1].n> }"
     pipeline.examine_at(model_of(text))
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("hamiltonian sum(a.n for k in 1..3)", "E101", "sum(k in sites, x[k])"),
+        ("hamiltonian 2*(a.n a.n)", "E106", "an operator is missing here"),
+        ("parameter y = max(1 2)", "E106", "lists with ','"),
+        ("hamiltonian (a.n ? 2)", "E101", "unexpected '?'"),
+        ("hamiltonian 2*(a.n", "E102", "never closed"),
+        ("hamiltonian 2*(a.n]", "E102", "never closed"),
+    ],
+)
+def test_what_stands_inside_brackets_that_close_is_the_fault(line, code, said):
+    text = f"mode a : boson(levels = 4)\n{line}\ndissipator 1 : a\n"
+    found = rendered(text)
+    assert f"error[{code}]" in found
+    assert said in found

@@ -329,7 +329,7 @@ def _dense_solver(
 
 
 def _solver(whole: sp.csc_array) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Solutions with a large matrix, which has the trace in place of the first population's equation; None if singular."""
+    """Solutions with a large matrix, with the trace in place of the first population's equation; None if singular."""
     # In a fast frame the turning is far larger than the decay: pivots beside the diagonal would fill
     # the factors. Every unknown decays, so that none are needed; one refinement mends the rounding.
     options = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0}

@@ -11,7 +11,6 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.solve.cells import CellEquations
 from qsyncdsl.solve.field_map import TOLERANCE, FieldMap, newton
 
-
 # Largest change of an element over the last part of a run of a state that stands.
 _AT_REST = 1e-7
 

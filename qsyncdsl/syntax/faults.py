@@ -84,7 +84,7 @@ def syntax_fault(
 ) -> tuple[Diagnostic, int, int]:
     """The fault at a position, and the stretch to blank before reading on."""
     bracket = _unclosed(text, at)
-    if bracket is not None and text[bracket] in "([":
+    if bracket is not None and text[bracket] in "([" and not _closes(text, bracket):
         diagnostic = unclosed(source, bracket, at)
         return diagnostic, *_statement(text, bracket)
     if at >= len(text.rstrip()) and bracket is not None:
@@ -130,13 +130,25 @@ def _at(
     first = not text[start:at].strip()
     if first and word:
         return _opening(span, typed, block is not None)
+    if typed == "for" and block is not None and text[block] in "([":
+        return Diagnostic(
+            "E101",
+            "'for' cannot stand inside brackets",
+            span,
+            help="a sum is sum(k in sites, x[k]), with a filter sum(k in sites where k != j, x[k])",
+        )
     before = text[:at].rstrip()
-    meant = "TIMES" in expected or "a space" in expected
+    begins = word is not None or typed in tuple("([<|⟨.0123456789")
+    meant = begins and ("TIMES" in expected or "a space" in expected)
     if meant and text[start:at].strip() not in (*STATEMENTS, *REQUESTS):
         reason = (
             "two words touch" if len(before) == at else "an operator is missing here"
         )
-        return Diagnostic("E106", reason, span, help="products are written with '*'")
+        listed = block is not None and text[block] in "(["
+        between = ", lists with ','" if listed else ""
+        return Diagnostic(
+            "E106", reason, span, help=f"products are written with '*'{between}"
+        )
     shown = _listed(expected)
     if not typed.strip() or at >= len(text):
         end = Span(source, max(0, len(before) - 1), len(before))
@@ -234,6 +246,23 @@ def _unclosed(text: str, at: int) -> int | None:
         elif letter in ")]}" and open_brackets:
             open_brackets.pop()
     return open_brackets[-1] if open_brackets else None
+
+
+def _closes(text: str, bracket: int) -> bool:
+    """Whether a bracket has a partner of its kind before its block ends."""
+    partners = {")": "(", "]": "[", "}": "{"}
+    inside: list[str] = []
+    for place, letter in _code(text, len(text)):
+        if place < bracket:
+            continue
+        if letter in "([{":
+            inside.append(letter)
+        elif letter in partners:
+            if inside.pop() != partners[letter]:
+                return False
+            if not inside:
+                return True
+    return False
 
 
 def _code(text: str, end: int) -> Iterable[tuple[int, str]]:
