@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from qsyncdsl.algebra.hermiticity import anti_hermitian
-from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial, Space, SystemMode
 from qsyncdsl.algebra.rings import NUMERIC, SYMBOLIC, Ring
+from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import Jump, Kick, ParameterKey, System, Term
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import types

@@ -28,7 +28,7 @@ class _Symbolic(OperatorEvaluator):
     """Expressions of conjugate variables as SymPy expressions."""
 
     def __init__(self, environment: Environment, numeric: bool) -> None:
-        from qsyncdsl.algebra.operator_evaluator import Symbols
+        from qsyncdsl.algebra.symbols import Symbols
 
         symbols = None if numeric else Symbols(environment)
         super().__init__(environment, Space((), SYMBOLIC), {}, symbols)

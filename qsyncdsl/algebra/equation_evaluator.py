@@ -11,8 +11,9 @@ import sympy
 
 from qsyncdsl.algebra.fields import NotUniform
 from qsyncdsl.algebra.index_loops import Access, IndexValue, Loop, LoopSum, dependence
-from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial, Space
+from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.model import types
 from qsyncdsl.model.environment import Environment

@@ -18,9 +18,9 @@ from qsyncdsl.algebra.build import binders_as_each, jumps_of, space_of, summed
 from qsyncdsl.algebra.equation_evaluator import EquationEvaluator
 from qsyncdsl.algebra.fields import NotUniform
 from qsyncdsl.algebra.index_loops import Access, Loop, LoopSum
-from qsyncdsl.algebra.operator_evaluator import Symbols
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.rings import SYMBOLIC
+from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import types

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from qsyncdsl.algebra.build import binders_as_each, space_of
-from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator, Symbols
+from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial, Space, SystemMode
 from qsyncdsl.algebra.rings import SYMBOLIC
+from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import types

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from qsyncdsl.algebra.operator_functions import of_operator
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.rings import SYMBOLIC
+from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.model import numbers
 from qsyncdsl.model.environment import Environment
@@ -29,28 +31,6 @@ _SYMPY_NAMES = {
     "max": "Max",
     "step": "Heaviside",
 }
-
-
-class Symbols:
-    """The SymPy symbols of the parameters that have been met, real where their value is."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-        self.table: dict[ParameterKey, Any] = {}
-
-    def of(self, parameter: Parameter, index: tuple[int, ...]) -> Any:
-        """The symbol of a parameter at an index."""
-        key = (parameter.name, index)
-        if key not in self.table:
-            import sympy
-
-            name = parameter.name + (f"[{','.join(map(str, index))}]" if index else "")
-            value = self.environment.peek(parameter, index)
-            real = not isinstance(value, complex) or value.imag == 0
-            self.table[key] = (
-                sympy.Symbol(name, real=True) if real else sympy.Symbol(name)
-            )
-        return self.table[key]
 
 
 class OperatorEvaluator(Evaluator):
@@ -307,7 +287,7 @@ class OperatorEvaluator(Evaluator):
                 whole = numbers.integer(exponent)
                 if whole is not None and whole >= 0:
                     return base**whole
-                return self._numerical_operator(base, node) ** exponent
+                return self.numerical_operator(base, node) ** exponent
         return super().combine(node, left, right)
 
     def call(self, node: tree.Call, scope: Scope, frame: Frame) -> Any:
@@ -323,7 +303,7 @@ class OperatorEvaluator(Evaluator):
         )
         operators = [x for x in values if isinstance(x, Polynomial) and not x.is_scalar]
         if operators or name == "dag":
-            return self._of_operator(name, values, node)
+            return of_operator(self, name, values, node)
         plain = tuple(x.scalar if isinstance(x, Polynomial) else x for x in values)
         if self.space.ring is not SYMBOLIC:
             return numbers.FUNCTIONS[name](*plain)
@@ -342,116 +322,6 @@ class OperatorEvaluator(Evaluator):
             return sympy.floor(plain[0] + sympy.Rational(1, 2))
         extra = (1,) if name == "step" else ()
         return getattr(sympy, _SYMPY_NAMES.get(name, name))(*plain, *extra)
-
-    def _of_operator(
-        self, name: str, values: tuple[Any, ...], node: tree.Call
-    ) -> Polynomial:
-        """`exp(i*eta*(a + a'))`, `max(r.n, 0)`, `cos(r.x)`."""
-        if name == "dag":
-            if not isinstance(values[0], Polynomial):
-                fail(
-                    "E318",
-                    node,
-                    "the adjoint of a number",
-                    help="write conj(x) for numbers",
-                )
-            return values[0].dag()
-        if name == "laguerre":
-            return self._laguerre(values, node)
-        wave = self._wave(name, values[0], node)
-        if wave is not None:
-            return wave
-        argument = next(
-            x for x in values if isinstance(x, Polynomial) and not x.is_scalar
-        )
-        argument = self._numerical_operator(argument, node)
-        if name in ("min", "max"):
-            bounds = [x for x in values if not isinstance(x, Polynomial) or x.is_scalar]
-            if len(values) != 2 or len(bounds) != 1:
-                fail("E322", node, f"{name} compares one operator with one number")
-            bound = bounds[0].scalar if isinstance(bounds[0], Polynomial) else bounds[0]
-            name = f"{name} {float(complex(self.numerical(bound, node)).real)!r}"
-        elif name not in _OPERATOR_FUNCTIONS:
-            fail("E322", node, f"{name} of an operator is not defined")
-        return self.space.function(name, argument)
-
-    def _laguerre(self, values: tuple[Any, ...], node: tree.Call) -> Polynomial:
-        r"""$L_n^{(\alpha)}(x)$ of an operator n or x."""
-        words, operators = ["laguerre"], []
-        for value in values:
-            if isinstance(value, Polynomial) and not value.is_scalar:
-                operators.append(value)
-                words.append("*")
-                continue
-            number = complex(self.numerical(value, node))
-            if number.imag:
-                fail("E322", node, "laguerre takes real numbers")
-            whole = numbers.integer(number.real)
-            words.append(repr(number.real if whole is None else whole))
-        order = words[1]
-        if len(operators) != 1 or words[2] == "*":
-            fail(
-                "E322",
-                node,
-                "laguerre(n, alpha, x) takes one operator, as n or as x",
-            )
-        if order != "*" and not order.isdigit():
-            fail("E322", node, f"the order of a Laguerre polynomial is not {order}")
-        argument = self._numerical_operator(operators[0], node)
-        return self.space.function(" ".join(words), argument)
-
-    def _wave(self, name: str, argument: Any, node: tree.Call) -> Polynomial | None:
-        """exp, cos, sin of angles of rotors, as shifts; None if there is no angle."""
-        angles = {
-            monomial[0][0]: value
-            for monomial, value in argument.terms.items()
-            if len(monomial) == 1 and monomial[0][1] == ("x",)
-        }
-        if not angles:
-            return None
-        phase = argument.scalar
-        if len(argument.terms) != len(angles) + (phase != 0) or name not in (
-            "exp",
-            "cos",
-            "sin",
-        ):
-            fail(
-                "E323",
-                node,
-                "an angle may only stand in exp, cos or sin, alone or in sums",
-            )
-        unit = self.space.ring.imaginary
-        if name == "exp":
-            return self._shifts(
-                {k: v / unit for k, v in angles.items()}, phase / unit, node
-            )
-        plus = self._shifts(angles, phase, node)
-        minus = plus.dag()
-        return (plus + minus) / 2 if name == "cos" else (plus - minus) / (2 * unit)
-
-    def _shifts(
-        self, angles: dict[Any, Any], phase: Any, node: tree.Call
-    ) -> Polynomial:
-        """exp(i (sum k x + phase)) with integer k."""
-        result = self.space.scalar(self._exp(self.space.ring.imaginary * phase))
-        for position, factor in angles.items():
-            k = numbers.integer(numbers.simplify(complex(self.numerical(factor, node))))
-            if k is None:
-                fail(
-                    "E323",
-                    node,
-                    "a function of the angle must be 2 pi periodic",
-                    f"the angle is multiplied by {numbers.show(complex(self.numerical(factor, node)))}",
-                )
-            result = result * self.space.letter(position, "shift", k)
-        return result
-
-    def _exp(self, value: Any) -> Any:
-        if self.space.ring is SYMBOLIC:
-            import sympy
-
-            return sympy.exp(value)
-        return numbers.FUNCTIONS["exp"](value)
 
     # ── symbols to numbers ───────────────────────────────────────────────────────────────────
 
@@ -482,29 +352,11 @@ class OperatorEvaluator(Evaluator):
             values[symbol] = self.environment.value(parameter, index)
         return numbers.simplify(complex(value.subs(values)))
 
-    def _numerical_operator(self, operator: Polynomial, node: tree.Node) -> Polynomial:
+    def numerical_operator(self, operator: Polynomial, node: tree.Node) -> Polynomial:
         """An operator whose coefficients are numbers."""
         if self.symbols is None:
             return operator
         return operator.map(lambda c: self.space.ring.number(self.numerical(c, node)))
-
-
-_OPERATOR_FUNCTIONS = frozenset(
-    [
-        "exp",
-        "cos",
-        "sin",
-        "tan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "sqrt",
-        "log",
-        "abs",
-        "sign",
-        "step",
-    ]
-)
 
 
 def _summands(node: tree.Expr) -> list[tree.Expr]:
