@@ -17,11 +17,11 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import SystemMode
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import signature, types
-from qsyncdsl.model.elaborate import pattern_names
 from qsyncdsl.model.evaluate import fail
 from qsyncdsl.model.values import Frame, ModeValue
 from qsyncdsl.registry import states
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import bound_keys
 
 
 def vacuum(mode: SystemMode) -> np.ndarray:
@@ -400,7 +400,7 @@ def bound_frame(
     """The frame of one site; None where the statement does not mean it."""
     for argument, number in zip(arguments, site, strict=False):
         if isinstance(argument, tree.Each):
-            frame = frame.bind(pattern_names(argument.pattern), number)
+            frame = frame.bind(bound_keys(argument.pattern), number)
             condition = argument.condition
             if condition is not None and not evaluator.position(
                 condition, statement.scope, frame

@@ -5,14 +5,16 @@ Kinds and arities are checked later; here only what concerns declarations is ref
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import faults
+from qsyncdsl.model.imports import imported_path, load_file
+from qsyncdsl.model.kinds import CONSTANTS
+from qsyncdsl.model.scoped import indices, initial, kind_of, override
 from qsyncdsl.model.types import (
     Case,
     Component,
@@ -29,7 +31,6 @@ from qsyncdsl.model.types import (
     Model,
     Namespace,
     Noise,
-    Override,
     Parameter,
     Scope,
     Term,
@@ -37,8 +38,6 @@ from qsyncdsl.model.types import (
 )
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import tree
-
-RESERVED = ("i", "t", "pi", "inf")
 
 
 @dataclass
@@ -76,7 +75,7 @@ def elaborate(
     """Gather the declarations of a file; faults are returned beside the model."""
     work = Elaboration(source)
     top = _Place(Scope())
-    _Reader(work, load or _load).statements(file.statements, top)
+    _Reader(work, load or load_file).statements(file.statements, top)
     model = Model(
         source,
         work.title,
@@ -154,7 +153,7 @@ class _Reader:
     def _declare(self, entity: Entity, name: tree.Name, place: _Place) -> None:
         key = name.key
         first = place.scope.names.get(key)
-        if key in RESERVED:
+        if key in CONSTANTS:
             self.work.faults.append(faults.reserved(name))
             return
         if first is not None:
@@ -210,7 +209,7 @@ class _Reader:
         statement: tree.Mode | tree.Variable | tree.Noise,
         place: _Place,
     ) -> None:
-        kind, arguments = _kind(statement.kind)
+        kind, arguments = kind_of(statement.kind)
         extra = {} if make is Variable else {"arguments": arguments}
         for target in statement.places:
             for name, written in self._named(target):
@@ -437,8 +436,12 @@ class _Reader:
 
     def _import(self, statement: tree.Import, place: _Place) -> None:
         """Components and defines of another file, under their own names."""
-        path = self._import_path(statement)
-        if path is None or path in self._imported:
+        try:
+            path = imported_path(statement.target, self._folder)
+        except ModelError as fault:
+            self.work.faults += fault.diagnostics
+            return
+        if path in self._imported:
             return
         self._imported.append(path)
         try:
@@ -453,34 +456,6 @@ class _Reader:
         folder, self._folder = self._folder, path.parent
         self.statements(file.statements, place, "an imported file")
         self._folder = folder
-
-    def _import_path(self, statement: tree.Import) -> Path | None:
-        """The file meant: below the model's folder, or in the bundled library."""
-        target = statement.target
-        if isinstance(target, tree.Path):
-            names = [name.key for name in target.names]
-            library = {path.stem: path for path in resources.library().glob("*.qsync")}
-            if names[0] == "library" and len(names) == 2 and names[1] in library:
-                return library[names[1]]
-            help = (
-                f"the library has {', '.join(f'library.{n}' for n in sorted(library))}"
-            )
-            shown = ".".join(names)
-            self.work.faults.append(
-                faults.bad_import(target, f"there is no library '{shown}'", help)
-            )
-            return None
-        path = (self._folder / target.value).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            reason = "an import must stay below the model's folder"
-            self.work.faults.append(faults.bad_import(target, reason))
-            return None
-        if not path.is_file():
-            self.work.faults.append(
-                faults.bad_import(target, f"there is no file '{target.value}'")
-            )
-            return None
-        return path
 
     # ── the rest ─────────────────────────────────────────────────────────────────────────────
 
@@ -503,80 +478,22 @@ class _Reader:
             if isinstance(item, tree.Initial)
         )
         description = statement.description.value if statement.description else ""
-        first = self.work.cases.get(statement.name.key)
-        if first is not None:
-            self.work.faults.append(
-                faults.duplicate(statement.name, first.span, "case")
-            )
+        self._once(statement.name, self.work.cases, "case")
         self.work.cases[statement.name.key] = Case(
             statement.name.key, statement.name.span, description, overrides, initials
         )
 
     def _experiment(self, statement: tree.Experiment, place: _Place) -> None:
         description = statement.description.value if statement.description else ""
-        first = self.work.experiments.get(statement.name.key)
-        if first is not None:
-            self.work.faults.append(
-                faults.duplicate(statement.name, first.span, "experiment")
-            )
+        self._once(statement.name, self.work.experiments, "experiment")
         self.work.experiments[statement.name.key] = Experiment(
             statement.name.key, statement.name.span, description, statement.body
         )
 
-
-def _load(path: Path) -> tree.File:
-    """Parse an imported file."""
-    from qsyncdsl.syntax.load import parse, read
-
-    return parse(read(path))
-
-
-def indices(arguments: tuple[tree.Argument, ...], scope: Scope) -> tuple[Index, ...]:
-    """The indices of a declaration: `[j in sites]`, `[sites]`, `[(j, k) in sites.edges]`."""
-    found = []
-    for argument in arguments:
-        match argument:
-            case tree.Each(_, pattern, domain, condition):
-                found.append(Index(pattern_names(pattern), domain, condition, scope))
-            case tree.Option():
-                continue
-            case _:
-                found.append(Index((), argument, None, scope))
-    return tuple(found)
-
-
-def pattern_names(pattern: tree.Expr) -> tuple[str, ...]:
-    """`j` or `(j, k)` as names; anything else binds nothing."""
-    match pattern:
-        case tree.Name(key=key):
-            return (key,)
-        case tree.Tuple(items=items):
-            return tuple(item.key for item in items if isinstance(item, tree.Name))
-        case _:
-            return ()
-
-
-def override(item: tree.Declaration | tree.Setting, scope: Scope) -> Override:
-    """A declaration of a case, or a setting, as an override."""
-    assert isinstance(item.place, tree.Place)
-    random = isinstance(item, tree.Declaration) and item.operator == "~"
-    index = indices(item.place.arguments, scope)
-    return Override(item.place.name.key, item.value, scope, random, index)
-
-
-def initial(
-    statement: tree.Initial, scope: Scope, replicas: tuple[Index, ...] = ()
-) -> Initial:
-    """An `initial` statement in its scope."""
-    return Initial(statement.places, statement.value, replicas, scope, statement.span)
-
-
-def _kind(expression: tree.Expr) -> tuple[str, tuple[tree.Argument, ...]]:
-    """`boson(levels = 4)` as a word and its arguments."""
-    match expression:
-        case tree.Name(key=key):
-            return key, ()
-        case tree.Call(function=tree.Name(key=key), arguments=arguments):
-            return key, arguments
-        case _:
-            return "", ()
+    def _once(
+        self, name: tree.Name, known: Mapping[str, Case | Experiment], what: str
+    ) -> None:
+        """Complain about a second case or experiment of one name."""
+        first = known.get(name.key)
+        if first is not None:
+            self.work.faults.append(faults.duplicate(name, first.span, what))

@@ -37,6 +37,7 @@ from qsyncdsl.model.values import (
 )
 from qsyncdsl.registry import functions
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import bound_keys
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -468,11 +469,7 @@ class Evaluator:
     ) -> Iterator[tuple[Frame, float]]:
         """Every value of nested binders, with its weight."""
         first, *rest = binders
-        names = (
-            (first.pattern.key,)
-            if isinstance(first.pattern, tree.Name)
-            else tuple(item.key for item in getattr(first.pattern, "items", ()))
-        )
+        names = bound_keys(first.pattern)
         domain = self.evaluate(first.domain, scope, frame)
         for value, weight in self.weighted(domain, first.domain):
             inner = self.bind(frame, names, value, first)

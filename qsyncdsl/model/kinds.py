@@ -26,6 +26,7 @@ from qsyncdsl.model.types import (
 )
 from qsyncdsl.registry import Argument, functions, measures, modes
 from qsyncdsl.syntax import tree
+from qsyncdsl.syntax.walk import bound_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,7 +554,7 @@ class Inference:
         self, pattern: tree.Node, domain: tree.Expr, scope: Scope, bindings: Bindings
     ) -> dict[str, Kind]:
         """The names that a binder binds, with their kinds."""
-        names = binder_names(pattern)
+        names = bound_names(pattern)
         kind = self.of(domain, scope, bindings)
         for name in names:
             if name.key in CONSTANTS:
@@ -617,18 +618,3 @@ def letters(kind: str) -> tuple[str, ...]:
     """The operators that a kind of mode has by name."""
     loaded = modes[kind].load()
     return tuple(letter for letter in loaded.letters if letter != loaded.bare)
-
-
-def binder_names(pattern: tree.Node) -> tuple[tree.Name, ...]:
-    """The names that a pattern binds."""
-    match pattern:
-        case tree.Name():
-            return (pattern,)
-        case tree.Place(name=name):
-            return (name,)
-        case tree.Group(names=names):
-            return names
-        case tree.Tuple(items=items):
-            return tuple(item for item in items if isinstance(item, tree.Name))
-        case _:
-            return ()

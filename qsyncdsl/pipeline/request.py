@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError, did_you_mean
 from qsyncdsl.model.check_experiment import settable
-from qsyncdsl.model.elaborate import override
+from qsyncdsl.model.scoped import override
 from qsyncdsl.model.types import Model, Override
 from qsyncdsl.source import Source
 from qsyncdsl.syntax import tree

@@ -8,8 +8,8 @@ from itertools import pairwise, product
 from typing import Any
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.model.elaborate import initial, override
 from qsyncdsl.model.environment import Environment
+from qsyncdsl.model.scoped import initial, override
 from qsyncdsl.model.types import Experiment, Initial, Model, Override
 from qsyncdsl.registry import methods
 from qsyncdsl.run.staircases import of_a_sweep
