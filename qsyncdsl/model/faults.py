@@ -93,13 +93,9 @@ def unknown_word(
     node: tree.Node, typed: str, what: str, known: Iterable[str]
 ) -> Diagnostic:
     """E206: a kind of mode, lattice, distribution, ... that does not exist."""
-    listed = sorted(known)
-    return Diagnostic(
-        "E206",
-        f"there is no {what} '{typed}'",
-        node.span,
-        help=did_you_mean(typed, listed) or f"there are {', '.join(listed)}",
-    )
+    message, listed = f"there is no {what} '{typed}'", sorted(known)
+    there = f"there are {', '.join(listed)}"
+    return _not_among("E206", message, node, typed, listed, there)
 
 
 def operator_for_number(node: tree.Node, what: str) -> Diagnostic:
@@ -283,18 +279,15 @@ def statement_not_allowed(node: tree.Node, what: str, where: str) -> Diagnostic:
 
 def unknown_component(path: tree.Path, known: Iterable[str]) -> Diagnostic:
     """E235: `use` of something that is no component."""
-    typed = ".".join(name.written for name in path.names)
-    listed = sorted(known)
-    return Diagnostic(
+    typed, listed = ".".join(name.written for name in path.names), sorted(known)
+    there = f"there are {', '.join(listed)}" if listed else ""
+    return _not_among(
         "E235",
         f"there is no component '{typed}'",
-        path.span,
-        help=did_you_mean(typed, listed)
-        or (
-            f"there are {', '.join(listed)}"
-            if listed
-            else "declare it above, or import it"
-        ),
+        path,
+        typed,
+        listed,
+        there or "declare it above, or import it",
     )
 
 
@@ -323,35 +316,23 @@ def recursion(node: tree.Node, what: str) -> Diagnostic:
 
 def unknown_parameter(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E240: something is set or swept that is no parameter."""
-    listed = sorted(known)
-    return Diagnostic(
-        "E240",
-        f"'{name.written}' is not a parameter",
-        name.span,
-        help=did_you_mean(name.key, listed) or f"parameters: {', '.join(listed[:16])}",
-    )
+    message, listed = f"'{name.written}' is not a parameter", sorted(known)
+    there = f"parameters: {', '.join(listed[:16])}"
+    return _not_among("E240", message, name, name.key, listed, there)
 
 
 def not_swept(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E255: a picture at a value of something that is not swept."""
-    listed = sorted(known)
-    return Diagnostic(
-        "E255",
-        f"results have no dimension '{name.written}'",
-        name.span,
-        help=did_you_mean(name.key, listed) or f"there are {', '.join(listed)}",
-    )
+    message, listed = f"results have no dimension '{name.written}'", sorted(known)
+    there = f"there are {', '.join(listed)}"
+    return _not_among("E255", message, name, name.key, listed, there)
 
 
 def unknown_method(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E241: a method that does not exist."""
-    listed = list(known)
-    return Diagnostic(
-        "E241",
-        f"there is no method '{name.written}'",
-        name.span,
-        help=did_you_mean(name.key, listed) or f"methods: {', '.join(listed)}",
-    )
+    message, listed = f"there is no method '{name.written}'", list(known)
+    there = f"methods: {', '.join(listed)}"
+    return _not_among("E241", message, name, name.key, listed, there)
 
 
 def no_realizations(until: tree.Until, method: tree.Name) -> Diagnostic:
@@ -380,16 +361,9 @@ def bad_until(until: tree.Until, measures: Iterable[str]) -> Diagnostic:
 
 def unknown_case(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E242: a case that is not declared."""
-    listed = list(known)
-    return Diagnostic(
-        "E242",
-        f"there is no case '{name.written}'",
-        name.span,
-        help=did_you_mean(name.key, listed)
-        or (
-            f"cases: {', '.join(listed)}" if listed else "declare it: case NAME { ... }"
-        ),
-    )
+    message, listed = f"there is no case '{name.written}'", list(known)
+    there = f"cases: {', '.join(listed)}" if listed else "declare it: case NAME { ... }"
+    return _not_among("E242", message, name, name.key, listed, there)
 
 
 def swept_twice(name: tree.Name, first: Span) -> Diagnostic:
@@ -415,13 +389,9 @@ def swept_grid(name: tree.Name, first: Span) -> Diagnostic:
 
 def not_solved(node: tree.Node, typed: str, known: Iterable[str]) -> Diagnostic:
     """E246: a method or label that the experiment does not solve."""
-    listed = list(known)
-    return Diagnostic(
-        "E246",
-        f"'{typed}' is not solved in this experiment",
-        node.span,
-        help=did_you_mean(typed, listed) or f"solved: {', '.join(listed) or 'nothing'}",
-    )
+    message, listed = f"'{typed}' is not solved in this experiment", list(known)
+    there = f"solved: {', '.join(listed) or 'nothing'}"
+    return _not_among("E246", message, node, typed, listed, there)
 
 
 def not_an_interval(node: tree.Node) -> Diagnostic:
@@ -431,13 +401,9 @@ def not_an_interval(node: tree.Node) -> Diagnostic:
 
 def unknown_option(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     """E248: an option of a plot that does not exist."""
-    listed = sorted(known)
-    return Diagnostic(
-        "E248",
-        f"a plot has no option '{name.written}'",
-        name.span,
-        help=did_you_mean(name.key, listed) or f"options: {', '.join(listed)}",
-    )
+    message, listed = f"a plot has no option '{name.written}'", sorted(known)
+    there = f"options: {', '.join(listed)}"
+    return _not_among("E248", message, name, name.key, listed, there)
 
 
 def equation_for(node: tree.Node, written: str, reason: str) -> Diagnostic:
@@ -460,4 +426,13 @@ def unused(entity: Entity, what: str) -> Diagnostic:
     """W260: declared and never used."""
     return Diagnostic(
         "W260", f"the {what} '{entity.written}' is never used", entity.span
+    )
+
+
+def _not_among(
+    code: str, message: str, node: tree.Node, typed: str, known: list[str], there: str
+) -> Diagnostic:
+    """A word that is none of the known ones: with the nearest of them, or with what there is."""
+    return Diagnostic(
+        code, message, node.span, help=did_you_mean(typed, known) or there
     )
