@@ -256,7 +256,6 @@ methods = Registry(
             "trajectories",
             "the same without noise and ordering corrections",
             "qsyncdsl.run.methods.fields:classical",
-            one_of=_MOVING,
         ),
         word(
             "fokkerplanck",

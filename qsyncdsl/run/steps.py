@@ -277,7 +277,7 @@ def few_times(result: Any) -> Any:
 @fewer_times.register
 def _(result: FieldResult) -> FieldResult | None:
     dynamics = result.extra.get("dynamics")
-    if result.series or dynamics is None or dynamics.flow.discrete:
+    if result.series or dynamics is None or dynamics.flow.discrete or dynamics.resting:
         return None
     return replace(result, times=result.times[1::2], samples=result.samples[..., 1::2])
 

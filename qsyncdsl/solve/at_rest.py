@@ -1,108 +1,178 @@
-r"""Fixed points of mean fields and the covariance about them.
+r"""Stable fixed points of any equations, and of Gaussian states the covariance about them.
 
 $$ A(\alpha) = 0 , \qquad J C + C J^T + D = 0 , $$
 
 J the Jacobian of A and D the diffusion there (the Lyapunov equation; D. F. Walls, G. J. Milburn, Quantum Optics, 2nd
-ed., Sec. 6.2.2). Of several stable fixed points it is the one that the mean fields run to from their start.
+ed., Sec. 6.2.2). Of several stable fixed points it is the one that the equations run to from their start. Of a map
+$y \to F(y)$, A is F(y) - y.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.result import Trust
 
 # First stretch of time, how much longer the next is, and all of them, in units of the fastest rate.
-_FIRST, _LONGER, _LONGEST = 10.0, 1.7, 3e5
-# How near the fixed point is that is taken, relative to the largest field, and what counts as zero.
+_FIRST, _LONGER, _LONGEST = 10.0, 1.7, 1e5
+# How near the fixed point is that is taken, relative to the largest value, and what counts as zero.
 _NEAR, _SMALL = 0.02, 1e-3
-# Steps of Newton's method, and its last one.
-_STEPS, _LAST = 40, 1e-13
-# Rates of decay, in units of the fastest one, below which fluctuations are not bound.
+# Steps of Newton's method, its last one, and how near one is that is at rest already.
+_STEPS, _LAST, _THERE = 40, 1e-13, 1e-9
+# Rates of decay, in units of the fastest one, below which deviations are not bound.
 _BOUND = 1e-9
+# Singular values, relative to the largest, of directions in which nothing moves.
+_NEUTRAL = 1e-12
+# Equations whose Jacobian is looked at as a matrix.
+_MOST = 3000
 
 
-class Means(Protocol):
-    """The equations of mean fields."""
+class Equations(Protocol):
+    """What moves: real values y, by a flow or by a map."""
 
-    def drift(self, alpha: np.ndarray) -> np.ndarray:
-        """A, shape (F,)."""
+    @property
+    def discrete(self) -> bool:
+        """Whether it is a map."""
 
-    def jacobian(self, alpha: np.ndarray) -> np.ndarray:
-        """J in quadratures, shape (2F, 2F)."""
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """The rates of a flow, the next values of a map; shape (n,)."""
 
-    def noise(self, alpha: np.ndarray) -> np.ndarray:
-        """D in quadratures, shape (2F, 2F)."""
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """Their derivatives, shape (n, n)."""
 
-    def means(self, alpha: np.ndarray, start: float, end: float) -> np.ndarray:
-        """The mean fields after a time."""
+    def at(self, y: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """y after some times, or numbers of steps, shape (T, n)."""
 
 
-def fixed_point(flow: Means, alpha: np.ndarray, linear: bool) -> np.ndarray:
-    """The stable fixed point that the mean fields run to.
+class Fluctuating(Protocol):
+    """Equations of quadratures with noise."""
+
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """J, shape (n, n)."""
+
+    def noise(self, y: np.ndarray) -> np.ndarray:
+        """D, shape (n, n)."""
+
+
+def fixed_point(
+    flow: Equations, y: np.ndarray, linear: bool = False, bound: bool = True
+) -> np.ndarray:
+    """The stable fixed point that the equations run to from y.
 
     Args:
         linear: Whether there is one fixed point only.
+        bound: Whether deviations in all directions must decay; else some may stay as they are.
 
     Raises:
-        SolveError: E520 where they go on moving, E527 at rest where fluctuations are not bound.
+        SolveError: E512 for too many equations, E520 where they go on moving, E527 at rest where deviations grow, or
+            are not bound.
     """
-    fastest = float(np.abs(flow.jacobian(alpha)).sum(axis=1).max())
+    if len(y) > _MOST:
+        raise SolveError(_too_many(len(y)))
+    fastest = float(np.abs(flow.jacobian(y)).sum(axis=1).max())
     span, time = _FIRST / max(fastest, 1e-300), 0.0
     while True:
-        root = _newton(flow, alpha)
+        root = _newton(flow, y)
         if root is not None:
-            size = max(float(np.abs(alpha).max()), float(np.abs(root).max()), _SMALL)
-            away = float(np.abs(root - alpha).max()) / size
-            rate = float(np.linalg.eigvals(flow.jacobian(root)).real.max())
+            size = max(float(np.abs(y).max()), float(np.abs(root).max()), _SMALL)
+            away = float(np.abs(root - y).max()) / size
+            rate = float(growth_rates(flow, root)[0])
             if rate < -_BOUND * fastest and (linear or away < _NEAR):
                 return root
-            if linear or away < _LAST:
+            resting = linear or away < (_LAST if bound else _THERE)
+            if resting and not bound and rate < _BOUND * fastest:
+                return root
+            if resting:
                 raise SolveError(_unbound(rate))
         if not time < _LONGEST / max(fastest, 1e-300):
             raise SolveError(_moving(time))
-        alpha = flow.means(alpha, 0.0, span)
-        time += span
+        duration = float(np.ceil(span)) if flow.discrete else span
+        y = flow.at(y, np.array([duration]))[-1]
+        time += duration
         span *= _LONGER
 
 
-def covariance(flow: Means, alpha: np.ndarray) -> np.ndarray:
-    """C about a stable fixed point, shape (2F, 2F)."""
+def covariance(flow: Fluctuating, y: np.ndarray) -> np.ndarray:
+    """C about a stable fixed point, shape (n, n)."""
     from scipy.linalg import solve_continuous_lyapunov
 
-    found = solve_continuous_lyapunov(flow.jacobian(alpha), -flow.noise(alpha))
+    found = solve_continuous_lyapunov(flow.jacobian(y), -flow.noise(y))
     return np.asarray((found + found.T) / 2)
 
 
-def slowest(flow: Means, alpha: np.ndarray) -> float:
-    """The slowest rate at which fluctuations decay."""
-    return float(-np.linalg.eigvals(flow.jacobian(alpha)).real.max())
+def slowest(flow: Fluctuating, y: np.ndarray) -> float:
+    """The slowest rate at which deviations decay."""
+    return float(-np.linalg.eigvals(flow.jacobian(y)).real.max())
 
 
-def _newton(flow: Means, alpha: np.ndarray) -> np.ndarray | None:
-    """The root beside some fields; None where the method does not settle."""
+def asked(options: Mapping[str, Any]) -> bool:
+    """Whether options name no time: the stationary state is wanted."""
+    return not options.get("time") and "times" not in options
+
+
+def trust(flow: Equations, y: np.ndarray) -> Trust:
+    """What is known of a fixed point: its slowest decay."""
+    numbers = {"largest_growth_rate": float(growth_rates(flow, y)[0])}
+    return Trust(numbers, {"scheme": "fixed point that the start runs to"})
+
+
+def never(what: str) -> Diagnostic:
+    """E521: what depends on time has no stationary state.
+
+    >>> never("kicks act").message
+    'kicks act: there is no stationary state'
+    """
+    return Diagnostic(
+        "E521",
+        f"{what}: there is no stationary state",
+        help="ask for time = T or times = linspace(0, T, n)",
+    )
+
+
+def growth_rates(flow: Equations, y: np.ndarray) -> np.ndarray:
+    """Rates at which deviations from a fixed point grow, the largest first; of a map, logarithms of factors."""
+    values = np.linalg.eigvals(flow.jacobian(y))
+    if flow.discrete:
+        return np.sort(np.log(np.maximum(np.abs(values), 1e-300)))[::-1]
+    return np.sort(values.real)[::-1]
+
+
+def _newton(flow: Equations, y: np.ndarray) -> np.ndarray | None:
+    """The root beside some values; None where the method does not settle."""
+    one = np.eye(len(y)) if flow.discrete else 0.0
     for _ in range(_STEPS):
-        rate = np.ascontiguousarray(flow.drift(alpha)).view(float)
-        try:
-            step = np.linalg.solve(flow.jacobian(alpha), -rate).view(complex)
-        except np.linalg.LinAlgError:
-            step = np.linalg.lstsq(flow.jacobian(alpha), -rate, rcond=None)[0]
-            step = step.view(complex)
-        alpha = alpha + step
-        if not np.isfinite(alpha).all():
+        rate = flow.rate(y) - (y if flow.discrete else 0.0)
+        matrix = flow.jacobian(y) - one
+        if not (np.isfinite(rate).all() and np.isfinite(matrix).all()):
             return None
-        if np.abs(step).max() <= _LAST * max(float(np.abs(alpha).max()), 1.0):
-            return alpha
+        # the shortest step: along a direction in which nothing moves there is none
+        step = np.linalg.lstsq(matrix, -rate, rcond=_NEUTRAL)[0]
+        y = y + step
+        if not np.isfinite(y).all():
+            return None
+        if np.abs(step).max() <= _LAST * max(float(np.abs(y).max()), 1.0):
+            return y
     return None
+
+
+def _too_many(count: int) -> Diagnostic:
+    """E512."""
+    return Diagnostic(
+        "E512",
+        f"the stability of {count} equations at rest does not fit: at most {_MOST} do",
+        help="ask for time = T and a window",
+    )
 
 
 def _moving(time: float) -> Diagnostic:
     """E520."""
     return Diagnostic(
         "E520",
-        f"the mean fields go on moving after t = {time:.3g}: no fixed point was reached",
+        f"the equations go on moving after t = {time:.3g}: no fixed point was reached",
         help="a limit cycle has no stationary state here: ask for time = T and a window;"
         " a slow relaxation ends sooner from an initial state near its end",
     )
@@ -113,6 +183,6 @@ def _unbound(rate: float) -> Diagnostic:
     kind = "grow" if rate > 0 else "are not bound"
     return Diagnostic(
         "E527",
-        f"fluctuations about the fixed point {kind}: the largest rate is {rate:.3g}",
-        help="start from other fields (initial a = coherent(1)), or ask for times",
+        f"deviations from the fixed point {kind}: the largest rate is {rate:.3g}",
+        help="start from other values (initial a = coherent(1)), or ask for times",
     )

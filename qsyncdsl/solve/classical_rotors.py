@@ -15,7 +15,7 @@ import scipy.linalg
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import Point, RotorProblem
 from qsyncdsl.result import RotorResult, Trust
-from qsyncdsl.solve import coefficients
+from qsyncdsl.solve import at_rest, coefficients
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, module_source
@@ -34,17 +34,23 @@ class ClassicalRotors:
         self._shared: dict[str, Any] = {}
 
     def solve(self, point: Point) -> RotorResult:
-        """Run from the initial angles and momenta.
+        """Run from the initial angles and momenta; without times, the fixed point they run to.
 
         Raises:
             SolveError: E507 for a coefficient that is not finite, E510, E511 for times, E540 for
-                periods that differ.
+                periods that differ; E520, E521 and E527 where there is no stationary state.
         """
         f = self._numbers(point)
         start = np.asarray(point.initial, dtype=float)
         if point.previous is not None:
             start = np.asarray(point.previous["last"], dtype=float)
         run = self._kicked if self.problem.kicks else self._free
+        again = {
+            "again": lambda y: self.solve(replace(point, initial=y, previous=None))
+        }
+        if at_rest.asked(point.options):
+            found, dynamics = self._stationary(f, start)
+            return replace(found, extra={"dynamics": dynamics, **again})
         result = run(point, f, start)
         times = result.path_times
         if self.problem.kicks:
@@ -52,7 +58,7 @@ class ClassicalRotors:
         flow = self.flow(point)
         extra = {
             "dynamics": Dynamics(flow, result.path, times, start),
-            "again": lambda y: self.solve(replace(point, initial=y, previous=None)),
+            **again,
         }
         return replace(result, extra=extra)
 
@@ -97,6 +103,21 @@ class ClassicalRotors:
         generator[:size] = f[kicks : kicks + affine].reshape(size, size + 1)
         found = scipy.linalg.expm(generator * span)[:size]
         return np.append(c, span), np.ascontiguousarray(found)
+
+    def _stationary(
+        self, f: np.ndarray, start: np.ndarray
+    ) -> tuple[RotorResult, Dynamics]:
+        """The fixed point."""
+        if self.problem.kicks:
+            raise SolveError(at_rest.never("kicks act"))
+        flow = self._flow(f, 1.0)
+        y = at_rest.fixed_point(flow, start, bound=False)
+        trust, dynamics = at_rest.trust(flow, y), Dynamics.at_rest(flow, y, start)
+        values, path = y[:, None], y[None]
+        return (
+            RotorResult(None, values, np.ones(1), y, path, np.zeros(1), trust),
+            dynamics,
+        )
 
     # ── kicked ───────────────────────────────────────────────────────────────────────────────
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from qsyncdsl.solve.at_rest import growth_rates
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.lyapunov import lyapunov
 from qsyncdsl.solve.orbits import (
@@ -26,13 +27,20 @@ class Dynamics:
         path: y at the times of the run, shape (T, n).
         times: Shape (T,).
         first: y at the start.
+        resting: Whether the record is one fixed point.
     """
 
     flow: Flow
     path: np.ndarray = field(repr=False)
     times: np.ndarray = field(repr=False)
     first: np.ndarray = field(repr=False)
+    resting: bool = False
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def at_rest(cls, flow: Flow, y: np.ndarray, first: np.ndarray) -> Dynamics:
+        """A fixed point in place of a record."""
+        return cls(flow, y[None], np.zeros(1), first, True)
 
     def __post_init__(self) -> None:
         self.flow.calibrate(self.path)
@@ -57,8 +65,14 @@ class Dynamics:
         return self._known["orbit"]  # type: ignore[no-any-return]
 
     def lyapunov(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k largest exponents (all for 0) over a run as long as the record, with errors."""
+        """The k largest exponents (all for 0) over a run as long as the record, with errors.
+
+        At a fixed point they are the growth rates of deviations.
+        """
         count = min(k or self.flow.size, self.flow.size)
+        if self.resting:
+            found = growth_rates(self.flow, self.path[-1])[:count]
+            return found, np.zeros(count)
         return lyapunov(self.flow, self.path[-1].copy(), self.span, count)
 
     def starts(self, count: int) -> list[np.ndarray]:

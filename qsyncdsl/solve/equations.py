@@ -11,6 +11,7 @@ import numpy as np
 from qsyncdsl.diagnostics import SolveError
 from qsyncdsl.problem import EquationProblem, Point, at_once
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve import at_rest
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import data_of, periods
 from qsyncdsl.solve.equation_runs import Run
@@ -100,6 +101,8 @@ class EquationSolver:
     def _plain(self, point: Point) -> FieldResult:
         problem, flow = self.problem, self.flow(point)
         start = packed(problem, point)
+        if at_rest.asked(point.options):
+            return self._stationary(point, flow, start)
         finest = 1.0 if problem.discrete else _spacing(flow, start)
         every = periods(problem, point.values)
         if every:
@@ -136,6 +139,24 @@ class EquationSolver:
         dynamics = Dynamics(flow, found, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self.again(point)}
         return replace(result, extra=extra)
+
+    def _stationary(self, point: Point, flow: Flow, start: np.ndarray) -> FieldResult:
+        """The fixed point that a run from the start ends at.
+
+        Raises:
+            SolveError: E512, E520, E521 and E527 where there is none.
+        """
+        if flow.timed or self.problem.kicks:
+            what = "kicks act" if self.problem.kicks else "t occurs in the equations"
+            raise SolveError(at_rest.never(what))
+        y = at_rest.fixed_point(flow, start, bound=False)
+        y[flow.angles] = (y[flow.angles] + np.pi) % (2 * np.pi) - np.pi
+        samples = unpacked(self.problem, y[None])[:, None, :]
+        dynamics = Dynamics.at_rest(flow, y, start)
+        return FieldResult(
+            self.problem.families, np.zeros(1), samples, False, False, at_rest.trust(flow, y),
+            extra={"dynamics": dynamics, "again": self.again(point)},
+        )  # fmt: skip
 
     def _from_kick_to_kick(
         self, point: Point, flow: Flow, every: list[float], start: np.ndarray, chosen: Sampling,

@@ -69,7 +69,7 @@ class GaussianSolver:
             raise SolveError(Diagnostic("E511", "relax must not be negative"))
         if relax > 0:
             alpha = flow.means(alpha, 0.0, relax)
-        if not options.get("time") and "times" not in options:
+        if at_rest.asked(options):
             return self._stationary(flow, alpha)
         chosen = sampling_of_moments(options, 8 * (2 * count) ** 2, _ROOM)
         widths = np.repeat(point.initial[1].real, 2)
@@ -86,17 +86,12 @@ class GaussianSolver:
     def _stationary(self, flow: _Flow, alpha: np.ndarray) -> GaussianResult:
         """The fixed point, with the stationary covariance about it."""
         if flow.values.moving:
-            raise SolveError(
-                Diagnostic(
-                    "E521",
-                    "coefficients depend on time: there is no stationary state",
-                    help="solve gaussian(time = T) or gaussian(times = linspace(0, T, n))",
-                )
-            )
-        alpha = at_rest.fixed_point(flow, alpha, self.problem.linear)
-        means, covariances = alpha[None], at_rest.covariance(flow, alpha)[None]
+            raise SolveError(at_rest.never("coefficients depend on time"))
+        y = at_rest.fixed_point(flow, alpha.view(float), self.problem.linear)
+        alpha = np.ascontiguousarray(y).view(complex)
+        means, covariances = alpha[None], at_rest.covariance(flow, y)[None]
         if flow.acts_back:
-            end = np.array([_SETTLED / at_rest.slowest(flow, alpha)])
+            end = np.array([_SETTLED / at_rest.slowest(flow, y)])
             means, covariances = flow.moments(alpha, covariances[0], 0.0, end)
         trust = _trust(covariances, flow, means[0])
         trust.facts["scheme"] = "fixed point, Lyapunov equation"
@@ -201,17 +196,28 @@ class _Flow:
         closed, pairs = self._closed
         return (*(s.arrays for s in closed), pairs)
 
-    def drift(self, alpha: np.ndarray) -> np.ndarray:
-        """A at some mean fields, shape (F,)."""
-        return np.asarray(self._sums[0].at(alpha))
+    # ── of real and imaginary parts y of the mean fields in turn, shape (2F,) ────────────────
 
-    def noise(self, alpha: np.ndarray) -> np.ndarray:
+    discrete = False
+
+    def at(self, y: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """y after some times, shape (T, 2F)."""
+        return self._integrate("means_right", 1, y, times, 0.0)
+
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """A at some mean fields."""
+        found = np.ascontiguousarray(self._sums[0].at(y.view(complex)))
+        return found.view(float)
+
+    def noise(self, y: np.ndarray) -> np.ndarray:
         """D at some mean fields, in quadratures, shape (2F, 2F)."""
+        alpha = y.view(complex)
         found = real_form(self._sums[3].at(alpha), self._sums[4].at(alpha))
         return (found + found.T) / 2
 
-    def jacobian(self, alpha: np.ndarray) -> np.ndarray:
-        """J at some mean fields, in quadratures, shape (2F, 2F)."""
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """J at some mean fields, shape (2F, 2F), the same in quadratures."""
+        alpha = y.view(complex)
         return real_form(self._sums[1].at(alpha), self._sums[2].at(alpha))
 
 
@@ -220,7 +226,8 @@ def _trust(covariances: np.ndarray, flow: _Flow, alpha: np.ndarray) -> Trust:
     n = flow.count
     omega = np.kron(np.eye(n), [[0.0, 1.0], [-1.0, 0.0]])
     smallest = float(np.linalg.eigvalsh(covariances[-1] + 0.5j * omega).min())
-    growth = float(np.linalg.eigvals(flow.jacobian(alpha)).real.max())
+    y = np.ascontiguousarray(alpha).view(float)
+    growth = float(np.linalg.eigvals(flow.jacobian(y)).real.max())
     warnings = []
     scale = float(np.abs(covariances[-1]).max())
     if smallest < -1e-7 * max(scale, 1.0):

@@ -12,6 +12,7 @@ from scipy.integrate import solve_ivp
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point
 from qsyncdsl.result import FieldResult, Trust
+from qsyncdsl.solve import at_rest
 from qsyncdsl.solve.dop853 import Dop853
 from qsyncdsl.solve.drivers import Driver
 from qsyncdsl.solve.dynamics import Dynamics
@@ -98,10 +99,11 @@ class ClassicalSolver:
         self.tables = problem.tables or (np.zeros((1, 1), dtype=np.int64),)
 
     def solve(self, point: Point) -> FieldResult:
-        """Integrate from the initial means.
+        """Integrate from the initial means; without times, the fixed point they run to.
 
         Raises:
-            SolveError: E510, E511 for times, E514 where the integration fails.
+            SolveError: E510, E511 for times, E514 where the integration fails; E512, E520, E521 and E527 where there
+                is no stationary state.
         """
         assert point.initial is not None
         values = numbers(self.problem, point)
@@ -110,6 +112,8 @@ class ClassicalSolver:
         if point.previous is not None:
             means = point.previous["samples"][:, 0]
         start = np.concatenate([means.real, means.imag])
+        if at_rest.asked(point.options):
+            return self._stationary(point, values, start)
         finest = min(_FINEST_TIMES, kicks.shortest / _A_PERIOD) if kicks else 0.0
         finest = finest or self._spacing(point, values, start)
         chosen = sampling(
@@ -140,6 +144,23 @@ class ClassicalSolver:
         dynamics = Dynamics(self.flow(point), found.T, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self._again(point)}
         return replace(result, extra=extra)
+
+    def _stationary(
+        self, point: Point, values: Numbers, start: np.ndarray
+    ) -> FieldResult:
+        """The fixed point."""
+        if values.moving or self.problem.kicks:
+            what = "kicks act" if self.problem.kicks else "coefficients depend on time"
+            raise SolveError(at_rest.never(what))
+        flow = self.flow(point)
+        y = at_rest.fixed_point(flow, start, bound=False)
+        size = self.problem.count
+        samples = (y[:size] + 1j * y[size:])[:, None, None]
+        dynamics = Dynamics.at_rest(flow, y, start)
+        return FieldResult(
+            self.problem.families, np.zeros(1), samples, False, False, at_rest.trust(flow, y),
+            extra={"dynamics": dynamics, "again": self._again(point)},
+        )  # fmt: skip
 
     def _spacing(self, point: Point, values: Numbers, start: np.ndarray) -> float:
         """Between the samples of an average: some of them in the time of the fastest turn by a radian."""
