@@ -13,7 +13,8 @@ from qsyncdsl.model.check_experiment import (
     settable,
 )
 from qsyncdsl.model.elaborate import elaborate
-from qsyncdsl.model.kinds import NUMBER, UNKNOWN, Bindings, Inference, Kind
+from qsyncdsl.model.inference import Inference
+from qsyncdsl.model.kinds import NUMBER, UNKNOWN, Bindings, Kind
 from qsyncdsl.model.signature import bind
 from qsyncdsl.model.types import (
     Case,

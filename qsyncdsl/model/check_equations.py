@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.model import faults
-from qsyncdsl.model.kinds import Inference, Kind
+from qsyncdsl.model.inference import Inference
+from qsyncdsl.model.kinds import Kind
 from qsyncdsl.model.types import Equation, Model, Scope, Variable
 from qsyncdsl.syntax import tree
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model import faults
-from qsyncdsl.model.kinds import CONSTANTS, NUMBER, UNKNOWN, VALUE, Inference, Kind
+from qsyncdsl.model.inference import Inference
+from qsyncdsl.model.kinds import CONSTANTS, NUMBER, UNKNOWN, VALUE, Kind
 from qsyncdsl.model.scoped import initial
 from qsyncdsl.model.signature import bind
 from qsyncdsl.model.types import Experiment, Initial, Model
