@@ -11,10 +11,8 @@ from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.states import product, single
 from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
-from qsyncdsl.measure.ensemble import sampled
-from qsyncdsl.measure.rotors import turning
-from qsyncdsl.measure.statistics import Behind, weighted
-from qsyncdsl.measure.trajectories import jumping
+from qsyncdsl.measure.means import MeanEvaluator
+from qsyncdsl.measure.statistics import Behind
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap, maximum
 from qsyncdsl.measure.variables import along_paths, amplitude, variables_only
 from qsyncdsl.model import numbers, signature
@@ -52,7 +50,37 @@ _ARRAY_FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-class MeasureEvaluator(OperatorEvaluator):
+# Words that take whole series.
+_OF_SERIES = frozenset(
+    {
+        "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
+        "pair_energies",
+        "residence_times", "winding", "phase_slips", "net_slips", "phase_diffusion", "jump_times",
+        "jump_counts", "jump_records", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
+        "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
+        "classical_trajectory", "attractors", "locked",
+    }
+)  # fmt: skip
+
+# Words whose argument is taken along each trajectory, or at each time, before they average.
+_PATHS = {
+    "along": "along",
+    "timeaverage": "times",
+    "final": "times",
+    "fraction": "along",
+    "winding": "along",
+    "phase_slips": "along",
+    "net_slips": "along",
+    "phase_diffusion": "along",
+    "residence_times": "along",
+    "locked": "along",
+    "mean": "along",
+    "spectrum": "along",
+    "var": "along",
+}
+
+
+class MeasureEvaluator(MeanEvaluator):
     """Evaluates measures of one point.
 
     Args:
@@ -69,20 +97,10 @@ class MeasureEvaluator(OperatorEvaluator):
         measures: Mapping[str, tree.Measure],
         located: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(environment, scenes[0].space, positions)
-        self.scenes = scenes
-        self.series = getattr(scenes[0].result, "times", None) is not None
-        self.time = scenes[0].result.times if self.series else None  # type: ignore[assignment]
+        super().__init__(environment, scenes, positions)
         self.measures = measures
         self.located = located or {}
         self._known: dict[str, Any] = {}
-        self._paths = ""
-        # times over which values are averaged unless a measure takes them as a series
-        self._averaged = getattr(scenes[0], "averaged", None) if self.series else None
-        self._as_series = False
-        self._in_mean = False
-        # what was read of the state so far
-        self._looks = 0
 
     # ── names ────────────────────────────────────────────────────────────────────────────────
 
@@ -128,7 +146,7 @@ class MeasureEvaluator(OperatorEvaluator):
             return self._indexed(request, scope)
         value = self.evaluate(request.value, scope)
         if isinstance(value, VariableValue):
-            value = self._variable(value, request.value)
+            value = self.variable(value, request.value)
         return self._number(value)
 
     def _indexed(self, request: tree.Measure, scope: Scope) -> dict[Any, Any]:
@@ -143,12 +161,6 @@ class MeasureEvaluator(OperatorEvaluator):
             )
         return found
 
-    @property
-    def path_times(self) -> np.ndarray | None:
-        """Times along trajectories, where there are any."""
-        scene = self.scenes[0]
-        return np.asarray(scene.times) if _on_paths(scene) else None
-
     def _number(self, value: Any) -> Any:
         """Operators that are numbers become numbers; a bare operator is no measure."""
         if isinstance(value, Polynomial) and value.is_scalar:
@@ -156,107 +168,6 @@ class MeasureEvaluator(OperatorEvaluator):
         if isinstance(value, complex):
             return numbers.simplify(value)
         return value
-
-    # ── expectation values ───────────────────────────────────────────────────────────────────
-
-    def expectation(self, node: tree.Expectation, scope: Scope, frame: Frame) -> Any:
-        """<O>: a number, or a series in time."""
-        operator, hermitian = self._observable(node, scope, frame)
-        self._looks += 1
-        if isinstance(operator, np.ndarray) and operator.ndim == 2:
-            return self._mean_of_paths(operator)
-        if not isinstance(operator, Polynomial):
-            return operator
-        if self._paths and _on_paths(self.scenes[0]):
-            return self._on_paths(operator)
-        values = [scene.expect(operator) for scene in self.scenes]
-        if self.series:
-            found = np.array(values)
-            return self._mean(found.real if operator.is_hermitian() else found)
-        return values[0].real if hermitian else values[0]
-
-    def _observable(
-        self, node: tree.Expectation, scope: Scope, frame: Frame
-    ) -> tuple[Any, bool]:
-        """The operator of an expectation value and whether it is Hermitian.
-
-        One that depends on no parameter and on no state is evaluated once for all points of a sweep.
-        """
-        before, self._in_mean = self._in_mean, True
-        try:
-            return self._operator(node, node.operand, scope, frame)
-        finally:
-            self._in_mean = before
-
-    def _operator(
-        self, key: tree.Expr, node: tree.Expr, scope: Scope, frame: Frame
-    ) -> tuple[Any, bool]:
-        """The operator that is written in some place, and whether it is Hermitian."""
-        shared = getattr(self.scenes[0], "matrices", None)
-        place = ("observable", id(key))
-        if shared is not None and place in shared and not frame.bindings:
-            return shared[place][:2]  # type: ignore[no-any-return]
-        looks = self._looks
-        with self.environment.recording() as reads:
-            value = self.evaluate(node, scope, frame)
-            operator = self.operand(value, node)
-        hermitian = isinstance(operator, Polynomial) and _hermitian(operator)
-        plain = isinstance(operator, Polynomial) and not (
-            reads or frame.bindings or self.series or self._looks > looks
-        )
-        if shared is not None and plain:
-            # the node is kept for its id
-            shared[place] = (operator, hermitian, key)
-        return operator, hermitian
-
-    def _mean_of_paths(self, values: np.ndarray) -> Any:
-        """The mean of a function of variables: over all, at each time, or of each path itself."""
-        if self._in_mean or self._paths == "along":
-            return values
-        if self._paths:
-            return values.mean(axis=0)
-        found = np.asarray(values)
-        return self._mean(found.mean(axis=0)) if self.series else found.mean().item()
-
-    def _variable(self, value: VariableValue, node: tree.Expr) -> np.ndarray:
-        """A variable along the trajectories, where that is asked for."""
-        if not (self._in_mean or self._paths):
-            written = value.variable.written
-            fail(
-                "E647",
-                node,
-                f"'{written}' has many values: one for each time and trajectory",
-                help=f"write <{written}>, along({written}) or final({written})",
-            )
-        row = self._row_of(value)
-        return along_paths(self.scenes, value, row, node)
-
-    def _row_of(self, value: VariableValue) -> int:
-        sites = self.environment.sites(value.variable.index)
-        return next((k for k, site in enumerate(sites) if site == value.site), 0)
-
-    def _mean(self, series: np.ndarray) -> Any:
-        """A series in time, or its mean where only that is asked for."""
-        if self._averaged is None or self._as_series:
-            return series
-        return weighted(self._averaged, series)
-
-    def _on_paths(self, operator: Polynomial) -> np.ndarray:
-        """<O> in the state of each trajectory, shape (R, T), or its mean at each time."""
-        if self.series:
-            found = np.concatenate([s.values(operator) for s in self.scenes], axis=1)
-        else:
-            found = self.scenes[0].values(operator)
-        found = found.real if operator.is_hermitian() else found
-        return found if self._paths == "along" else found.mean(axis=0)
-
-    def operand(self, value: Any, node: tree.Expr) -> Any:
-        """Functions and series enter arithmetic as they are."""
-        if isinstance(value, VariableValue):
-            return self._variable(value, node)
-        if isinstance(value, Distribution | PhaseSpaceMap | np.ndarray | dict):
-            return tuple(value.values()) if isinstance(value, dict) else value
-        return super().operand(value, node)
 
     def combine(self, node: tree.Binary, left: Any, right: Any) -> Any:
         """Lists from indexed measures go element by element."""
@@ -273,7 +184,7 @@ class MeasureEvaluator(OperatorEvaluator):
         values = tuple(
             tuple(x.values())
             if isinstance(x, dict)
-            else self._variable(x, node)
+            else self.variable(x, node)
             if isinstance(x, VariableValue)
             else x
             for x in arguments
@@ -421,7 +332,7 @@ class MeasureEvaluator(OperatorEvaluator):
                 else signature.call(function, (scene,), word, own)
                 for scene, own in zip(self.scenes, each, strict=True)
             ]
-            return self._mean(np.array(found))
+            return self.mean(np.array(found))
         except SolveError as fault:
             d = fault.diagnostic
             raise ModelError(
@@ -444,7 +355,7 @@ class MeasureEvaluator(OperatorEvaluator):
         if argument.kind == "rerun":
             return self._rerun(node, scope, frame)
         if argument.kind == "operator" and not argument.many:
-            operator, _ = self._operator(node, node, scope, frame)
+            operator, _ = self.operator(node, node, scope, frame)
             if isinstance(operator, Polynomial | np.ndarray):
                 return operator
             return self.space.scalar(operator)
@@ -454,9 +365,9 @@ class MeasureEvaluator(OperatorEvaluator):
         if argument.kind in ("mode", "subsystem"):
             return self._subsystem(argument, value, node)
         if isinstance(value, VariableValue):
-            value = self._variable(value, node)
+            value = self.variable(value, node)
         elif isinstance(value, tuple) and value and variables_only(value):
-            value = tuple(self._variable(item, node) for item in value)
+            value = tuple(self.variable(item, node) for item in value)
         if argument.kind == "operator":
             if argument.many and isinstance(value, tuple):
                 return tuple(self._part(v, node) for v in value)
@@ -477,7 +388,7 @@ class MeasureEvaluator(OperatorEvaluator):
             [
                 amplitude(
                     item.variable.kind,
-                    along_paths(self.scenes[:1], item, self._row_of(item), node),
+                    along_paths(self.scenes[:1], item, self.row_of(item), node),
                 )
                 for item in items
             ]
@@ -495,7 +406,7 @@ class MeasureEvaluator(OperatorEvaluator):
                 inner._paths, inner._as_series = paths, True
             found = inner.evaluate(node, scope, frame)
             if isinstance(found, VariableValue):
-                found = inner._variable(found, node)
+                found = inner.variable(found, node)
             return found
 
         return value
@@ -539,36 +450,6 @@ class MeasureEvaluator(OperatorEvaluator):
         return position
 
 
-# Words that take whole series.
-_OF_SERIES = frozenset(
-    {
-        "timeaverage", "mean", "final", "fraction", "along", "argmax", "eigenenergies",
-        "pair_energies",
-        "residence_times", "winding", "phase_slips", "net_slips", "phase_diffusion", "jump_times",
-        "jump_counts", "jump_records", "jump_rate", "jump_fano", "waiting_times", "jumps", "fixed_points",
-        "fixed_point_eigenvalues", "period", "floquet_multipliers", "lyapunov_exponents",
-        "classical_trajectory", "attractors", "locked",
-    }
-)  # fmt: skip
-
-# Words whose argument is taken along each trajectory, or at each time, before they average.
-_PATHS = {
-    "along": "along",
-    "timeaverage": "times",
-    "final": "times",
-    "fraction": "along",
-    "winding": "along",
-    "phase_slips": "along",
-    "net_slips": "along",
-    "phase_diffusion": "along",
-    "residence_times": "along",
-    "locked": "along",
-    "mean": "along",
-    "spectrum": "along",
-    "var": "along",
-}
-
-
 def _at_time(values: dict[str, Any], place: int, count: int) -> dict[str, Any]:
     """Arguments at one of the times: of values along trajectories, shape (R, T), one column."""
     along = {
@@ -577,15 +458,6 @@ def _at_time(values: dict[str, Any], place: int, count: int) -> dict[str, Any]:
         if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == count
     }
     return {**values, **along} if along else values
-
-
-def _on_paths(scene: Any) -> bool:
-    """Whether there are trajectories to take values along."""
-    return sampled(scene) or jumping(scene) or turning(scene)
-
-
-def _hermitian(operator: Polynomial) -> bool:
-    return operator.is_hermitian()
 
 
 def _plain(value: Any) -> Any:
