@@ -89,6 +89,45 @@ def test_a_second_run_solves_nothing_and_leaves_the_same_bits(
     assert bits(tmp_path / "out") == first
 
 
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [
+        ("n at Delta = 0", False),
+        ("n at Delta = 4/10, E = 1/4, method = steadystate", False),
+        ("n at Delta = 0.1", True),
+        ("n at E = 0.25, levels_a = 9", True),
+        ("2*n at Delta = 0", True),
+    ],
+)
+def test_expectations_take_what_the_sweep_found(command, tmp_path, solved, place, more):
+    text = SWEEP.replace("levels = 8", "levels = 20")
+    run(command, tmp_path, text.replace("  expect  n at Delta = 0 is above 0\n", ""))
+    text = text.replace("n at Delta = 0 is above 0", f"{place} is above 0.01")
+    solved[0] = 0
+    assert run(command, tmp_path, text)[0] == 0
+    assert bool(solved[0]) == more
+    # `test` solves the point by itself
+    assert command("test", "m.qsync")[0] == 0
+
+
+def test_expectations_on_a_branch_that_is_followed_are_solved_by_themselves(
+    command, tmp_path, solved
+):
+    """x ((x - 3)^2 + 1/4) = F^2 has three roots; downward the largest is followed, from the vacuum the smallest found."""
+    text = """
+parameter F = 1
+mode a : boson
+hamiltonian -3*a'*a + 0.5*a'^2*a^2 + F*(a + a')
+dissipator 1 : a
+experiment e {
+  sweep   F = linspace(0.2, 3, 8) updown
+  solve   gaussian
+  measure x = abs(<a>)^2
+  expect  x at F = 1.8 is 0.497507 within 1e-5
+}"""
+    assert run(command, tmp_path, text)[0] == 0
+
+
 def test_comments_and_layout_do_not_change_an_address(command, tmp_path, solved):
     run(command, tmp_path, SWEEP)
     solved[0] = 0

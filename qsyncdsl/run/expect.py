@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,11 +16,14 @@ from qsyncdsl.model.evaluate import Evaluator
 from qsyncdsl.model.numbers import show
 from qsyncdsl.model.types import Override, Scope
 from qsyncdsl.model.values import Frame
+from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.doubts import doubts
+from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Located
+from qsyncdsl.run.points import Located, PointResult
 from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.swept import Swept
 from qsyncdsl.run.truncation import (
     NEGLIGIBLE,
     highest,
@@ -79,10 +82,17 @@ class Expectations:
 
     Args:
         kept: For each line, where realizations are found that were done for the sweep.
+        results: For each line, what the sweep found.
     """
 
-    def __init__(self, plan: Plan, kept: Mapping[str, Kept] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        kept: Mapping[str, Kept] | None = None,
+        results: Mapping[str, Sequence[PointResult]] | None = None,
+    ) -> None:
         self.plan = plan
+        self._swept = Swept(plan, results)
         self._kept = kept or {}
         self._sessions: dict[str, Session] = {}
         self._solved: dict[Any, tuple[Solved, Located]] = {}
@@ -238,6 +248,28 @@ class Expectations:
             )
         return self._solved[key][0]
 
+    def _known(
+        self,
+        request: tree.Expect,
+        line: Line,
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+    ) -> tuple[Labelled, Trust] | None:
+        """A measure that is one number, as the sweep found it; None where it did not."""
+        name = str(getattr(request.value, "key", ""))
+        if name not in self.plan.measures or any(
+            isinstance(s.place, tree.Place)
+            and self._is_dimension(s.place.name.key)
+            and s.place.name.key not in ("method", "case")
+            for s in request.at or ()
+        ):
+            return None
+        point = self._swept.at(line, layers, case)
+        item = point.measures.get(name) if point else None
+        if point is None or item is None or item.dims:
+            return None
+        return item, point.trust
+
     # ── what ─────────────────────────────────────────────────────────────────────────────────
 
     def _doubt(
@@ -248,19 +280,23 @@ class Expectations:
             return ""
         case = self._case(request)
         layers = self._layers(request, line, case)
-        trust = self._solve(line, layers, case).trust
+        known = self._known(request, line, layers, case)
+        trust = known[1] if known else self._solve(line, layers, case).trust
         # An expectation that holds is at its tolerance whatever is cut off below this.
         warned = any(w.code == "W502" for w in trust.warnings)
         if warned or (not right and highest(trust) > NEGLIGIBLE):
-            error = self._cut(request, line, layers, case, got)
+            error = self._cut(request, line, layers, case, got, trust)
             if error is not None:
                 numbers = dict.fromkeys(map(_of, self._own(request)), error)
                 trust = replace(trust, numbers={**trust.numbers, **numbers})
         told = [{"code": w.code, "message": w.message} for w in trust.warnings]
         own = self._own(request)
         size = float(np.nanmax(np.abs(got), initial=0.0))
+        errors = {}
+        if known and known[0].error is not None:
+            errors = dict.fromkeys(own, float(np.nanmax(known[0].error, initial=0.0)))
         found = doubts(
-            {**trust.numbers, "warnings": told}, dict.fromkeys(own, size), {}
+            {**trust.numbers, "warnings": told}, dict.fromkeys(own, size), errors
         )
         reasons = dict.fromkeys(reason for why in found.values() for reason in why)
         return "; ".join(reasons)
@@ -276,10 +312,10 @@ class Expectations:
         layers: list[tuple[Override, ...]],
         case: str | None,
         got: np.ndarray,
+        trust: Trust,
     ) -> float | None:
         """What other cutoffs change of the numbers; None where that is not known."""
         session = self._session(line)
-        trust = self._solve(line, layers, case).trust
         known = any(name.startswith(_of("")) for name in trust.numbers)
         found_by_search = mentions(request.value, {r.name.key for r in self._locates()})
         if known or found_by_search or session.method.populations is None:
@@ -381,6 +417,9 @@ class Expectations:
             located = Located(self._session(line), self._locates(), layers, case)
             environment = Environment(self.plan.model, layers, self.plan.options.seed)
             return _AtEvaluator(environment, located).evaluate(request.value, scope)
+        known = self._known(request, line, layers, case)
+        if known is not None:
+            return known[0].values.item()
         evaluator = self._solve(line, layers, case, draw).evaluator
         value = evaluator.evaluate(request.value, scope)
         for setting in request.at or ():

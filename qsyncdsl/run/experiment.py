@@ -103,7 +103,7 @@ def run_experiment(
         lines=tuple(line for line in plan.lines if line.label not in refused),
         skipped={**plan.skipped, **refused},
     )
-    verdicts = _verdicts(plan, workshop, kept) if expectations else ()
+    verdicts = _verdicts(plan, workshop, kept, results) if expectations else ()
     table, trust = _gathered(plan, results)
     return ExperimentResult(plan, table, verdicts, trust, seconds)
 
@@ -168,10 +168,13 @@ def _gathered(
 
 
 def _verdicts(
-    plan: Plan, workshop: Workshop, kept: Mapping[str, Kept]
+    plan: Plan,
+    workshop: Workshop,
+    kept: Mapping[str, Kept],
+    results: Mapping[str, list[PointResult]],
 ) -> tuple[Verdict, ...]:
     """The verdict on every expectation; those that are kept are not looked for again."""
-    checker = Expectations(plan, kept)
+    checker = Expectations(plan, kept, results)
     requests = checker.requests()
     if not requests or not plan.lines:
         return tuple(checker.one(request) for request in requests)
