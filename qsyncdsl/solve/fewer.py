@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from qsyncdsl.solve.direct import Factors
 from qsyncdsl.solve.generator import At
+from qsyncdsl.solve.krylov import gmres
 from qsyncdsl.solve.superoperator import embedded
 
 # Part of the unknowns that must be among the fewer, and iterations that are worth an LU.
@@ -120,23 +120,12 @@ class _Beside:
         start = solved(right)
         if not np.isfinite(start).all():
             return None
-        steps: list[float] = []
-        operator: Any = spla.LinearOperator(
-            self.matrix.shape, lambda x: solved(self.matrix @ x), dtype=float
-        )
-        delta, failed = spla.gmres(
-            operator,
-            start,
-            rtol=_TOLERANCE,
-            atol=0.0,
-            restart=_MOST,
-            maxiter=1,
-            callback=steps.append,
-            callback_type="pr_norm",
-        )
-        x = first + delta
+        found = gmres(lambda x: solved(self.matrix @ x), start, _TOLERANCE, _MOST)
+        if found is None or found.failed:
+            return None
+        x = first + found.x
         # What the exchanges of the smaller system hide would be left.
         left = np.abs(self.matrix @ x).max()
-        if failed or left > _LEFT * np.abs(right).max():
+        if left > _LEFT * np.abs(right).max():
             return None
-        return x, len(steps)
+        return x, found.steps

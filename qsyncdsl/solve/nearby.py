@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from qsyncdsl.solve.direct import Factors, likely_population, pinned
 from qsyncdsl.solve.generator import At
+from qsyncdsl.solve.krylov import gmres
 
 # Unknowns from which on iterations are cheaper than another LU.
 _FEW = 700
@@ -27,10 +27,6 @@ _MOST, _PATIENCE = 60, 12
 _TOLERANCE = 1e-14
 # Largest |L x| in units of max|L| max|x| that is an answer, and largest element beside the pinned one.
 _RESIDUAL, _LARGEST = 1e-12, 1e6
-
-
-class _TooSlow(Exception):
-    """More iterations than an LU is worth."""
 
 
 class Nearby:
@@ -115,30 +111,19 @@ def _iterated(matrix: sp.csc_array, factors: Factors) -> tuple[np.ndarray, int] 
     right = factors.inverse.solve(-column)
     if not np.isfinite(right).all():
         return None
-    steps: list[float] = []
-
-    def noted(norm: float) -> None:
-        steps.append(max(norm, 1e-300))
-        count = len(steps)
-        if count >= _PATIENCE:
-            each = -np.log10(steps[-1]) / count
-            if each * _MOST < -np.log10(_TOLERANCE):
-                raise _TooSlow
-
-    operator = spla.LinearOperator(
-        reduced.shape, lambda x: factors.inverse.solve(reduced @ x), dtype=float
+    found = gmres(
+        lambda x: factors.inverse.solve(reduced @ x),
+        right,
+        _TOLERANCE,
+        _MOST,
+        hopeless=_too_slow,
     )
-    try:
-        x, _ = spla.gmres(
-            operator,
-            right,
-            rtol=_TOLERANCE,
-            atol=0.0,
-            restart=_MOST,
-            maxiter=1,
-            callback=noted,
-            callback_type="pr_norm",
-        )
-    except _TooSlow:
+    if found is None:
         return None
-    return np.insert(x, factors.pin, 1.0), len(steps)
+    return np.insert(found.x, factors.pin, 1.0), found.steps
+
+
+def _too_slow(steps: int, norm: float) -> bool:
+    """Whether more iterations are foretold than an LU is worth."""
+    each = -np.log10(max(norm, 1e-300)) / steps
+    return steps >= _PATIENCE and bool(each * _MOST < -np.log10(_TOLERANCE))

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.linalg
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from qsyncdsl.solve.blas import one_thread
+from qsyncdsl.solve.krylov import gmres
 
 if TYPE_CHECKING:
     from qsyncdsl.solve.generator import At
@@ -89,10 +89,6 @@ def no_jump_steadystate(
     text = f"GMRES preconditioned by the evolution without jumps, {blocks}{steps} iterations"
     places = [(block.states, block.place) for block in chain.blocks]
     return Elements(chain.dimension, places, x), text, chain.residual(x)
-
-
-class _TooSlowError(Exception):
-    """More iterations than are wanted."""
 
 
 @dataclass(frozen=True)
@@ -243,37 +239,23 @@ class JumpChain:
             moved = _real(self.propagate(_hermitian(r, flip)))
             return r - moved + start * r[diagonal].sum()
 
-        steps: list[float] = []
-
-        def noted(norm: float) -> None:
-            steps.append(norm)
-            if len(steps) > most:
-                raise _TooSlowError
-
-        operator = spla.LinearOperator((self.size, self.size), equation, dtype=float)
-        begin, least = start, {"rtol": _TOLERANCE, "atol": 0.0}
+        begin, relative, absolute = start, _TOLERANCE, 0.0
         if first is not None:
             begin = _real(first)
             left = float(np.linalg.norm(start - equation(begin)))
-            least = {"rtol": 0.0, "atol": _PART * left}
+            relative, absolute = 0.0, _PART * left
         few, many = _RESTARTS
         restart = min(self.size, max(few, min(many, int(_NUMBERS / self.size))))
-        try:
-            answer, failed = spla.gmres(
-                operator,
-                start,
-                x0=begin,
-                **least,
-                restart=restart,
-                maxiter=max(1, _MOST_ITERATIONS // restart),
-                callback=noted,
-                callback_type="pr_norm",
-            )
-        except _TooSlowError:
+        cycles = max(1, _MOST_ITERATIONS // restart)
+        found = gmres(
+            equation, start, relative, restart, cycles, absolute, begin,
+            lambda steps, norm: steps > most,
+        )  # fmt: skip
+        if found is None or (
+            found.failed and (first is not None or found.norm > 1e-10)
+        ):
             return None
-        if failed and (first is not None or not steps or steps[-1] > 1e-10):
-            return None
-        return _hermitian(answer, flip), len(steps)
+        return _hermitian(found.x, flip), found.steps
 
 
 def _real(x: np.ndarray) -> np.ndarray:

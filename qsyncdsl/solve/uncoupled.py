@@ -18,7 +18,6 @@ from math import prod
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg as spla
 
 from qsyncdsl.problem import LindbladProblem
 from qsyncdsl.solve.effective import effective
@@ -30,6 +29,7 @@ from qsyncdsl.solve.groups import (
     partitions,
     restricted,
 )
+from qsyncdsl.solve.krylov import gmres
 
 # Elements of a group's density matrix up to which its Liouvillian is diagonalized.
 _MOST_ELEMENTS = 2500
@@ -39,10 +39,6 @@ _PATIENCE, _HOPE = 40, 1e-4
 _RESTART, _MOST = 40, 160
 _TOLERANCE = 1e-14
 _WORST_BASIS = 1e9
-
-
-class _Hopeless(Exception):
-    """GMRES does not converge fast enough."""
 
 
 def uncoupled_steadystate(
@@ -233,19 +229,20 @@ def _solve(
     joint = coupling(problem, f, groups, order)
     start = reduce(np.kron, [mode.stationary for mode in modes])
     right = -product.invert(product.to_real(joint.apply(start)))
-    x, iterations = _gmres(product, joint, right)
-    if x is None:
+    found = _iterated(product, joint, right)
+    if found is None:
         return None
+    x, iterations = found
     rho = np.empty((len(order), len(order)), dtype=complex)
     rho[np.ix_(order, order)] = start + product.to_matrix(x)
     return rho, iterations
 
 
-def _gmres(
+def _iterated(
     product: _Product, joint: Coupling, right: np.ndarray
-) -> tuple[np.ndarray | None, int]:
-    """Solve (1 + P L_J) x = right."""
-    shape, steps = right.shape, 0
+) -> tuple[np.ndarray, int] | None:
+    """x of (1 + P L_J) x = right, and the number of iterations; None where there are too many."""
+    shape = right.shape
     if not right.any():
         return right, 0
 
@@ -254,24 +251,14 @@ def _gmres(
         moved = product.invert(product.to_real(joint.apply(rho)))
         return vector + moved.ravel()
 
-    def watch(norm: float) -> None:
-        nonlocal steps
-        steps += 1
-        if steps > _PATIENCE and norm > _HOPE:
-            raise _Hopeless
-
-    operator = spla.LinearOperator((right.size, right.size), equation, dtype=float)
-    try:
-        x, failed = spla.gmres(
-            operator,
-            right.ravel(),
-            rtol=_TOLERANCE,
-            atol=0.0,
-            restart=_RESTART,
-            maxiter=_MOST // _RESTART,
-            callback=watch,
-            callback_type="pr_norm",
-        )
-    except _Hopeless:
-        return None, steps
-    return (x.reshape(shape), steps) if not failed or steps else (None, steps)
+    found = gmres(
+        equation,
+        right.ravel(),
+        _TOLERANCE,
+        _RESTART,
+        _MOST // _RESTART,
+        hopeless=lambda steps, norm: steps > _PATIENCE and norm > _HOPE,
+    )
+    if found is None or (found.failed and not found.steps):
+        return None
+    return found.x.reshape(shape), found.steps
