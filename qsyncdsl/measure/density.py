@@ -17,6 +17,7 @@ from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.phase_space import NoPhaseSpace, weyl_symbol
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.parts import no_density_matrix
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.result import DensityResult, Part, RadialDensity
 
@@ -88,12 +89,8 @@ class DensityScene:
         Raises:
             SolveError: E611.
         """
-        raise SolveError(
-            Diagnostic(
-                "E611",
-                "this measure needs a density matrix; a density of phase space is none",
-                help="solve by 'steadystate'",
-            )
+        raise no_density_matrix(
+            "a density of phase space is none", "solve by 'steadystate'"
         )
 
     # ── lattices ─────────────────────────────────────────────────────────────────────────────

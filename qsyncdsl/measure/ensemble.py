@@ -21,6 +21,7 @@ from qsyncdsl.algebra.phase_space import (
     weyl_symbol,
 )
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.parts import no_density_matrix
 from qsyncdsl.problem import FieldFamily
 from qsyncdsl.result import FieldResult, Part
 
@@ -171,12 +172,8 @@ class FieldScene:
         Raises:
             SolveError: E611.
         """
-        raise SolveError(
-            Diagnostic(
-                "E611",
-                "this measure needs a density matrix; trajectories of fields have none",
-                help="solve by 'steadystate' or 'evolve'",
-            )
+        raise no_density_matrix(
+            "trajectories of fields have none", "solve by 'steadystate' or 'evolve'"
         )
 
     def variable(self, name: str, row: int, real: bool) -> np.ndarray:

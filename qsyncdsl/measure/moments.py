@@ -13,6 +13,7 @@ from qsyncdsl.algebra.moments import Moments, NoMoments
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.parts import no_density_matrix
 from qsyncdsl.measure.statistics import behind_mean
 from qsyncdsl.result import MomentResult, Part
 
@@ -123,12 +124,8 @@ class MomentScene:
         Raises:
             SolveError: E611.
         """
-        raise SolveError(
-            Diagnostic(
-                "E611",
-                "this measure needs a density matrix; here are moments only",
-                help="solve by 'steadystate' or 'evolve'",
-            )
+        raise no_density_matrix(
+            "here are moments only", "solve by 'steadystate' or 'evolve'"
         )
 
 

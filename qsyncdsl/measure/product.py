@@ -15,6 +15,7 @@ import numpy as np
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.parts import lowering
 from qsyncdsl.measure.statistics import behind_mean
 from qsyncdsl.result import Part, ProductResult
 
@@ -183,11 +184,7 @@ class ProductScene:
         Raises:
             SolveError: E601 for a part without ladder operators.
         """
-        kind = self.state.parts[part].kind
-        if kind not in ("boson", "qubit"):
-            message = f"{word} needs a boson or a qubit, not a {kind}"
-            raise SolveError(Diagnostic("E601", message))
-        return self.letter(part, "a" if kind == "boson" else "minus")
+        return self.letter(part, lowering(self.state.parts[part].kind, word))
 
     # ── amplitudes ───────────────────────────────────────────────────────────────────────────
 

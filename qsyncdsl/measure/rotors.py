@@ -10,6 +10,7 @@ import numpy as np
 from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.parts import no_density_matrix
 from qsyncdsl.measure.values import Lifted
 from qsyncdsl.result import Part, RotorResult
 
@@ -98,12 +99,8 @@ class RotorScene:
         Raises:
             SolveError: E611.
         """
-        raise SolveError(
-            Diagnostic(
-                "E611",
-                "this measure needs a density matrix; classical rotors have none",
-                help="solve by 'floquet' or 'evolve'",
-            )
+        raise no_density_matrix(
+            "classical rotors have none", "solve by 'floquet' or 'evolve'"
         )
 
 

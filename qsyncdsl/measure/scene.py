@@ -11,6 +11,7 @@ import numpy as np
 
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.parts import lowering
 from qsyncdsl.result import QuantumState
 
 if TYPE_CHECKING:
@@ -108,14 +109,7 @@ class Scene:
         Raises:
             SolveError: E601 for a part without ladder operators.
         """
-        kind = self.state.parts[part].kind
-        if kind == "boson":
-            return self.letter(part, "a")
-        if kind == "qubit":
-            return self.letter(part, "minus")
-        raise SolveError(
-            Diagnostic("E601", f"{word} needs a boson or a qubit, not a {kind}")
-        )
+        return self.letter(part, lowering(self.state.parts[part].kind, word))
 
     def reduced(self, parts: tuple[int, ...]) -> np.ndarray:
         """Reduced density matrix of some parts, in the order given, on the levels that are kept.

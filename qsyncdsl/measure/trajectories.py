@@ -15,6 +15,7 @@ import numpy as np
 
 from qsyncdsl.algebra.operators import Monomial, Polynomial, Space
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.measure.parts import lowering
 from qsyncdsl.problem import Request
 from qsyncdsl.result import Blocks, Part, TrajectoryResult
 
@@ -132,12 +133,7 @@ class TrajectoryScene:
         Raises:
             SolveError: E601 for a part without ladder operators.
         """
-        kind = self.state.parts[part].kind
-        if kind in ("boson", "qubit"):
-            return self.letter(part, "a" if kind == "boson" else "minus")
-        raise SolveError(
-            Diagnostic("E601", f"{word} needs a boson or a qubit, not a {kind}")
-        )
+        return self.letter(part, lowering(self.state.parts[part].kind, word))
 
     # ── averages ─────────────────────────────────────────────────────────────────────────────
 
