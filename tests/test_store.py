@@ -94,13 +94,20 @@ def test_a_second_run_solves_nothing_and_leaves_the_same_bits(
     [
         ("n at Delta = 0", False),
         ("n at Delta = 4/10, E = 1/4, method = steadystate", False),
+        ("C(1, 1) at Delta = 0", False),
+        ("m(1, 0) at Delta = 0", False),
+        ("P(0.1) at Delta = 0", True),
         ("n at Delta = 0.1", True),
         ("n at E = 0.25, levels_a = 9", True),
         ("2*n at Delta = 0", True),
     ],
 )
 def test_expectations_take_what_the_sweep_found(command, tmp_path, solved, place, more):
+    more_measures = (
+        "  measure C = covariance(a)\n  measure m[j in 1..2, k in 0..1] = j*<a'*a>^k\n"
+    )
     text = SWEEP.replace("levels = 8", "levels = 20")
+    text = text.replace("  expect", more_measures + "  expect")
     run(command, tmp_path, text.replace("  expect  n at Delta = 0 is above 0\n", ""))
     text = text.replace("n at Delta = 0 is above 0", f"{place} is above 0.01")
     solved[0] = 0

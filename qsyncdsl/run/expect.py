@@ -19,11 +19,10 @@ from qsyncdsl.model.values import Frame
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.doubts import doubts
-from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located, PointResult
 from qsyncdsl.run.session import Session, Solved
-from qsyncdsl.run.swept import Swept
+from qsyncdsl.run.swept import Found, Swept
 from qsyncdsl.run.truncation import (
     NEGLIGIBLE,
     highest,
@@ -254,21 +253,17 @@ class Expectations:
         line: Line,
         layers: list[tuple[Override, ...]],
         case: str | None,
-    ) -> tuple[Labelled, Trust] | None:
-        """A measure that is one number, as the sweep found it; None where it did not."""
-        name = str(getattr(request.value, "key", ""))
-        if name not in self.plan.measures or any(
-            isinstance(s.place, tree.Place)
-            and self._is_dimension(s.place.name.key)
-            and s.place.name.key not in ("method", "case")
+    ) -> Found | None:
+        """A measure or an element of one, as the sweep found it; None where it did not."""
+        picks = {
+            s.place.name.key
             for s in request.at or ()
-        ):
+            if isinstance(s.place, tree.Place) and self._is_dimension(s.place.name.key)
+        }
+        if picks - {"method", "case"}:
             return None
-        point = self._swept.at(line, layers, case)
-        item = point.measures.get(name) if point else None
-        if point is None or item is None or item.dims:
-            return None
-        return item, point.trust
+        environment = Environment(self.plan.model, layers, self.plan.options.seed)
+        return self._swept.found(request.value, environment, line, layers, case)
 
     # ── what ─────────────────────────────────────────────────────────────────────────────────
 
@@ -281,7 +276,7 @@ class Expectations:
         case = self._case(request)
         layers = self._layers(request, line, case)
         known = self._known(request, line, layers, case)
-        trust = known[1] if known else self._solve(line, layers, case).trust
+        trust = known.trust if known else self._solve(line, layers, case).trust
         # An expectation that holds is at its tolerance whatever is cut off below this.
         warned = any(w.code == "W502" for w in trust.warnings)
         if warned or (not right and highest(trust) > NEGLIGIBLE):
@@ -292,9 +287,7 @@ class Expectations:
         told = [{"code": w.code, "message": w.message} for w in trust.warnings]
         own = self._own(request)
         size = float(np.nanmax(np.abs(got), initial=0.0))
-        errors = {}
-        if known and known[0].error is not None:
-            errors = dict.fromkeys(own, float(np.nanmax(known[0].error, initial=0.0)))
+        errors = dict.fromkeys(own, known.error) if known else {}
         found = doubts(
             {**trust.numbers, "warnings": told}, dict.fromkeys(own, size), errors
         )
@@ -419,7 +412,7 @@ class Expectations:
             return _AtEvaluator(environment, located).evaluate(request.value, scope)
         known = self._known(request, line, layers, case)
         if known is not None:
-            return known[0].values.item()
+            return known.value
         evaluator = self._solve(line, layers, case, draw).evaluator
         value = evaluator.evaluate(request.value, scope)
         for setting in request.at or ():
