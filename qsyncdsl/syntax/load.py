@@ -21,7 +21,7 @@ _FOLDER, _MOST = "trees", 256
 # Bytes of a model file at most.
 _LARGEST = 20_000_000
 # Modules of this folder that make a tree what it is.
-_MAKERS = ("load.py", "parse.py", "tree.py", "node.py", "../source.py")
+_MAKERS = ("load.py", "parse.py", "names.py", "tree.py", "node.py", "../source.py")
 
 
 def parse(source: Source) -> tree.File:

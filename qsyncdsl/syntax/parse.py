@@ -16,6 +16,7 @@ from qsyncdsl import resources
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.source import Source, Span
 from qsyncdsl.syntax import faults, tree
+from qsyncdsl.syntax.names import canonical
 
 _ASCII = {"−": "-", "·": "*", "≤": "<=", "≥": ">=", "≠": "!="}
 _SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -181,7 +182,7 @@ class _Builder(Transformer):  # type: ignore[misc]
     def __default_token__(self, token: Token) -> Any:
         span = self._span(token.start_pos, token.end_pos)
         if token.type == "NAME":
-            return tree.Name(span, tree.canonical(str(token)), str(token))
+            return tree.Name(span, canonical(str(token)), str(token))
         if token.type == "STRING":
             return tree.String(span, str(token)[1:-1])
         if token.type == "NUMBER":
