@@ -13,11 +13,12 @@ from qsyncdsl.model.environment import Environment
 from qsyncdsl.registry import methods
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
+from qsyncdsl.run.methods.entry import Method
+from qsyncdsl.run.plan import Line, Plan
 
 if TYPE_CHECKING:
     from qsyncdsl.algebra.frames import Frame
     from qsyncdsl.algebra.operators import Space
-    from qsyncdsl.run.session import Session
 
 # Points whose frames are remembered while their levels are refined.
 _KEPT = 16
@@ -30,19 +31,22 @@ _SEVERAL_FIELDS = Diagnostic(
 
 
 class Frames:
-    """The frames of the points of one session.
+    """The frames of the points of one line.
+
+    Args:
+        follows: Whether its points start from one another.
 
     Levels about the vacuum are the rule. Automatic frames are for modes whose levels are open; they are
     left where the classical field has more than one end, since a cutoff about one might hide the others.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, plan: Plan, line: Line, method: Method, follows: bool) -> None:
+        self.plan, self.method, self.follows = plan, method, follows
         self._known: dict[Any, Frame | None] = {}
         self._left: set[Any] = set()
         # Whether points are searched among, where no step from frame to frame may be a feature.
         self.still = False
-        arguments = methods[session.line.method].arguments
+        arguments = methods[line.method].arguments
         self._possible = any(argument.name == "frame" for argument in arguments)
 
     def at(
@@ -124,14 +128,13 @@ class Frames:
         from qsyncdsl.algebra import frames
         from qsyncdsl.algebra.build import moves, numeric
 
-        session = self.session
-        if session.follows:
+        if self.follows:
             raise frames.NoFieldError(
                 "points that follow one another share their levels"
             )
-        if session.plan.model.kicks:
+        if self.plan.model.kicks:
             raise frames.NoFieldError("kicks are applied about the vacuum")
-        model, times = session.plan.model, session.method.times(options)
+        model, times = self.plan.model, self.method.times(options)
         needed = max((guess or {}).values(), default=0)
         if not asked and times is None and needed < frames.FEW:
             return None
@@ -156,7 +159,7 @@ class Frames:
         from qsyncdsl.algebra.states import initial_laws
 
         evaluator = OperatorEvaluator(environment, system.space, system.positions)
-        laws = initial_laws(evaluator, self.session.initials(case), 1)
+        laws = initial_laws(evaluator, self.plan.initial_states(case), 1)
         return np.array([law.moment(("a", 0, 1)) for law in laws])
 
 

@@ -116,6 +116,11 @@ class Plan:
         chosen = self.model.cases[case].overrides if case else ()
         return [chosen, self.sets, self.options.sets]
 
+    def initial_states(self, case: str | None) -> tuple[Initial, ...]:
+        """The initial states of a case, as written."""
+        chosen = self.model.cases[case].initials if case else ()
+        return (*self.model.initials, *chosen, *self.initials)
+
     def points(self, line: Line) -> Iterator[tuple[int, ...]]:
         """Positions along (case, axes...) of all points of a line."""
         yield from product(

@@ -142,7 +142,7 @@ def _inequivalent(session: Session, environment: Environment, case: str | None) 
         # the last statement about a mode holds
         starts = {
             name.key: start.value
-            for start in session.initials(case)
+            for start in session.plan.initial_states(case)
             for name in names_in(start.places)
             if any(name.key == mode.rpartition(".")[2] for mode in model.modes)
         }
@@ -219,7 +219,10 @@ def _outlook(
             sites + len(model.variables),
             options,
             times,
-            all(_is_mixture(initial.value) for initial in session.initials(case)),
+            all(
+                _is_mixture(initial.value)
+                for initial in session.plan.initial_states(case)
+            ),
             _inequivalent(session, environment, case),
             order,
         )

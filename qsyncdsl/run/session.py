@@ -65,7 +65,7 @@ class Session:
         self.line_options = LineOptions(plan.model, line, changed)
         self.method: Method = methods[line.method].load()
         self.problems = Problems(plan, line, self.method, self.line_options)
-        self.frames = Frames(self)
+        self.frames = Frames(plan, line, self.method, self.follows)
         self.tell: Callable[[float], None] | None = None
         # The realizations that were begun last, by their address.
         self.begun: tuple[bytes, Any] = (b"", None)
@@ -383,9 +383,8 @@ class Session:
         positions = prepared.derived.positions
         evaluator = OperatorEvaluator(environment, space, positions)
         with environment.recording() as reads:
-            start = self.method.start(
-                evaluator, self.initials(case), prepared.lowered.problem, options
-            )
+            initials, problem = self.plan.initial_states(case), prepared.lowered.problem
+            start = self.method.start(evaluator, initials, problem, options)
         if not reads and len(prepared.starts) < _STARTS:
             prepared.starts[key] = start
         return start
@@ -439,12 +438,6 @@ class Session:
     ) -> dict[str, Any]:
         """The options of the solve line at a point; lists of operators too, if wanted."""
         return self.line_options.at(environment, operators)
-
-    def initials(self, case: str | None) -> tuple[Any, ...]:
-        """The initial states of a case, as written."""
-        model = self.plan.model
-        chosen = model.cases[case].initials if case else ()
-        return (*model.initials, *chosen, *self.plan.initials)
 
     @cached_property
     def _counts_events(self) -> bool:
