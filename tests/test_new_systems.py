@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from qsyncdsl import pipeline
+from qsyncdsl.algebra import equation_evaluator
 from tests.conftest import run_text, values
 
 CAVITY = """
@@ -65,3 +67,42 @@ def test_without_an_initial_state_such_a_spin_has_no_stationary_one():
     assert "z" not in found.dataset
     assert "E504" in found.dataset.attrs["trust"]
     assert "'S' is not unique" in found.dataset.attrs["trust"]
+
+
+SWARM = """
+parameter N = 20, K = 1.3, shift = 0.4
+lattice all = complete(N)
+parameter w[j in all] = 0.5 + 0.02*j
+variable phi[all] : angle
+variable z[all] : complex
+equation d/dt phi[j] = sin(j) + K/N*sum(k in MEMBERS, w[k]*sin(phi[k] - phi[j] - shift)) for j in all
+equation d/dt z[j] = (1 + i)*z[j] - abs(z[j])^2*z[j] + K/N*sum(k in MEMBERS, exp(i*(phi[k] - phi[j]))*(z[k] - z[j])) for j in all
+initial phi[j in all] = 0.3*j
+initial z[j in all] = 0.1*j
+experiment e {
+  solve   classical(times = [0, 1, 5])
+  measure P[j in all] = <phi[j]>
+  measure Z[j in all] = <z[j]>
+}
+"""
+
+
+@pytest.mark.parametrize("members", ["all", "all where k != j", "all.neighbors(j)"])
+def test_sums_of_differences_of_phases_are_sums_that_are_computed_once(
+    members, monkeypatch, tmp_path
+):
+    """sin(a - b) = sin a cos b - cos a sin b: N terms in place of N^2, and the same numbers."""
+    text = SWARM.replace("MEMBERS", members)
+    found = run_text(text)["e"]
+    path = tmp_path / "swarm.qsync"
+    path.write_text(text)
+    code = pipeline.describe(str(path), pipeline.Request(), "code", "classical")
+    loops = [line for line in code.splitlines() if "for k" in line]
+    assert loops
+    # none of all members within another one
+    assert not any("range(20)" in line and line.startswith(" " * 8) for line in loops)
+    monkeypatch.setattr(equation_evaluator, "_MANY", 1000)
+    other = run_text(text)["e"]
+    for name in ("P", "Z"):
+        one, two = (values(r, name, "classical") for r in (found, other))
+        assert one == pytest.approx(two, abs=1e-8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from qsyncdsl.algebra.fields import NotUniform
 from qsyncdsl.algebra.index_loops import Access, IndexValue, Loop, LoopSum, dependence
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial, Space
+from qsyncdsl.algebra.separation import Reads, separated
 from qsyncdsl.algebra.symbols import Symbols
 from qsyncdsl.algebra.system import ParameterKey
 from qsyncdsl.model import types
@@ -21,6 +23,8 @@ from qsyncdsl.model.evaluate import fail
 from qsyncdsl.model.values import Frame, ParameterArray, VariableValue
 from qsyncdsl.syntax import tree
 
+# Members from which on a sum is taken apart into sums that are computed once.
+_MANY = 16
 # Terms of a sum, all sites together, up to which tables of rows are made.
 _TERMS = 20_000_000
 
@@ -267,7 +271,77 @@ class EquationEvaluator(OperatorEvaluator):
             return super().sum(node, scope, frame)
         if not loop.frames:
             return self.number(0)
-        return self._summed(node, scope, frame, loop)
+        found = self._separated(node, scope, frame, loop)
+        return self._summed(node, scope, frame, loop) if found is None else found
+
+    def _separated(
+        self, node: tree.Call, scope: types.Scope, frame: Frame, loop: Loop
+    ) -> Any:
+        """The sum from sums that are computed once; None where that saves nothing.
+
+        Where few members of a common set are missing for each outer index, they are subtracted.
+        """
+        parted = (loop, None) if loop.start is None else self._completed(loop)
+        if parted is None or self.loop is None or parted[0].own < _MANY:
+            return None
+        whole, missing = parted
+        body = self._body(node, scope, frame, whole)
+        own = self._own(body, whole)
+        if own and missing is None:
+            return None
+        parts = {body: 1} if own else separated(body, partial(self._reads, loop=whole))
+        if parts is None:
+            return None
+        total = sympy.Integer(0)
+        binders = ", ".join(whole.names)
+        for factor, around in parts.items():
+            shown = factor.xreplace(
+                {s: sympy.Symbol(s.name) for s in factor.atoms(sympy.Dummy)}
+            )
+            text = f"sum({binders}, {shown})"
+            total += around * self._total(factor, whole, text, node.span.start, frame)
+        if missing is not None and missing.frames:
+            total -= self._summed(node, scope, frame, missing)
+        return total
+
+    def _completed(self, loop: Loop) -> tuple[Loop, Loop] | None:
+        """A loop over all members that a bound loop has for any outer index, and one over what is missing."""
+        assert loop.start is not None
+        assert loop.parent is not None
+        keys = [f"{name}#{loop.depth}" for name in loop.names]
+        members = [tuple(f[key] for key in keys) for f in loop.frames]
+        union = sorted(set(members))
+        outer = loop.parent.flat_frames()
+        if 2 * len(members) < len(union) * len(outer):
+            return None
+        flat, start = [], [0]
+        for k, around in enumerate(outer):
+            here = set(members[loop.start[k] : loop.start[k + 1]])
+            if len(here) < loop.start[k + 1] - loop.start[k]:
+                return None
+            flat += [
+                {**around, **dict(zip(keys, m, strict=True))}
+                for m in union
+                if m not in here
+            ]
+            start.append(len(flat))
+        frames = [dict(zip(loop.names, m, strict=True)) for m in union]
+        whole = Loop.of(loop.names, frames, loop.parent, None, loop.depth)
+        rest = np.array(start, np.int64)
+        return whole, Loop(loop.names, tuple(flat), loop.parent, rest, loop.depth)
+
+    def _reads(self, symbol: Any, loop: Loop) -> Reads:
+        """What a symbol reads, seen from a loop."""
+        inner = self.sums.get(symbol)
+        if inner is not None:
+            return Reads.NEITHER if inner.hoisted else Reads.BOTH
+        access = self.accesses.get(symbol)
+        if access is None or access.loop is None:
+            return Reads.NEITHER
+        # a noise must stay where the search for noises finds it
+        if access.kind == "xi" or (access.loop is loop and access.outer):
+            return Reads.BOTH
+        return Reads.MEMBER if access.loop is loop else Reads.AROUND
 
     def _free_loop(
         self, binders: list[tree.Each], scope: types.Scope, frame: Frame
@@ -306,6 +380,14 @@ class EquationEvaluator(OperatorEvaluator):
     def _summed(
         self, node: tree.Call, scope: types.Scope, frame: Frame, loop: Loop
     ) -> Any:
+        body = self._body(node, scope, frame, loop)
+        text = " ".join(node.span.text.split())
+        return self._total(body, loop, text, node.span.start, frame)
+
+    def _body(
+        self, node: tree.Call, scope: types.Scope, frame: Frame, loop: Loop
+    ) -> Any:
+        """A term of a sum, the indices of its loop open."""
         body_node = node.arguments[-1]
         before, self.loop = self.loop, loop
         try:
@@ -313,13 +395,15 @@ class EquationEvaluator(OperatorEvaluator):
             body = self.operand(self.evaluate(body_node, scope, inner), body_node)  # type: ignore[arg-type]
         finally:
             self.loop = before
-        body = sympy.sympify(body)
+        return sympy.sympify(body)
+
+    def _total(self, body: Any, loop: Loop, text: str, place: int, frame: Frame) -> Any:
+        """The symbol of a sum; one that reads nothing of the loops around is the same for all."""
         hoisted = loop.start is None and self._own(body, loop)
-        key = ("sum", node.span.start, frame.instance, body) if hoisted else None
+        key = ("sum", place, frame.instance, body) if hoisted else None
         if key in self._known:
             return self._known[key]
         real = bool(body.is_extended_real)
-        text = " ".join(node.span.text.split())
         symbol = (
             sympy.Dummy(text, real=True) if real else sympy.Dummy(text, complex=True)
         )
