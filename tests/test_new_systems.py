@@ -5,6 +5,7 @@ import pytest
 
 from qsyncdsl import pipeline
 from qsyncdsl.algebra import equation_evaluator
+from qsyncdsl.solve import steadystate
 from tests.conftest import run_text, values
 
 CAVITY = """
@@ -106,3 +107,24 @@ def test_sums_of_differences_of_phases_are_sums_that_are_computed_once(
     for name in ("P", "Z"):
         one, two = (values(r, name, "classical") for r in (found, other))
         assert one == pytest.approx(two, abs=1e-8)
+
+
+def test_where_one_iterative_solver_is_not_accurate_another_one_follows(monkeypatch):
+    """A driven pair of cavities: <a> of two linear equations; the first solver off by 1e-7."""
+    text = """
+mode a, b : boson(levels = 7)
+hamiltonian 0.1*(a + a') + 0.3*(a'*b + h.c.) + b'*b
+dissipator 1 : a, b
+experiment e { solve steadystate(solver = iterative); measure A = <a> }
+"""
+    whole = steadystate.uncoupled_steadystate
+
+    def rough(problem, f):
+        rho, how = whole(problem, f)
+        return rho + 1e-7 * np.eye(len(rho))[::-1], how
+
+    monkeypatch.setattr(steadystate, "uncoupled_steadystate", rough)
+    found = run_text(text)["e"]
+    matrix = np.array([[-0.5, -0.3j], [-0.3j, -0.5 - 1j]])
+    expected = np.linalg.solve(matrix, [0.1j, 0])[0]
+    assert values(found, "A") == pytest.approx(expected, abs=1e-9)

@@ -303,7 +303,12 @@ class SteadyStateSolver:
         if _WHOLE * unknowns >= self.problem.dimension**2:
             found = uncoupled_steadystate(self.problem, at.f)
             if found is not None:
-                return self._unique(at, *found, None, point.sole)
+                rho, solver = found
+                rho /= np.trace(rho)
+                _make_hermitian(rho)
+                residual = float(np.abs(at.apply(rho)).max() / at.scale)
+                if residual <= _RESIDUAL:
+                    return self._unique(at, rho, solver, residual, point.sole)
         # Where an even block is small enough for an LU, slow iterations are left for it.
         chain = (
             no_jump_steadystate(at, _FEW_ITERATIONS)
