@@ -128,3 +128,27 @@ experiment e { solve steadystate(solver = iterative); measure A = <a> }
     matrix = np.array([[-0.5, -0.3j], [-0.3j, -0.5 - 1j]])
     expected = np.linalg.solve(matrix, [0.1j, 0])[0]
     assert values(found, "A") == pytest.approx(expected, abs=1e-9)
+
+
+RARE = """
+parameter gamma = 0.02
+mode s : qubit
+hamiltonian 0*s.z
+dissipator gamma : s.minus
+initial s = up
+experiment e {
+  solve   trajectories(times = [0, 1], realizations = 16)
+  measure n = <s.n>
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("gamma", "doubted"), [(0.02, True), (1e-5, False), (4, False)]
+)
+def test_a_mean_without_enough_jumps_is_doubted(gamma, doubted):
+    """16 realizations expect a third of a jump: their mean is 1 with a scatter of 0, the truth 0.98."""
+    found = run_text(RARE, f"gamma={gamma}")["e"]
+    n = values(found, "n", "trajectories")[1]
+    assert ("jumps" in str(found.dataset["n"].attrs)) == doubted
+    assert doubted or n == pytest.approx(np.exp(-gamma), abs=0.2)

@@ -35,6 +35,8 @@ _CLOSURE = 0.03
 _BACK_ACTION = 0.05
 # Relative change of a number from the start of its window to the end.
 _DRIFT = 0.1
+# Jumps that each realization was to be expected to have, where all together had fewer than ten.
+_RARE = 1e-3
 # Independent samples below which a standard error means nothing.
 _SAMPLES = 10.0
 
@@ -104,6 +106,8 @@ def _common(trust: Mapping[str, Any]) -> Iterator[str]:
     clipped = trust.get("clipped_fraction", 0.0)
     if clipped > _CLIPPED:
         yield f"the diffusion is negative in {100 * clipped:.2g} % of the steps"
+    if trust.get("rare_jumps", 0.0) > _RARE:
+        yield "its realizations had fewer than ten jumps in all: take more of them"
     for name, value in trust.items():
         if name.startswith("wigner_residual_") and value > _RESIDUAL:
             label = name.removeprefix("wigner_residual_")

@@ -32,6 +32,8 @@ _ROOM = 4 << 30
 _SAMPLES = (400, 20_000)
 # Samples in every period of kicks.
 _A_PERIOD = 8
+# Jumps of all realizations together below which a standard error means little.
+_FEW_JUMPS = 10
 # Last terms of a series that are told, relative to its largest.
 _TAIL = 1e-6
 
@@ -192,7 +194,7 @@ class Run:
     ) -> Mapping[str, np.ndarray]:
         lindblad = self.problem.lindblad
         records = Records(self.shape, requests, lindblad if lindblad.forces else None)
-        jumps, lost = [], []
+        jumps, lost, awaited = [], [], []
         for k in range(first, first + size):
             place = 0
             for states in self.walk.begin(k):
@@ -204,10 +206,12 @@ class Run:
             self._look(records.edges)
             jumps.append(self.walk.jumps())
             lost.append(self.walk.lost)
+            awaited.append(self.walk.awaited)
         found = records.arrays()
         found["jump numbers"] = np.array([len(times) for times, _ in jumps])
         found["jump times"] = np.concatenate([times for times, _ in jumps])
         found["jump channels"] = np.concatenate([which for _, which in jumps])
+        found["jumps awaited"] = np.array(awaited)
         found["lost"] = np.array([max(lost), self.walk.tail])
         return found
 
@@ -252,7 +256,11 @@ class Run:
 
         lindblad = self.problem.lindblad
         channels = lindblad.channels
-        numbers = {"jumps": float(sum(len(times) for times, _ in jumps))}
+        seen = sum(len(times) for times, _ in jumps)
+        numbers = {"jumps": float(seen)}
+        if seen < _FEW_JUMPS and self.count > 1:
+            awaited = sum(float(s.arrays["jumps awaited"].sum()) for s in stretches)
+            numbers["rare_jumps"] = (seen + awaited) / self.count
         lost, tail = np.max([s.arrays["lost"] for s in stretches], axis=0).tolist()
         if lindblad.kicks or lindblad.forces:
             numbers["lost"] = lost

@@ -107,6 +107,12 @@ class Walker:
             self._chunk(np.array([stop]))
             self.put(kicks.apply(self.state, stop))
 
+    @property
+    def awaited(self) -> float:
+        """Jumps that were to be expected since the last one: minus the logarithm of the norm squared."""
+        left = float(np.linalg.norm(self.state)) ** 2
+        return -float(np.log(max(left, 1e-300)))
+
     def jumps(self) -> tuple[np.ndarray, np.ndarray]:
         """Times and channels of all jumps so far."""
         count = int(self.clock[5])

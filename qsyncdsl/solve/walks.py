@@ -88,6 +88,11 @@ class OwnWalk:
         return max(self.kicks.lost, getattr(self._walker, "lost", 0.0), 0.0)
 
     @property
+    def awaited(self) -> float:
+        """Jumps of this realization that were to be expected since its last one."""
+        return self._walker.awaited
+
+    @property
     def tail(self) -> float:
         """Of the worst series of a moving generator so far, relative to its largest term."""
         return 0.0 if self.course is None else self.course.tail
@@ -124,7 +129,7 @@ class QutipWalk:
     """Realizations by QuTiP."""
 
     where = None
-    lost = tail = 0.0
+    lost = tail = awaited = 0.0
 
     def __init__(
         self,

@@ -81,8 +81,10 @@ def _scenes_of(
     return whole.one_by_one() if result.series else (whole,)
 
 
-# Parts that are left out one after the other.
-_BLOCKS = 10
+# Parts that are left out one after the other: an error from ten is itself known to a quarter, one from
+# forty to a tenth. Samples and scenes that are looked at, all parts together, up to which there are more.
+_BLOCKS, _MOST_BLOCKS = 10, 40
+_SAMPLES, _SCENES = 2_000_000, 400
 
 
 def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
@@ -90,7 +92,8 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     samples, times = result.samples, result.times
     realizations = samples.shape[1]
     axis = 1 if realizations >= _BLOCKS or result.series else 2
-    parts = np.array_split(np.arange(samples.shape[axis]), _BLOCKS)
+    count = _BLOCKS if axis == 2 else _block_count(result)
+    parts = np.array_split(np.arange(samples.shape[axis]), count)
     blocks: Iterable[tuple[Any, ...]] = ()
     if result.symmetric and samples.shape[axis] >= _BLOCKS:
         blocks = (
@@ -105,6 +108,14 @@ def _field_replicas(result: FieldResult, stage: Stage) -> Replicas:
     return Replicas(
         blocks, _step_pairs(result, stage), axis == 2, pieces, singles, span
     )
+
+
+def _block_count(result: FieldResult) -> int:
+    """Blocks of realizations: as many as are cheap."""
+    _, realizations, times = result.samples.shape
+    scenes = times if result.series else 1
+    cheap = min(_SAMPLES // max(result.samples.size, 1), _SCENES // scenes)
+    return min(realizations, max(_BLOCKS, min(_MOST_BLOCKS, cheap)))
 
 
 # Groups of realizations that are also done with twice the step.
