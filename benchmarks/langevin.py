@@ -29,7 +29,7 @@ from qsyncdsl.resources import bundled_models
 from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import compiled, kernel_source
 from qsyncdsl.solve.lanes import streams
-from qsyncdsl.solve.sde import _Kernel
+from qsyncdsl.solve.sde_kernel import Kernel
 
 SIDE, LANES, STEPS, DT, REPEATS = 30, 16, 100, 0.02, 7
 PEERS = Path(__file__).parent / "peers"
@@ -40,7 +40,7 @@ def ours(
     problem: FieldProblem, values: tuple[float, ...], weak: bool, order: int
 ) -> float:
     """CPU time of STEPS steps, kernel compiled before."""
-    kernel = _Kernel(problem, numbers(problem, Point(values)), LANES, weak, order)
+    kernel = Kernel(problem, numbers(problem, Point(values)), LANES, weak, order)
     start = np.full((problem.count, LANES), 0.5 + 0.5j)
     times = np.array([STEPS * DT])
     begin = time.process_time()
@@ -76,7 +76,7 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.process_time() - begin
 
 
-def drift_of_ours(kernel: _Kernel) -> Callable[[], None]:
+def drift_of_ours(kernel: Kernel) -> Callable[[], None]:
     """STEPS evaluations of the generated drift."""
     values = kernel.values
     # In one compiled loop, as a step does it.
@@ -181,7 +181,7 @@ def main() -> None:
                 pairs.append((mine, theirs()))
             line("Euler-Maruyama, Gaussian", pairs, "XMDS2")
         if shutil.which("cc"):
-            kernel = _Kernel(problem, numbers(problem, Point(values)), LANES, False, 1)
+            kernel = Kernel(problem, numbers(problem, Point(values)), LANES, False, 1)
             mine_drift, c_drift = drift_of_ours(kernel), drift_in_c(Path(temporary))
             mine_drift()
             each = updates * LANES

@@ -192,7 +192,7 @@ def test_patterns_give_the_equations_that_are_written_out(lattice):
     from qsyncdsl.model.environment import Environment
     from qsyncdsl.problem import Point
     from qsyncdsl.solve.fields import numbers
-    from qsyncdsl.solve.sde import _Kernel
+    from qsyncdsl.solve.sde_kernel import Kernel
     from tests.conftest import model_of
 
     drifts = []
@@ -218,7 +218,7 @@ coupling g : a[j] - a[k]  for (j, k) in s.edges{condition}
             else:
                 found.append(environment.value(parameter, index))
         point = numbers(low.problem, Point(tuple(found)))
-        kernel = _Kernel(low.problem, point, 1, False, 2)
+        kernel = Kernel(low.problem, point, 1, False, 2)
         rng = np.random.default_rng(0)
         x = rng.normal(size=(system.count, 1)) + 1j * rng.normal(size=(system.count, 1))
         drifts.append(kernel.drift(x))
