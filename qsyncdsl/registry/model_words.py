@@ -142,7 +142,7 @@ distributions = Registry(
     ),
 )
 
-_STATE = "qsyncdsl.algebra.states"
+_STATE = "qsyncdsl.algebra.mode_states"
 states = Registry(
     "states",
     (
