@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from qsyncdsl.diagnostics import ModelError, SolveError
 from qsyncdsl.result import Trust
-from qsyncdsl.run.dataset import assemble, line_trust
+from qsyncdsl.run.dataset import assemble
+from qsyncdsl.run.description import line_trust
 from qsyncdsl.run.doubts import line_doubts
 from qsyncdsl.run.expect import Expectations, Kept, Verdict, refusal
 from qsyncdsl.run.follow import line_run
