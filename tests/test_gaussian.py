@@ -195,3 +195,41 @@ def test_the_last_time_is_reached_whatever_the_rounding():
             integrator("means_right"), first, np.array([span]), terms, (1e-8, 1e-10)
         )
         assert end[-1, 0] == pytest.approx(np.exp(-span), abs=1e-6)
+
+
+def test_states_of_a_whole_run_are_measured_as_each_of_them():
+    """Of two squeezed modes, displaced, in thermal baths: at once, and at one time after the other."""
+    text = """
+parameter s = 0.3
+mode a, b, c : boson
+hamiltonian a'*a + s*(a*b + h.c.) + 0.2*(b'*c + h.c.) + 0.4*(a + a')
+dissipator  1 : a
+dissipator  0.3 : b
+dissipator  0.2 : c'
+dissipator  0.5 : c
+initial a = thermal(0.3)
+experiment e {
+  solve   gaussian(times = TIMES)
+  measure n = <a'^2*a^2>
+  measure x = <a'*b*c>
+  measure m = <b>
+  measure Sc = sync_complete(a, b)
+  measure S0 = sync_complete(a, b, subtract = none)
+  measure Sp = sync_phase(a, b)
+  measure S = entropy(a)
+  measure S3 = entropy()
+  measure p = purity(a)
+  measure I = mutual_information(a, b)
+  measure R = mutual_information(a, [b, c], kind = renyi2)
+  measure E = log_negativity(a, [b, c])
+  measure D = discord(a, b)
+  measure Dm = discord(a, b, measured = a)
+}"""
+    whole = run_text(text.replace("TIMES", "[0.3, 1, 3]"))["e"]
+    for place, time in enumerate((0.3, 1, 3)):
+        alone = run_text(text.replace("TIMES", f"[{time}]"))["e"]
+        for name in alone.plan.measures:
+            one = np.ravel(values(alone, name, "gaussian"))[0]
+            assert np.isfinite(one)
+            found = np.ravel(values(whole, name, "gaussian"))[place]
+            assert found == pytest.approx(one, rel=1e-7)

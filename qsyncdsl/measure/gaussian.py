@@ -1,15 +1,16 @@
 r"""What measures look at under Gaussian methods: means and a covariance matrix.
 
 Covariances are symmetrized, of quadratures $(q_1, p_1, q_2, \dots)$ with $[q, p] = i$: vacuum has 1/2.
-The state is the Gaussian with these moments.
+The state is the Gaussian with these moments. The states of a whole run are measured at once: means and covariances
+then have the time before their other dimensions, and so have the values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NoReturn, TypeGuard
+from typing import Any, NoReturn, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -21,14 +22,17 @@ from qsyncdsl.measure.statistics import window_weights
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.result import GaussianResult, Part
 
+# Means below which a field has no phase.
+_NO_PHASE = 1e-9
+
 
 @dataclass(frozen=True)
 class GaussianScene:
     """A Gaussian state with what is needed to measure it.
 
     Attributes:
-        means: <a_k>, shape (F,).
-        covariance: Shape (2F, 2F).
+        means: <a_k>, shape (F,), or (T, F) for the states of a whole run.
+        covariance: Shape (2F, 2F), or (T, 2F, 2F).
         given: What the solver gave; times are a dimension.
         averaged: Weights of the times where only a mean over a window is asked for, shape (T,).
     """
@@ -65,8 +69,13 @@ class GaussianScene:
             tuple(Part(m.label, m.kind.name, 0) for m in self.space.modes)
         )
 
-    def expect(self, operator: Polynomial) -> complex:
-        """<O>: the mean of its Weyl symbol over the Gaussian Wigner function.
+    def whole(self) -> GaussianScene:
+        """The states at all times of the run as one."""
+        given = self.given
+        return replace(self, means=given.means, covariance=given.covariances, known={})
+
+    def expect(self, operator: Polynomial) -> Any:
+        """<O>: the mean of its Weyl symbol over the Gaussian Wigner function; complex, shape (T,) for a whole run.
 
         Raises:
             SolveError: E610 for an operator without a symbol.
@@ -76,36 +85,36 @@ class GaussianScene:
         except NoPhaseSpace as reason:
             message = f"this has no value in a Gaussian state of bosons: {reason}"
             raise SolveError(Diagnostic("E610", message)) from None
-        total = 0j
+        total: Any = np.zeros(self.means.shape[:-1], dtype=complex)[()]
         for fields, value in symbol.items():
             variables = tuple(
                 (key, star)
                 for key, p, q in fields
                 for star in (True,) * p + (False,) * q
             )
-            total += complex(value) * self._moment(variables)
-        return total
+            total = total + complex(value) * self._moment(variables)
+        return complex(total) if np.ndim(total) == 0 else total
 
-    def _moment(self, variables: tuple[tuple[int, bool], ...]) -> complex:
+    def _moment(self, variables: tuple[tuple[int, bool], ...]) -> Any:
         """E of a product of fields: the first is its mean, or contracted with another one."""
         if not variables:
             return 1.0 + 0j
         (key, star), rest = variables[0], variables[1:]
-        mean = self.means[key].conjugate() if star else self.means[key]
-        total = complex(mean) * self._moment(rest)
+        mean = self.means[..., key]
+        total = (mean.conjugate() if star else mean) * self._moment(rest)
         for place, other in enumerate(rest):
             pair = self._contraction(key, star, *other)
-            if pair:
-                total += pair * self._moment(rest[:place] + rest[place + 1 :])
+            if np.any(pair):
+                total = total + pair * self._moment(rest[:place] + rest[place + 1 :])
         return total
 
-    def _contraction(self, k: int, star: bool, m: int, other: bool) -> complex:
+    def _contraction(self, k: int, star: bool, m: int, other: bool) -> Any:
         """Covariance of two fields, each conjugated or not."""
         c = self.covariance
         s, o = (-1.0 if star else 1.0), (-1.0 if other else 1.0)
-        real = c[2 * k, 2 * m] - s * o * c[2 * k + 1, 2 * m + 1]
-        imaginary = o * c[2 * k, 2 * m + 1] + s * c[2 * k + 1, 2 * m]
-        return complex(0.5 * real, 0.5 * imaginary)
+        real = c[..., 2 * k, 2 * m] - s * o * c[..., 2 * k + 1, 2 * m + 1]
+        imaginary = o * c[..., 2 * k, 2 * m + 1] + s * c[..., 2 * k + 1, 2 * m]
+        return 0.5 * real + 0.5j * imaginary
 
     def letter(self, part: int, name: str) -> Polynomial:
         """A named operator of a part."""
@@ -116,9 +125,9 @@ class GaussianScene:
         return self.letter(part, "a")
 
     def block(self, parts: tuple[int, ...]) -> np.ndarray:
-        """Covariance matrix of some modes, shape (2n, 2n)."""
+        """Covariance matrix of some modes, shape (..., 2n, 2n)."""
         rows = np.array([2 * k + s for k in parts for s in (0, 1)])
-        return np.asarray(self.covariance[np.ix_(rows, rows)])
+        return np.asarray(self.covariance[..., rows[:, None], rows])
 
     def reduced(self, parts: tuple[int, ...]) -> NoReturn:
         """There is no density matrix here.
@@ -164,10 +173,25 @@ def scenes(
     )
 
 
+Measure = TypeVar("Measure", bound=Callable[..., Any])
+
+
+def of_whole_runs(measure: Measure) -> Measure:
+    """A measure that takes the Gaussian states of a whole run at once."""
+    measure.of_whole_runs = True  # type: ignore[attr-defined]
+    return measure
+
+
+def whole_run(scenes: tuple[Any, ...]) -> GaussianScene | None:
+    """The scenes of all times as one, where they are Gaussian states."""
+    first = scenes[0]
+    return first.whole() if gaussian(first) and len(scenes) > 1 else None
+
+
 # ── measures of two modes ────────────────────────────────────────────────────────────────────
 
 
-def sync_complete(scene: GaussianScene, a: int, b: int) -> float:
+def sync_complete(scene: GaussianScene, a: int, b: int) -> Any:
     r"""$S_c = \langle\delta q_-^2 + \delta p_-^2\rangle^{-1}$, means subtracted.
 
     References:
@@ -176,11 +200,11 @@ def sync_complete(scene: GaussianScene, a: int, b: int) -> float:
     c = scene.block((a, b))
     spread = 0.0
     for s in (0, 1):
-        spread += (c[s, s] + c[2 + s, 2 + s]) / 2 - c[s, 2 + s]
-    return float(1 / spread)
+        spread += (c[..., s, s] + c[..., 2 + s, 2 + s]) / 2 - c[..., s, 2 + s]
+    return 1 / spread
 
 
-def sync_phase(scene: GaussianScene, a: int, b: int) -> float:
+def sync_phase(scene: GaussianScene, a: int, b: int) -> Any:
     r"""$S_p = \tfrac12\langle\delta p_-'^2\rangle^{-1}$ in the frame of the phases of the means.
 
     Along a run it is nan at times where a mean vanishes.
@@ -188,23 +212,21 @@ def sync_phase(scene: GaussianScene, a: int, b: int) -> float:
     Raises:
         SolveError: E602 where a mean vanishes.
     """
-    direction = np.zeros(4)
-    for place, part in enumerate((a, b)):
-        mean = scene.means[part]
-        if abs(mean) < 1e-9:
-            if scene.result is not None:
-                return float("nan")
-            label = scene.state.parts[part].label
-            message = f"sync_phase needs the phase of <{label}>, which is zero here"
-            raise SolveError(Diagnostic("E602", message))
-        sign = 1.0 if place == 0 else -1.0
-        unit = mean / abs(mean)
-        direction[2 * place] = -sign * unit.imag / np.sqrt(2)
-        direction[2 * place + 1] = sign * unit.real / np.sqrt(2)
-    return float(0.5 / (direction @ scene.block((a, b)) @ direction))
+    pair = scene.means[..., [a, b]]
+    size = np.abs(pair)
+    if scene.result is None and np.any(size < _NO_PHASE):
+        part = (a, b)[int(np.argmin(size))]
+        label = scene.state.parts[part].label
+        message = f"sync_phase needs the phase of <{label}>, which is zero here"
+        raise SolveError(Diagnostic("E602", message))
+    unit = np.where(size < _NO_PHASE, np.nan, pair) / np.where(size > 0, size, 1)
+    unit = unit * np.array([1, -1]) / np.sqrt(2)
+    direction = np.stack([-unit.imag, unit.real], axis=-1).reshape(*size.shape[:-1], 4)
+    c = scene.block((a, b))
+    return 0.5 / np.einsum("...i,...ij,...j->...", direction, c, direction)
 
 
-def discord(scene: GaussianScene, a: int, b: int, measured: int | None) -> float:
+def discord(scene: GaussianScene, a: int, b: int, measured: int | None) -> Any:
     r"""Gaussian discord, natural logarithm, Gaussian measurements on `measured` (default `b`).
 
     $D = f(\sqrt B) - f(\nu_-) - f(\nu_+) + f(\sqrt{E_{\min}})$ with $\sigma = 2C$.
@@ -216,55 +238,56 @@ def discord(scene: GaussianScene, a: int, b: int, measured: int | None) -> float
     first = a if second == b else b
     sigma = 2 * scene.block((first, second))
     det = np.linalg.det
-    one, two = float(det(sigma[:2, :2])), float(det(sigma[2:, 2:]))
-    cross, whole = float(det(sigma[:2, 2:])), float(det(sigma))
-    if (whole - one * two) ** 2 <= (1 + two) * cross**2 * (one + whole) and two > 1:
-        gap = (two - 1) * (whole - one)
-        least = (
-            2 * cross**2 + gap + 2 * abs(cross) * np.sqrt(max(cross**2 + gap, 0.0))
-        ) / (two - 1) ** 2
-    else:
-        root = cross**4 + (whole - one * two) ** 2 - 2 * cross**2 * (one * two + whole)
-        least = (one * two - cross**2 + whole - np.sqrt(max(root, 0.0))) / (2 * two)
-    plus, minus = symplectic_eigenvalues(sigma)[::-1][:2]
-    return float(_f(np.sqrt(two)) - _f(plus) - _f(minus) + _f(np.sqrt(max(least, 1.0))))
+    one, two = det(sigma[..., :2, :2]), det(sigma[..., 2:, 2:])
+    cross, whole = det(sigma[..., :2, 2:]), det(sigma)
+    gap = (two - 1) * (whole - one)
+    near = (
+        2 * cross**2 + gap + 2 * np.abs(cross) * np.sqrt(np.maximum(cross**2 + gap, 0))
+    )
+    root = cross**4 + (whole - one * two) ** 2 - 2 * cross**2 * (one * two + whole)
+    far = (one * two - cross**2 + whole - np.sqrt(np.maximum(root, 0))) / (2 * two)
+    first_kind = (whole - one * two) ** 2 <= (1 + two) * cross**2 * (one + whole)
+    first_kind &= two > 1
+    least = np.where(first_kind, near / np.where(two > 1, two - 1, 1) ** 2, far)
+    values = symplectic_eigenvalues(sigma)
+    least = np.sqrt(np.maximum(least, 1.0))
+    return _f(np.sqrt(two)) - _f(values).sum(axis=-1) + _f(least)
 
 
-def log_negativity(
-    scene: GaussianScene, A: tuple[int, ...], B: tuple[int, ...]
-) -> float:
+def log_negativity(scene: GaussianScene, A: tuple[int, ...], B: tuple[int, ...]) -> Any:
     r"""$E_N = \sum_k \max(0, -\ln\tilde\nu_k)$, symplectic eigenvalues after transposing A."""
     sigma = 2 * scene.block((*A, *B))
-    flip = np.ones(len(sigma))
+    flip = np.ones(sigma.shape[-1])
     flip[1 : 2 * len(A) : 2] = -1.0
     values = symplectic_eigenvalues(flip[:, None] * sigma * flip)
-    return float(-np.log(np.minimum(values, 1.0)).sum()) + 0.0
+    return -np.log(np.minimum(values, 1.0)).sum(axis=-1) + 0.0
 
 
-def entropy(scene: GaussianScene, parts: tuple[int, ...]) -> float:
+def entropy(scene: GaussianScene, parts: tuple[int, ...]) -> Any:
     r"""$S = \sum_k f(\nu_k)$, in nats."""
-    chosen = parts or tuple(range(len(scene.means)))
-    values = symplectic_eigenvalues(2 * scene.block(chosen))
-    return float(sum(_f(value) for value in values))
+    chosen = parts or tuple(range(scene.means.shape[-1]))
+    return _f(symplectic_eigenvalues(2 * scene.block(chosen))).sum(axis=-1)
 
 
-def renyi(scene: GaussianScene, parts: tuple[int, ...]) -> float:
+def renyi(scene: GaussianScene, parts: tuple[int, ...]) -> Any:
     r"""$S_2 = \tfrac12\ln\det(2C)$."""
-    chosen = parts or tuple(range(len(scene.means)))
-    return float(0.5 * np.linalg.slogdet(2 * scene.block(chosen))[1])
+    chosen = parts or tuple(range(scene.means.shape[-1]))
+    return 0.5 * np.linalg.slogdet(2 * scene.block(chosen))[1]
 
 
 def symplectic_eigenvalues(sigma: np.ndarray) -> np.ndarray:
-    """Of a covariance matrix in (q, p) pairs, ascending, each once."""
-    omega = np.kron(np.eye(len(sigma) // 2), [[0.0, 1.0], [-1.0, 0.0]])
+    """Of covariance matrices in (q, p) pairs, ascending, each once; shape (..., n)."""
+    omega = np.kron(np.eye(sigma.shape[-1] // 2), [[0.0, 1.0], [-1.0, 0.0]])
     values = np.abs(np.linalg.eigvals(1j * omega @ sigma))
-    return np.asarray(np.sort(values)[::2])
+    return np.asarray(np.sort(values, axis=-1)[..., ::2])
 
 
-def _f(x: float) -> float:
-    """Entropy of a mode with symplectic eigenvalue x >= 1 (vacuum 1)."""
-    more, less = (x + 1) / 2, (x - 1) / 2
-    return float(more * np.log(more) - (less * np.log(less) if less > 0 else 0.0))
+def _f(x: Any) -> Any:
+    """Entropy of modes with symplectic eigenvalues x >= 1 (vacuum 1)."""
+    from scipy.special import xlogy
+
+    more, less = (x + 1) / 2, np.maximum((x - 1) / 2, 0)
+    return more * np.log(more) - xlogy(less, less)
 
 
 # ── pictures and distributions ───────────────────────────────────────────────────────────────

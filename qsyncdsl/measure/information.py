@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
@@ -13,23 +15,26 @@ Parts = tuple[int, ...]
 _ROUNDING = 1e-13
 
 
-def entropy(scene: Scene, part: Parts | None = None) -> float:
+@gaussian.of_whole_runs
+def entropy(scene: Scene, part: Parts | None = None) -> Any:
     r"""Von Neumann entropy $-\operatorname{Tr}\rho\ln\rho$ of some parts, or of all."""
     if gaussian.gaussian(scene):
         return gaussian.entropy(scene, part or ())
     return von_neumann(_state(scene, part))
 
 
-def purity(scene: Scene, part: Parts | None = None) -> float:
+@gaussian.of_whole_runs
+def purity(scene: Scene, part: Parts | None = None) -> Any:
     r"""$\operatorname{Tr}\rho^2$ of some parts, or of all."""
     if gaussian.gaussian(scene):
-        return float(np.exp(-gaussian.renyi(scene, part or ())))
+        return np.exp(-gaussian.renyi(scene, part or ()))
     return float((np.abs(_state(scene, part)) ** 2).sum())
 
 
+@gaussian.of_whole_runs
 def mutual_information(
     scene: Scene, A: Parts, B: Parts, kind: str = "von_neumann"
-) -> float:
+) -> Any:
     r"""$I = S(A) + S(B) - S(AB)$; `renyi2` takes $S_2 = -\ln\operatorname{Tr}\rho^2$."""
     _refuse_overlap(A, B)
     if gaussian.gaussian(scene):
@@ -51,7 +56,8 @@ def negativity(scene: Scene, A: Parts, B: Parts) -> float:
     return float(-values[values < -_ROUNDING].sum()) + 0.0
 
 
-def log_negativity(scene: Scene, A: Parts, B: Parts) -> float:
+@gaussian.of_whole_runs
+def log_negativity(scene: Scene, A: Parts, B: Parts) -> Any:
     r"""$E_N = \ln\lVert\rho^{T_A}\rVert_1 = \ln(1 + 2\mathcal{N})$."""
     if gaussian.gaussian(scene):
         return gaussian.log_negativity(scene, A, B)
@@ -94,7 +100,8 @@ def spin_correlation(scene: Scene, a: int, b: int) -> float:
     return float((scene.expect(x * y) - scene.expect(x) * scene.expect(y)).real)
 
 
-def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> float:
+@gaussian.of_whole_runs
+def discord(scene: Scene, a: int, b: int, measured: int | None = None) -> Any:
     r"""Quantum discord of two qubits, projective measurements on `measured` (default `b`).
 
     $D = S(\rho_m) - S(\rho_{ab}) + \min_{\{\Pi_k\}}\sum_k p_k S(\rho_{\text{other}|k})$.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.measure.ensemble import sampled
+from qsyncdsl.measure.gaussian import whole_run
 from qsyncdsl.measure.rotors import turning
 from qsyncdsl.measure.statistics import weighted
 from qsyncdsl.measure.trajectories import jumping
@@ -48,6 +50,11 @@ class MeanEvaluator(OperatorEvaluator):
         # what was read of the state so far
         self._looks = 0
 
+    @cached_property
+    def whole(self) -> Any:
+        """The states of a whole run as one scene, where they are measured at once; else None."""
+        return whole_run(self.scenes) if self.series else None
+
     @property
     def path_times(self) -> np.ndarray | None:
         """Times along trajectories, where there are any."""
@@ -64,7 +71,10 @@ class MeanEvaluator(OperatorEvaluator):
             return operator
         if self._paths and on_paths(self.scenes[0]):
             return self._on_paths(operator)
-        values = [scene.expect(operator) for scene in self.scenes]
+        if self.whole is not None:
+            values = self.whole.expect(operator)
+        else:
+            values = [scene.expect(operator) for scene in self.scenes]
         if self.series:
             found = np.array(values)
             return self.mean(found.real if operator.is_hermitian() else found)

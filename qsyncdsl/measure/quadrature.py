@@ -12,7 +12,8 @@ from qsyncdsl.measure import gaussian
 from qsyncdsl.measure.scene import Scene
 
 
-def sync_complete(scene: Scene, a: int, b: int, subtract: str = "mean") -> float:
+@gaussian.of_whole_runs
+def sync_complete(scene: Scene, a: int, b: int, subtract: str = "mean") -> Any:
     r"""$S_c = \langle\delta q_-^2 + \delta p_-^2\rangle^{-1} \le 1$, $q_- = (q_a - q_b)/\sqrt2$.
 
     Fluctuations about the means, as for the limit cycles of the source: with $\delta a = a - \langle a\rangle$
@@ -30,10 +31,11 @@ def sync_complete(scene: Scene, a: int, b: int, subtract: str = "mean") -> float
     inverse = 1 + na + nb - 2 * scene.expect(x.dag() * y).real
     if subtract == "mean":
         inverse -= abs(scene.expect(x) - scene.expect(y)) ** 2
-    return float(1 / inverse)
+    return 1 / inverse
 
 
-def sync_phase(scene: Scene, a: int, b: int) -> float:
+@gaussian.of_whole_runs
+def sync_phase(scene: Scene, a: int, b: int) -> Any:
     r"""$S_p = \tfrac12\langle p_-'^2\rangle^{-1}$, fluctuations in the frame of the mean phases.
 
     $a' = (a - \langle a\rangle) e^{-i\arg\langle a\rangle}$, $p_-' = (p_a' - p_b')/\sqrt2$. Not bounded by 1.
