@@ -11,9 +11,9 @@ import sympy
 from qsyncdsl.algebra.linear_forms import LinearForm
 from qsyncdsl.algebra.phase_space import FieldMonomial
 from qsyncdsl.lower.equation_source import NumpyPrinter
+from qsyncdsl.lower.field_equations import FieldEquations, Group, WaveDrift
 from qsyncdsl.lower.field_source import Lines, Row, joined
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
-from qsyncdsl.lower.phase_space import FieldEquations, Group, WaveDrift
 
 # Lattices whose sites all have the same few neighbors get them inside the loop over sites.
 _STENCIL = 12

@@ -15,7 +15,7 @@ from qsyncdsl.algebra.phase_space import (
     derivative,
     modes_of,
 )
-from qsyncdsl.lower.phase_space import FieldEquations, WaveDrift
+from qsyncdsl.lower.field_equations import FieldEquations, WaveDrift
 
 
 def equation_texts(

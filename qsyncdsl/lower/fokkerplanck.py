@@ -17,10 +17,11 @@ from qsyncdsl.algebra.fields import FieldSystem
 from qsyncdsl.algebra.phase_space import FieldMonomial, FieldPolynomial
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.field_equations import FieldEquations, Group
 from qsyncdsl.lower.field_text import dropped_texts, equation_latex, equation_texts
 from qsyncdsl.lower.kernel_names import KernelNames
 from qsyncdsl.lower.langevin import field_families
-from qsyncdsl.lower.phase_space import FieldEquations, Group, field_equations
+from qsyncdsl.lower.phase_space import field_equations
 from qsyncdsl.problem import DensityProblem, DensityTerm, Lowered
 
 # A diffusion or squeezing: how often it counts, and the polynomial.

@@ -25,10 +25,11 @@ from qsyncdsl.algebra.phase_space import (
 )
 from qsyncdsl.algebra.rings import SYMBOLIC
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.field_equations import Group
 from qsyncdsl.lower.field_text import gaussian_latex, gaussian_texts
 from qsyncdsl.lower.kernel_names import KernelNames
 from qsyncdsl.lower.langevin import field_families
-from qsyncdsl.lower.phase_space import Group, field_equations
+from qsyncdsl.lower.phase_space import field_equations
 from qsyncdsl.lower.terms import TermList, drift_terms
 from qsyncdsl.problem import GaussianProblem, Lowered
 

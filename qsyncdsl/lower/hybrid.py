@@ -33,7 +33,8 @@ from qsyncdsl.algebra.phase_space import (
     weyl_symbol,
 )
 from qsyncdsl.diagnostics import Diagnostic, ModelError
-from qsyncdsl.lower.phase_space import Group, wave_drifts
+from qsyncdsl.lower.field_equations import Group
+from qsyncdsl.lower.phase_space import wave_drifts
 
 
 def with_modes(system: EquationSystem, symmetric: bool) -> EquationSystem:

@@ -17,6 +17,7 @@ from qsyncdsl.algebra.fields import FieldSystem
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.codegen import coefficient_source
 from qsyncdsl.lower.drift_source import DriftSource
+from qsyncdsl.lower.field_equations import FieldEquations
 from qsyncdsl.lower.field_text import (
     dropped_texts,
     equation_latex,
@@ -25,7 +26,7 @@ from qsyncdsl.lower.field_text import (
 )
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
 from qsyncdsl.lower.noise_source import NoiseSource
-from qsyncdsl.lower.phase_space import FieldEquations, field_equations
+from qsyncdsl.lower.phase_space import field_equations
 from qsyncdsl.model.lattices import Graph
 from qsyncdsl.problem import FieldFamily, FieldKick, FieldProblem, Lowered
 

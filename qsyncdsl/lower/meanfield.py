@@ -25,11 +25,11 @@ from qsyncdsl.algebra.symmetry import weak_symmetry
 from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.lower.cells import Cells, Place, cells_of
 from qsyncdsl.lower.codegen import coefficient_source
+from qsyncdsl.lower.field_equations import Group
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
 from qsyncdsl.lower.langevin import field_families
 from qsyncdsl.lower.meanfield_text import meanfield_latex, meanfield_texts
 from qsyncdsl.lower.pairs import pair_terms
-from qsyncdsl.lower.phase_space import Group
 from qsyncdsl.problem import EVERYONE, CellTerm, Lowered, MeanFieldProblem
 from qsyncdsl.source import Span
 

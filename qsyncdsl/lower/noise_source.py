@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import sympy
 
+from qsyncdsl.lower.field_equations import Bath, FieldEquations, Group
 from qsyncdsl.lower.field_source import Lines, Row, joined
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
-from qsyncdsl.lower.phase_space import Bath, FieldEquations, Group
 from qsyncdsl.problem import NoiseChannel
 
 # Normal numbers drawn at once: two words of random bits, 8 kB for 16 realizations.

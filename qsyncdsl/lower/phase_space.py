@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
 import sympy
 
 from qsyncdsl.algebra.expansion import expanded
-from qsyncdsl.algebra.fields import Family, FieldSystem, Pattern
+from qsyncdsl.algebra.fields import FieldSystem, Pattern
 from qsyncdsl.algebra.heisenberg import drift as heisenberg_drift
-from qsyncdsl.algebra.linear_forms import LinearForm, exact, split, wave
+from qsyncdsl.algebra.linear_forms import exact, split, wave
 from qsyncdsl.algebra.operators import Polynomial
 from qsyncdsl.algebra.phase_space import (
     Derivative,
-    FieldMonomial,
     FieldPolynomial,
     NoPhaseSpace,
     PhaseSpaceEquation,
@@ -27,73 +25,9 @@ from qsyncdsl.algebra.phase_space import (
     weyl_symbol,
 )
 from qsyncdsl.diagnostics import Diagnostic, ModelError
+from qsyncdsl.lower.field_equations import Bath, FieldEquations, Group, WaveDrift
+from qsyncdsl.lower.limit_cycle import on_limit_cycle
 from qsyncdsl.source import Span
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Patterns that run over the same set: sites, edges, or nothing."""
-
-    graph: Any
-    edges: bool
-
-    def __hash__(self) -> int:
-        return hash((id(self.graph), self.edges))
-
-    def __eq__(self, other: object) -> bool:
-        return (
-            isinstance(other, Group)
-            and other.graph is self.graph
-            and other.edges == self.edges
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Bath:
-    """The noise of one channel that is not of one field alone: polynomials by pair of modes.
-
-    Entries as in `PhaseSpaceEquation.diffusion`.
-    """
-
-    group: Group
-    entries: dict[tuple[int, int, int], FieldPolynomial]
-
-
-@dataclass(frozen=True, slots=True)
-class WaveDrift:
-    """What a function of linear forms adds to the drift of a mode: coefficient * fields * function.
-
-    Attributes:
-        function: Expression of the symbols of the forms.
-        nonlinear: Whether the Wigner equation has derivatives of third order beside it.
-    """
-
-    group: Group
-    target: int
-    fields: FieldMonomial
-    coefficient: Any
-    forms: tuple[LinearForm, ...]
-    function: Any
-    nonlinear: bool
-
-
-@dataclass(frozen=True)
-class FieldEquations:
-    """Drift and diffusion by group and by position in the space of the system.
-
-    Attributes:
-        drift: For each group and mode a polynomial.
-        local: Isotropic noise of single fields, $E|d\\alpha_k|^2/dt$, by group and mode.
-        baths: Noise shared by several fields, or unequal in the two quadratures.
-        dropped: Third and higher derivatives, by group.
-        waves: Drift by functions of quadratures in H.
-    """
-
-    drift: Mapping[Group, Mapping[int, FieldPolynomial]]
-    local: Mapping[Group, Mapping[int, FieldPolynomial]]
-    baths: tuple[Bath, ...]
-    dropped: Mapping[Group, Mapping[Derivative, FieldPolynomial]]
-    waves: tuple[WaveDrift, ...] = ()
 
 
 def field_equations(
@@ -152,7 +86,7 @@ def field_equations(
         else:
             baths.append(Bath(group, dict(equation.diffusion)))
     if diffusion == "limit_cycle" and noise:
-        local, baths = _on_limit_cycle(system, local, baths)
+        local, baths = on_limit_cycle(system, local, baths)
     return FieldEquations(drift, local, _together(local, baths), dropped, tuple(waves))
 
 
@@ -341,99 +275,3 @@ def _merge(
             mine[fields] = expanded(mine[fields] + value) if fields in mine else value
             if mine[fields] == 0:
                 del mine[fields]
-
-
-# ── the noise on the limit cycle ─────────────────────────────────────────────────────────────
-
-
-def _on_limit_cycle(
-    system: FieldSystem,
-    local: Mapping[Group, Mapping[int, FieldPolynomial]],
-    baths: Iterable[Bath],
-) -> tuple[dict[Group, dict[int, FieldPolynomial]], list[Bath]]:
-    """The noise with |alpha|^2 of every field at its limit cycle."""
-    radii = limit_cycles(system)
-    found = {
-        group: {
-            mode: _with_radii(system, radii, mode, polynomial)
-            for mode, polynomial in entries.items()
-        }
-        for group, entries in local.items()
-    }
-    shared = [
-        Bath(
-            bath.group,
-            {
-                place: _with_radii(system, radii, place[0], polynomial)
-                for place, polynomial in bath.entries.items()
-            },
-        )
-        for bath in baths
-    ]
-    return found, shared
-
-
-def _with_radii(
-    system: FieldSystem,
-    radii: Mapping[str, Any],
-    mode: int,
-    polynomial: FieldPolynomial,
-) -> FieldPolynomial:
-    """A polynomial of the moduli alone as a number."""
-    total = sympy.Integer(0)
-    for fields, value in polynomial.items():
-        for key, p, q in fields:
-            radius = radii.get(_family(system, key).name)
-            if p != q or radius is None:
-                message = (
-                    f"the noise of '{system.space.modes[mode].label}' has no value"
-                )
-                raise ModelError(
-                    [
-                        Diagnostic(
-                            "E412",
-                            f"{message} on a limit cycle",
-                            help="use diffusion = exact",
-                        )
-                    ]
-                )
-            value = value * radius**p
-        total += value
-    return {(): expanded(total)}
-
-
-def limit_cycles(system: FieldSystem) -> dict[str, Any]:
-    r"""$|\alpha|^2$ on the limit cycle of each oscillator alone, in Wigner's ordering.
-
-    The root of $\mathrm{Re}\,f = 0$ where the undriven, uncoupled drift is $\alpha f(|\alpha|^2)$
-    and f has first degree: $\gamma_1/(2\gamma_2) + 1$ for a van der Pol oscillator.
-    """
-    gains: dict[str, dict[int, Any]] = {}
-    for pattern in system.patterns:
-        if len(pattern.operator.modes()) != 1:
-            continue
-        if pattern.rate is None:
-            equation = phase_space_equation(pattern.operator, (), system.hbar)
-        else:
-            zero = system.space.scalar(0)
-            equation = phase_space_equation(zero, [(pattern.rate, pattern.operator)])
-        for mode, polynomial in equation.drift.items():
-            mine = gains.setdefault(_family(system, mode).name, {})
-            for fields, value in polynomial.items():
-                if len(fields) == 1 and fields[0][2] == fields[0][1] + 1:
-                    real = sympy.re(sympy.expand(value))
-                    mine[fields[0][1]] = mine.get(fields[0][1], 0) + real
-    found = {}
-    for name, gain in gains.items():
-        kept = {p: v for p, v in gain.items() if sympy.expand(v) != 0}
-        if set(kept) == {0, 1}:
-            found[name] = sympy.expand(-kept[0] / kept[1])
-    return found
-
-
-def _family(system: FieldSystem, position: int) -> Family:
-    """The family of a position, be it a site or any site."""
-    slot = system.slots.get(position)
-    if slot is not None:
-        return system.family(slot.mode)
-    return next(f for f in system.families if f.offset <= position < f.offset + f.size)

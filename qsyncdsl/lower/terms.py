@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from qsyncdsl.algebra.phase_space import FieldMonomial, FieldPolynomial
+from qsyncdsl.lower.field_equations import Group
 from qsyncdsl.lower.kernel_names import KernelNames, sites_of
-from qsyncdsl.lower.phase_space import Group
 from qsyncdsl.problem import Terms
 
 
