@@ -19,6 +19,7 @@ from qsyncdsl.solve import at_rest, coefficients
 from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kernels import compiled, module_source
+from qsyncdsl.solve.times import duration, increasing, window
 
 # Gauss points of a period.
 _POINTS = 5
@@ -142,7 +143,7 @@ class ClassicalRotors:
             "values": "at the instant of a kick those just before it",
         }
         if "times" in point.options:
-            times = _increasing(point.options["times"])
+            times = increasing(point.options["times"])
             counts = np.round(times / period)
             if np.abs(counts * period - times).max() > 1e-9 * period:
                 raise SolveError(
@@ -156,7 +157,7 @@ class ClassicalRotors:
             weights = np.full(len(times), 1 / len(times))
             trust = Trust({}, facts)
             return RotorResult(times, path.T, weights, path[-1], path, times, trust)
-        low, high = _window(point.options)
+        low, high = window(point.options, duration(point.options, "the rotors run"))
         first, count = round(low / period), round(high / period)
         count = max(count, first + 1)
         strobe = flow.at(start, np.arange(count + 1))
@@ -195,42 +196,14 @@ class ClassicalRotors:
         flow.tolerance = max(flow.tolerance * point.coarser, 1e-13)
         trust = Trust({"tolerance": flow.tolerance}, {"scheme": "DOP853"})
         if "times" in point.options:
-            times = _increasing(point.options["times"])
+            times = increasing(point.options["times"])
             path = flow.at(start, times)
             weights = np.full(len(times), 1 / len(times))
             return RotorResult(times, path.T, weights, path[-1], path, times, trust)
-        low, high = _window(point.options)
+        low, high = window(point.options, duration(point.options, "the rotors run"))
         times = np.linspace(low, high, _TIMES)
         path = flow.at(start, times)
         weights = np.full(_TIMES, 1.0)
         weights[[0, -1]] /= 2
         weights /= weights.sum()
         return RotorResult(None, path.T, weights, path[-1], path, times, trust)
-
-
-def _increasing(given: Any) -> np.ndarray:
-    times = np.atleast_1d(np.asarray(given, dtype=float))
-    if times[0] < 0 or (np.diff(times) <= 0).any():
-        raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
-    return times
-
-
-def _window(options: Any) -> tuple[float, float]:
-    """The times over which to average."""
-    end = float(np.real(options.get("time", 0) or 0))
-    if end <= 0:
-        raise SolveError(
-            Diagnostic(
-                "E510",
-                "how long shall the rotors run?",
-                help="write time = T (averages, after burn_in) or times = linspace(0, T, n)",
-            )
-        )
-    low, high = options.get("window") or (options.get("burn_in", 0.0), end)
-    if not 0 <= float(low) < float(high) <= end:
-        raise SolveError(
-            Diagnostic(
-                "E511", f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
-            )
-        )
-    return float(low), float(high)

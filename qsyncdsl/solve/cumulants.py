@@ -12,12 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import CumulantProblem, Point
 from qsyncdsl.result import MomentResult, Trust
 from qsyncdsl.solve.checks import refuse_rate
-from qsyncdsl.solve.fields import (
-    Numbers,
-    numbers,
-    sampling_of_moments,
-    window_of_moments,
-)
+from qsyncdsl.solve.fields import Numbers, numbers
 from qsyncdsl.solve.kernels import run_integrator, tableau
 from qsyncdsl.solve.moment_jacobian import (
     Form,
@@ -37,6 +32,7 @@ from qsyncdsl.solve.polynomials import (
 from qsyncdsl.solve.regression import Regression, Regressions
 from qsyncdsl.solve.relaxation import ROUNDING
 from qsyncdsl.solve.second_moments import SecondMoments
+from qsyncdsl.solve.times import sampling_of_moments, window_of_moments
 from qsyncdsl.solve.two_times import TwoTimes
 
 _RELATIVE, _ABSOLUTE = 1e-9, 1e-12

@@ -12,9 +12,9 @@ from qsyncdsl.problem import Point, Stretch
 from qsyncdsl.result import FieldResult, Trust
 from qsyncdsl.solve.equation_numbers import Data, noises, periods
 from qsyncdsl.solve.equation_state import labels, packed, start_of, unpacked
-from qsyncdsl.solve.fields import coarse_events, sampling, whole
 from qsyncdsl.solve.kernels import compiled
 from qsyncdsl.solve.kick_times import instants
+from qsyncdsl.solve.times import coarse_events, sampling, whole
 
 if TYPE_CHECKING:
     from qsyncdsl.solve.equations import EquationSolver

@@ -16,9 +16,9 @@ from qsyncdsl.solve.dynamics import Dynamics
 from qsyncdsl.solve.equation_numbers import data_of, periods
 from qsyncdsl.solve.equation_runs import Run
 from qsyncdsl.solve.equation_state import labels, packed, start_of, unpacked
-from qsyncdsl.solve.fields import Sampling, even, sampling, whole
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kick_times import falls, instants, intervals
+from qsyncdsl.solve.times import Sampling, even, sampling, whole
 
 # Samples of a deterministic run in the time that the fastest variable needs to turn by a radian.
 _PER_RADIAN = 4.0

@@ -17,7 +17,7 @@ from qsyncdsl.problem import GaussianProblem, Point
 from qsyncdsl.result import GaussianResult, Trust
 from qsyncdsl.solve import at_rest
 from qsyncdsl.solve.back_action import with_pairs
-from qsyncdsl.solve.fields import numbers, sampling_of_moments
+from qsyncdsl.solve.fields import numbers
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.polynomials import (
     Sum,
@@ -26,6 +26,7 @@ from qsyncdsl.solve.polynomials import (
     real_form,
     with_numbers,
 )
+from qsyncdsl.solve.times import sampling_of_moments
 from qsyncdsl.solve.translation import Translation, translation
 
 _RELATIVE, _ABSOLUTE = 1e-10, 1e-10

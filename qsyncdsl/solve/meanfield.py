@@ -17,7 +17,6 @@ from qsyncdsl.solve.cell_operators import CellOperators
 from qsyncdsl.solve.cells import CellEquations, integrator
 from qsyncdsl.solve.checks import state_trust
 from qsyncdsl.solve.field_map import TOLERANCE
-from qsyncdsl.solve.fields import sampling_of_moments, window_of_moments
 from qsyncdsl.solve.kernels import run_integrator
 from qsyncdsl.solve.ordered import Bands
 from qsyncdsl.solve.selfconsistent import (
@@ -27,6 +26,7 @@ from qsyncdsl.solve.selfconsistent import (
     unordered,
 )
 from qsyncdsl.solve.stability import growth
+from qsyncdsl.solve.times import sampling_of_moments, window_of_moments
 
 _RELATIVE, _ABSOLUTE = 1e-8, 1e-10
 # Bytes of states that are kept; of those that are averaged over fewer, but a few hundred times.

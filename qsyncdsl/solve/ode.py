@@ -23,10 +23,11 @@ from qsyncdsl.solve.field_kicks import (
     with_flow,
     with_kick,
 )
-from qsyncdsl.solve.fields import Numbers, Sampling, even, numbers, sampling
+from qsyncdsl.solve.fields import Numbers, numbers
 from qsyncdsl.solve.flow import Flow
 from qsyncdsl.solve.kick_times import intervals
 from qsyncdsl.solve.pulses import changes
+from qsyncdsl.solve.times import Sampling, even, sampling
 
 _TOLERANCE = 1e-9
 # Below this a tolerance only asks for rounding.

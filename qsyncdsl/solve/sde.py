@@ -11,10 +11,11 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.problem import FieldProblem, Point, Stretch, at_once
 from qsyncdsl.result import FieldResult, Trust
-from qsyncdsl.solve.fields import Numbers, coarse_events, numbers, sampling
+from qsyncdsl.solve.fields import Numbers, numbers
 from qsyncdsl.solve.lanes import streams
 from qsyncdsl.solve.pulses import changes
 from qsyncdsl.solve.sde_kernel import ACCURACY, Kernel, TooFast
+from qsyncdsl.solve.times import coarse_events, sampling
 
 
 class LangevinSolver:

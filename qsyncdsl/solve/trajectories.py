@@ -24,6 +24,7 @@ from qsyncdsl.solve.records import (
     refuse_large,
     shape_of,
 )
+from qsyncdsl.solve.times import duration, increasing, window
 from qsyncdsl.solve.walks import OwnWalk, QutipWalk
 
 # Bytes of a whole run's working arrays.
@@ -70,7 +71,7 @@ class TrajectorySolver:
         _refuse_size(self.problem)
         f = coefficients.evaluate(self.problem.coefficients, point.values, 0.0)
         refuse_unphysical(self.problem.lindblad, f)
-        end = _end(point)
+        end = _end(point.options)
         numbers = jump_numbers.numbers(self.problem, point, end)
         times, series = _times(self.problem, point, numbers.spectrum.radius, f)
         shape = shape_of(self.problem.parts, realizations, len(times), series)
@@ -86,23 +87,11 @@ class TrajectorySolver:
         )
 
 
-def _end(point: Point) -> float:
+def _end(options: Mapping[str, Any]) -> float:
     """The last time of a run."""
-    options = point.options
     if "times" in options:
-        times = np.atleast_1d(np.asarray(options["times"], dtype=float))
-        if not len(times) or times[0] < 0 or np.any(np.diff(times) <= 0):
-            raise SolveError(Diagnostic("E511", "times must increase from 0 on"))
-        return float(times[-1])
-    if not options.get("time"):
-        raise SolveError(
-            Diagnostic(
-                "E510",
-                "how long shall the trajectories run?",
-                help="write time = T (averages, after burn_in) or times = linspace(0, T, n)",
-            )
-        )
-    return float(options["time"])
+        return float(increasing(options["times"])[-1])
+    return duration(options, "the trajectories run")
 
 
 def _times(
@@ -112,16 +101,7 @@ def _times(
     options = point.options
     if "times" in options:
         return np.atleast_1d(np.asarray(options["times"], dtype=float)), True
-    end = float(options["time"])
-    window = options.get("window")
-    low, high = (
-        (float(x) for x in window)
-        if window
-        else (float(options.get("burn_in", 0)), end)
-    )
-    if not 0 <= low < high <= end:
-        message = f"the window {low:g}..{high:g} does not lie within 0..{end:g}"
-        raise SolveError(Diagnostic("E511", message))
+    low, high = window(options, float(options["time"]))
     longest = (high - low) if problem.offsets == (0,) else LONGEST / radius
     count = int(np.clip(np.ceil((high - low) / longest), *_SAMPLES))
     if not problem.lindblad.kicks:
