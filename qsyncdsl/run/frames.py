@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,7 @@ class Frames:
         self.plan, self.method, self.follows = plan, method, follows
         self._known: dict[Any, Frame | None] = {}
         self._left: set[Any] = set()
-        # Whether points are searched among, where no step from frame to frame may be a feature.
-        self.still = False
+        self._still = False
         arguments = methods[line.method].arguments
         self._possible = any(argument.name == "frame" for argument in arguments)
 
@@ -72,7 +72,7 @@ class Frames:
         if word == "vacuum" or (word == "automatic" and not open_):
             return None
         key = self._key(environment, case, draw)
-        if key in self._left or (word == "automatic" and self.still):
+        if key in self._left or (word == "automatic" and self._still):
             return None
         if key not in self._known:
             if word == "automatic" and guess is None:
@@ -81,6 +81,15 @@ class Frames:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self._found(environment, options, case, guess)
         return self._known[key]
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """While points are searched among: no step from frame to frame may be a feature of a measure."""
+        self._still = True
+        try:
+            yield
+        finally:
+            self._still = False
 
     def leave(self, environment: Environment, case: str | None, draw: int) -> bool:
         """Go back to levels about the vacuum at a point; whether there was a frame."""

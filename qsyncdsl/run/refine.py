@@ -337,45 +337,29 @@ def located(
     Raises:
         SolveError: E530 where the two do not agree.
     """
-    session.frames.still = True
-    try:
-        return _located(session, layers, ends, name, search, draw, case)
-    finally:
-        session.frames.still = False
-
-
-def _located(
-    session: Any,
-    layers: list[Layer],
-    ends: tuple[float, float],
-    name: str,
-    search: Callable[[Any], float],
-    draw: int,
-    case: str | None,
-) -> tuple[float, float]:
-    """The search, on rung after rung."""
     from qsyncdsl.model.types import Override
 
     def levels_at(x: float) -> Levels:
         point = [*layers, (Override(name, x),)]
         return dict(session.solve(point, case, draw).levels)
 
-    levels: Levels = {}
-    for x in (ends[0], (ends[0] + ends[1]) / 2, ends[1]):
-        found = levels_at(x)
-        levels = {n: max(c, levels.get(n, 0)) for n, c in found.items()}
-    environment = Environment(session.plan.model, layers, session.plan.options.seed)
-    request = session.wish(environment)
-    before = search(partial(session.solve_with, levels))
-    for _ in range(_VERIFICATIONS):
-        larger = levels | {n: cutoffs.above(levels[n]) for n in request.free}
-        after = search(partial(session.solve_with, larger))
-        if np.isnan(before) and np.isnan(after):
-            return after, 0.0
-        moved = abs(after - before)
-        if moved <= request.accuracy * max(1.0, abs(after)):
-            return after, moved
-        before, levels = after, larger
-    message = f"the accuracy {request.accuracy:.1e} is not reached"
-    help_ = f"the located value still moves by {moved:.1e} with the levels"
-    raise SolveError(Diagnostic("E530", message, help=help_))
+    with session.frames.still():
+        levels: Levels = {}
+        for x in (ends[0], (ends[0] + ends[1]) / 2, ends[1]):
+            found = levels_at(x)
+            levels = {n: max(c, levels.get(n, 0)) for n, c in found.items()}
+        environment = Environment(session.plan.model, layers, session.plan.options.seed)
+        request = session.wish(environment)
+        before = search(partial(session.solve_with, levels))
+        for _ in range(_VERIFICATIONS):
+            larger = levels | {n: cutoffs.above(levels[n]) for n in request.free}
+            after = search(partial(session.solve_with, larger))
+            if np.isnan(before) and np.isnan(after):
+                return after, 0.0
+            moved = abs(after - before)
+            if moved <= request.accuracy * max(1.0, abs(after)):
+                return after, moved
+            before, levels = after, larger
+        message = f"the accuracy {request.accuracy:.1e} is not reached"
+        help_ = f"the located value still moves by {moved:.1e} with the levels"
+        raise SolveError(Diagnostic("E530", message, help=help_))
