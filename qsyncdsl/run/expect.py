@@ -21,7 +21,8 @@ from qsyncdsl.run import cutoffs
 from qsyncdsl.run.doubts import doubts
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.points import Located, PointResult
-from qsyncdsl.run.session import Session, Solved
+from qsyncdsl.run.session import Session
+from qsyncdsl.run.solved import Solved
 from qsyncdsl.run.swept import Found, Swept
 from qsyncdsl.run.truncation import (
     NEGLIGIBLE,

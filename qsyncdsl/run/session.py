@@ -26,8 +26,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.prepared import Prepared, Problems
 from qsyncdsl.run.refine import Wish, refined, wish
 from qsyncdsl.run.request import Request
-from qsyncdsl.run.solved import Before, Kept
-from qsyncdsl.run.solved import Solved as Solved
+from qsyncdsl.run.solved import Before, Kept, Solved
 from qsyncdsl.syntax import tree
 
 # Levels of an open boson where only equations are looked at.
