@@ -7,7 +7,7 @@ charges of the modes. Times are those of one core of a recent machine, good to a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from types import MappingProxyType
@@ -303,6 +303,12 @@ def jumps(s: Sizes) -> Outlook:
     )  # fmt: skip
 
 
+def integrated(s: Sizes) -> Outlook:
+    """Fields without noise; without a time the fixed point that they run to."""
+    still = not s.options.get("time") and "times" not in s.options
+    return replace(sampled(s), solver="fixed point" if still else "integration")
+
+
 def sampled(s: Sizes) -> Outlook:
     """Samples of complex fields along trajectories."""
     runs = float(s.options.get("realizations", 1))
@@ -398,7 +404,7 @@ OUTLOOKS = MappingProxyType(
         "floquet": moving,
         "meanfield": product,
         "langevin": sampled,
-        "classical": sampled,
+        "classical": integrated,
         "fokkerplanck": density,
         "gaussian": covariances,
         "cumulants": moments,
