@@ -51,6 +51,8 @@ _ATTEMPTS = np.array([
 _STEPS = 100_000
 # How near the root is where it is taken, and the way after which it is given up, relative to the largest moment.
 _NEAR, _FAR = 0.02, 0.3
+# What is left of a step by the next one with the same factors, at most.
+_SHRINKS = 0.1
 # How far beyond its bounds a mean of levels may get while a relaxation is followed loosely.
 _BEYOND = 2.0
 # Times at which moments are looked at, and negative variances from which on that is said.
@@ -323,6 +325,7 @@ class _Flow:
         span = 10.0 / max(fastest, 1e-300)
         h, left, time = 0.01 * span, _STEPS, 0.0
         k[0] = drift.at(m).view(float)
+        found: tuple[np.ndarray, float] | None = None
         while left > 0:
             before = m.copy()
             h, taken, passed, fine = follow(
@@ -333,7 +336,9 @@ class _Flow:
                 message = f"the integration ended at t = {time:.4g}"
                 help_ = "do moments grow without bound?"
                 raise SolveError(Diagnostic("E514", message, help=help_))
-            found = _newton(m, drift, slopes)
+            # the root of the stretch before serves where the evolution has come near it
+            if found is None or np.abs(found[0] - m).max() >= _NEAR * _size(m):
+                found = _newton(m, drift, slopes)
             if found is not None:
                 root, residual = found
                 near = np.abs(root - m).max() < _NEAR * _size(m)
@@ -348,12 +353,19 @@ class _Flow:
 def _newton(
     guess: np.ndarray, drift: Sum, slopes: Jacobian
 ) -> tuple[np.ndarray, float] | None:
-    """The root beside a guess with the rates that are left in units of the fastest; None for one far away."""
+    """The root beside a guess with the rates that are left in units of the fastest; None for one far away.
+
+    The factors of a Jacobian serve as long as steps with them shrink fast.
+    """
     m, before, far = guess, np.inf, _FAR * _size(guess)
-    for _ in range(40):
+    matrix, solve = slopes.at(m), None
+    for _ in range(60):
         rate = drift.at(m)
-        matrix = slopes.at(m)
-        step = slopes.step(matrix, rate)
+        fresh = solve is None
+        if solve is None:
+            matrix = slopes.at(m)
+            solve = slopes.inverse(matrix)
+        step = None if solve is None else -solve(rate)
         if step is None or not np.isfinite(step).all():
             return None
         m = m + step
@@ -363,8 +375,10 @@ def _newton(
         if length < _RESIDUAL or (before < ROUNDING and length > 0.5 * before):
             scale = slopes.fastest(matrix) * max(float(np.abs(m).max()), 1.0)
             return m, float(np.abs(drift.at(m)).max() / max(scale, 1e-300))
-        if length > 1e3 * before:
+        if length > 1e3 * before and fresh:
             return None
+        if length > _SHRINKS * before:
+            solve = None
         before = length
     return None
 

@@ -10,6 +10,7 @@ $$
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +23,8 @@ from qsyncdsl.solve.polynomials import Slope, Sum, real_form
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
+# What takes rates of moments to changes of moments.
+Inverse = Callable[[np.ndarray], np.ndarray]
 # Rows of the real form that are not zero for all times, bounds of all of them, places among these rows.
 Form = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -40,8 +43,8 @@ class Jacobian(Protocol):
     def at(self, m: np.ndarray) -> Any:
         """The matrix."""
 
-    def step(self, matrix: Any, rate: np.ndarray) -> np.ndarray | None:
-        """The step of Newton's method, shape (M,), for the rates of the moments; None where there is none."""
+    def inverse(self, matrix: Any) -> Inverse | None:
+        """J^-1 of the rates of the moments, shape (M,); None where there is none."""
 
     def fastest(self, matrix: Any) -> float:
         """The largest sum of absolute values of a row."""
@@ -106,14 +109,18 @@ class DenseJacobian:
         """J, shape (2M, 2M)."""
         return real_form(self.plain.at(m), self.other.at(m))
 
-    def step(self, matrix: np.ndarray, rate: np.ndarray) -> np.ndarray:
-        """-J^-1 of the rates; the shortest one of a singular J."""
-        right = -np.ascontiguousarray(rate).view(float)
-        try:
-            found = np.linalg.solve(matrix, right)
-        except np.linalg.LinAlgError:
-            found = np.linalg.lstsq(matrix, right, rcond=None)[0]
-        return np.asarray(found).view(complex)
+    def inverse(self, matrix: np.ndarray) -> Inverse:
+        """J^-1 of rates; the shortest one of a singular J."""
+
+        def solve(rate: np.ndarray) -> np.ndarray:
+            right = np.ascontiguousarray(rate).view(float)
+            try:
+                found = np.linalg.solve(matrix, right)
+            except np.linalg.LinAlgError:
+                found = np.linalg.lstsq(matrix, right, rcond=None)[0]
+            return np.asarray(found).view(complex)
+
+        return solve
 
     def fastest(self, matrix: np.ndarray) -> float:
         """The largest sum of absolute values of a row."""
@@ -196,8 +203,8 @@ class SparseJacobian:
         found.eliminate_zeros()
         return found
 
-    def step(self, matrix: sp.csc_matrix, rate: np.ndarray) -> np.ndarray | None:
-        """-J^-1 of the rates."""
+    def inverse(self, matrix: sp.csc_matrix) -> Inverse | None:
+        """J^-1 of rates; None where there is none."""
         from scipy.sparse import csc_matrix, identity
 
         from qsyncdsl.solve.factors import superlu
@@ -209,10 +216,15 @@ class SparseJacobian:
             factors = superlu(csc_matrix(matrix - shift * identity(len(rows))))
         if factors is None:
             return None
-        right = np.ascontiguousarray(rate).view(float)
-        found = np.zeros(len(right))
-        found[rows] = factors.solve(-right[rows])
-        return found.view(complex)
+        chosen = factors
+
+        def solve(rate: np.ndarray) -> np.ndarray:
+            right = np.ascontiguousarray(rate).view(float)
+            found = np.zeros(len(right))
+            found[rows] = chosen.solve(right[rows])
+            return found.view(complex)
+
+        return solve
 
     def fastest(self, matrix: sp.csc_matrix) -> float:
         """The largest sum of absolute values of a row."""

@@ -148,7 +148,7 @@ def relaxation(name: str) -> Any:
         source.implicit,
         source.relaxed,
     )
-    names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST")
+    names = ("NEAR", "AGREED", "ROUNDING", "SMALLEST", "LAST_DIGIT")
     limits = "\n".join(f"{n} = {getattr(source, n)}" for n in names)
     added = [limits, *(inspect.getsource(function) for function in functions)]
     return compiled(integrator_source([*pieces("means_right"), *added]), name)
