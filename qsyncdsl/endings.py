@@ -44,6 +44,13 @@ def guarded(program: Callable[..., Any]) -> int:
             "stopped; results of experiments that were finished are kept", err=True
         )
         return 130
+    except RecursionError:
+        # expressions are followed as deep as Python calls itself
+        message = "definitions or terms lie too deep in one another"
+        complain(
+            Diagnostic("E108", message, help="write long sums as sum(k in ..., x[k])")
+        )
+        return MODEL_ERRORS
     except MemoryError:
         complain(
             Diagnostic(

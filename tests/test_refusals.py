@@ -2,6 +2,8 @@
 
 import pytest
 
+from qsyncdsl import pipeline
+from qsyncdsl.diagnostics import ModelError
 from tests.conftest import rendered, run_text
 
 
@@ -119,3 +121,97 @@ def test_what_stands_inside_brackets_that_close_is_the_fault(line, code, said):
     found = rendered(text)
     assert f"error[{code}]" in found
     assert said in found
+
+
+@pytest.mark.parametrize(
+    ("code", "terms", "solve", "measure"),
+    [
+        ("E403", "hamiltonian a.n^(-1); dissipator 1 : a", "steadystate", "<a.n>"),
+        ("E511", "dissipator 1 : a", "steadystate(accuracy = -1)", "<a.n>"),
+        ("E511", "dissipator 1 : a", "evolve(time = 1 + i)", "<a.n>"),
+        ("E511", "dissipator 1 : a", "evolve(time = 9, window = [5, 2])", "<a.n>"),
+        ("E511", "dissipator 1 : a", "langevin(time = 9, dt = -1)", "<a.n>"),
+        ("E511", "dissipator 1 : a", "evolve(times = [0, inf])", "<a.n>"),
+        ("E642", "dissipator 1 : a", "steadystate", "wigner(a, points = 0)"),
+        ("E642", "dissipator 1 : a", "steadystate", "wigner(a, extent = -2)"),
+        (
+            "E642",
+            "dissipator 1 : a",
+            "steadystate",
+            "spectrum(a', a, frequencies = [])",
+        ),
+        ("E609", "dissipator 1 : a", "steadystate", "eigenvalues(-2)"),
+    ],
+)
+def test_values_that_no_option_or_argument_can_have(code, terms, solve, measure):
+    """They hung, ended as faults of the program, or were passed over."""
+    text = f"mode a : boson(levels = 5)\n{terms}\nexperiment e {{ solve {solve}; measure n = {measure} }}"
+    assert failure(text) == code
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("hamiltonian (a + a')^400", "E307"),
+        ("hamiltonian a^1e9 + h.c.", "E307"),
+        ("mode b : boson(levels = 1e9)", "E314"),
+        ("experiment f { sweep g = []; solve steadystate; measure n = <a.n> }", "E702"),
+    ],
+)
+def test_sizes_beyond_reason_are_refused_at_once(line, code):
+    text = f"parameter g = 1\nmode a : boson(levels = 5)\ndissipator g : a\n{line}\n"
+    if "experiment" not in line:
+        text += "experiment e { solve steadystate; measure n = <a.n> }"
+    with pytest.raises(ModelError) as fault:
+        run_text(text)
+    assert fault.value.diagnostics[0].code == code
+
+
+def test_a_list_of_one_frequency_may_be_written_as_a_number():
+    """H = a'a, loss 1: <a(t) a'(0)> has a line of height 4 at 1 and 4/17 at 3."""
+    text = """
+mode a : boson(levels = 5)
+hamiltonian a.n
+dissipator 1 : a
+experiment e { solve steadystate; measure S = spectrum(a, a', frequencies = 3) }
+"""
+    found = run_text(text)["e"].dataset["S"].values
+    assert found.ravel() == pytest.approx([4 / 17])
+
+
+def test_a_file_of_edges_without_any_is_no_lattice(tmp_path):
+    (tmp_path / "edges.csv").write_text("")
+    path = tmp_path / "m.qsync"
+    path.write_text(
+        'lattice L = graph("edges.csv")\nmode a[L] : qubit\nhamiltonian a[1].z\n'
+    )
+    with pytest.raises(ModelError) as fault:
+        pipeline.describe(str(path), pipeline.Request())
+    assert "the file has no edges" in fault.value.diagnostics[0].message
+
+
+def test_definitions_deep_in_one_another_and_long_sums_are_no_faults_of_ours(
+    command, tmp_path
+):
+    base = "mode a : boson(levels = 5)\ndissipator 1 : a\n"
+    ask = "experiment e { solve steadystate; measure n = %s }\n"
+    chain = "".join(f"define d{k} = d{k - 1} + 1\n" for k in range(1, 3000))
+    (tmp_path / "deep.qsync").write_text(
+        base + f"define d0 = 1\n{chain}" + ask % "d2999"
+    )
+    code, _, errors = command("run", "deep.qsync")
+    assert code == 1
+    assert "E108" in errors
+    (tmp_path / "long.qsync").write_text(
+        base + "hamiltonian a.n" + " + a.n" * 3000 + "\n" + ask % "<a.n>"
+    )
+    code, _, errors = command("run", "long.qsync")
+    assert code == 1
+    assert "E108" in errors
+    assert "long.qsync:3:1" in errors
+
+
+def test_lines_may_end_in_carriage_returns(command, tmp_path):
+    text = "mode a : boson(levels = 5)\rdissipator 1 : a\r"
+    (tmp_path / "old.qsync").write_bytes(text.encode())
+    assert command("check", "old.qsync")[0] == 0

@@ -245,7 +245,7 @@ def _diagonal(mode: SystemMode, word: Any, dimension: int) -> np.ndarray:
         for monomial, value in word[2].terms.items():
             parts = [_diagonal(mode, w, dimension) for _, w in monomial]
             total += complex(value) * np.prod([np.ones(dimension), *parts], axis=0)
-        return np.asarray(_scalar_function(word[1])(total))
+        return _finite(word[1], total)
     if word[0] == "product":
         return np.prod([_diagonal(mode, w, dimension) for _, w in word[1]], axis=0)
     rows, _, values = mode.kind.element(word, mode.size, dimension)
@@ -301,7 +301,7 @@ def _apply(name: str, matrix: np.ndarray) -> np.ndarray:
             if np.count_nonzero(matrix - np.diag(np.diag(matrix))) == 0
             else np.linalg.eigh(matrix)
         )
-        images = _scalar_function(name)(values.astype(complex))
+        images = _finite(name, values.astype(complex))
         return (
             np.diag(images)
             if vectors is None
@@ -311,7 +311,7 @@ def _apply(name: str, matrix: np.ndarray) -> np.ndarray:
         matrix, -matrix.conj().T, atol=1e-13 * max(1.0, np.abs(matrix).max())
     ):
         values, vectors = np.linalg.eigh(1j * matrix)
-        images = _scalar_function(name)(-1j * values)
+        images = _finite(name, -1j * values)
         return (vectors * images) @ vectors.conj().T
     known = {
         "exp": scipy.linalg.expm,
@@ -322,6 +322,22 @@ def _apply(name: str, matrix: np.ndarray) -> np.ndarray:
     if name not in known:
         raise ValueError(f"{name} needs a Hermitian operator")
     return np.asarray(known[name](matrix))
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    """A function at eigenvalues.
+
+    Raises:
+        ValueError: Where it has no finite value at one of them.
+    """
+    with np.errstate(all="ignore"):
+        images = np.asarray(_scalar_function(name)(values))
+    bad = np.flatnonzero(~np.isfinite(images))
+    if len(bad):
+        value = values[bad[0]]
+        shown = f"{value.real:g}" if not value.imag else f"{value:g}"
+        raise ValueError(f"{name} is not finite at the eigenvalue {shown}")
+    return images
 
 
 def _scalar_function(name: str) -> Any:

@@ -19,6 +19,8 @@ from qsyncdsl.model.values import Frame, ModeValue, Nodes, VariableValue
 from qsyncdsl.syntax import tree
 
 # Functions whose arguments are sizes and ends, never symbols.
+# Powers of operators, and products of terms in them, that are written out.
+_MOST_POWER, _MOST_PRODUCTS = 100, 200_000
 _OF_NUMBERS = ("linspace", "logspace", "integral")
 
 _SYMPY_NAMES = {
@@ -31,6 +33,11 @@ _SYMPY_NAMES = {
     "max": "Max",
     "step": "Heaviside",
 }
+
+
+def _too_large(terms: int, power: int) -> bool:
+    """Whether a power has too many products to be written out."""
+    return power > _MOST_POWER or math.comb(terms + power - 1, power) > _MOST_PRODUCTS
 
 
 class OperatorEvaluator(Evaluator):
@@ -286,6 +293,12 @@ class OperatorEvaluator(Evaluator):
                 exponent = numbers.simplify(complex(self.numerical(right, node.right)))
                 whole = numbers.integer(exponent)
                 if whole is not None and whole >= 0:
+                    if not base.is_scalar and _too_large(len(base.terms), whole):
+                        fail(
+                            "E307",
+                            node,
+                            f"the power {whole} of this operator is too large",
+                        )
                     return base**whole
                 return self.numerical_operator(base, node) ** exponent
         return super().combine(node, left, right)

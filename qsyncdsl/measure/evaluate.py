@@ -79,6 +79,9 @@ _PATHS = {
     "var": "along",
 }
 
+# Arguments that count something, and those that are lengths.
+_COUNTS, _LENGTHS = frozenset({"points", "starts"}), frozenset({"extent"})
+
 
 class MeasureEvaluator(MeanEvaluator):
     """Evaluates measures of one point.
@@ -380,8 +383,23 @@ class MeasureEvaluator(MeanEvaluator):
             if isinstance(operator, Polynomial | np.ndarray):
                 return operator
             return self.space.scalar(operator)
+        return self._numerical(argument, value, node)
+
+    def _numerical(self, argument: Argument, value: Any, node: tree.Expr) -> Any:
+        """A number or a list of numbers, as the argument takes them."""
         if argument.kind == "integer":
-            return self._integer(value, node)
+            number = self._integer(value, node)
+            if number < 1 and argument.name in _COUNTS:
+                fail("E642", node, f"'{argument.name}' must be at least 1")
+            return number
+        if argument.kind == "real":
+            return _real(argument.name, _plain(value), node)
+        if argument.kind == "list":
+            listed = value if hasattr(value, "__iter__") else (value,)
+            listed = tuple(_real(argument.name, _plain(x), node) for x in listed)
+            if not listed:
+                fail("E642", node, f"'{argument.name}' is an empty list")
+            return listed
         return _plain(value)
 
     def _amplitudes(self, value: Any, node: tree.Expr) -> np.ndarray:
@@ -468,3 +486,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Polynomial):
         return numbers.simplify(value.scalar) if value.is_scalar else value
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _real(name: str, value: Any, node: tree.Expr) -> float:
+    """A finite real argument."""
+    number = complex(value) if isinstance(value, int | float | complex) else None
+    if number is None or number.imag or not np.isfinite(number.real):
+        fail("E642", node, f"'{name}' must be a finite real number")
+    if name in _LENGTHS and number.real <= 0:
+        fail("E642", node, f"'{name}' must be positive")
+    return value if isinstance(value, int) else number.real

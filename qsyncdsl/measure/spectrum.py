@@ -159,6 +159,8 @@ def eigenvalues(scene: Scene, k: Any = None) -> tuple[complex, ...]:
             return tuple(float(x) for x in np.linalg.eigvalsh(matrix))
         return tuple(complex(x) for x in np.linalg.eigvals(matrix))
     count = 6 if k is None else int(k)
+    if count < 1:
+        raise SolveError(Diagnostic("E609", "eigenvalues needs a count of at least 1"))
     generator = _generator(scene)
     if hasattr(generator, "multipliers"):
         return tuple(complex(x) for x in generator.multipliers(count))
@@ -186,6 +188,8 @@ def eigenenergies(
                     f"'{label}' is coupled to other modes: it has no levels of its own",
                 )
             )
+    if k < 1:
+        raise SolveError(Diagnostic("E612", "at least 1 level must be asked for"))
     if len(energies) < k:
         raise SolveError(
             Diagnostic("E612", f"only {len(energies)} levels were computed")

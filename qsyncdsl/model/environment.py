@@ -23,6 +23,10 @@ Layer = Iterable[Override]
 Key = tuple[str, tuple[int, ...]]
 
 
+# Levels of a mode: a vector of so many numbers is all that could be done with them.
+_MOST_LEVELS = 1_000_000
+
+
 class Environment:
     """Values of all parameters at one point of parameter space.
 
@@ -206,8 +210,9 @@ class Environment:
         try:
             return call(word.load(), (), word, values)  # type: ignore[no-any-return]
         except (OSError, ValueError) as reason:
+            said = getattr(reason, "strerror", None) or reason
             raise ModelError(
-                [Diagnostic("E313", f"cannot make this lattice: {reason}", node.span)]
+                [Diagnostic("E313", f"cannot make this lattice: {said}", node.span)]
             ) from None
 
     def _file(self, node: tree.Expr) -> Path:
@@ -248,7 +253,7 @@ class Environment:
         """Number of levels kept of a boson: set, declared, or None for `auto` or nothing.
 
         Raises:
-            ModelError: E314 unless it is an integer of at least 2.
+            ModelError: E314 unless it is an integer of at least 2, and no more than any matrix can have.
         """
         if self._reads is None and mode.name in self._level_counts:
             return self._level_counts[mode.name]
@@ -299,16 +304,13 @@ class Environment:
             else value
         )
         count = integer(number)
-        if count is None or count < 2:
+        if count is None or not 2 <= count <= _MOST_LEVELS:
             span = value.span if isinstance(value, tree.Node) else mode.span
             message = f"'{mode.written}' cannot have {show(number)} levels"
-            raise ModelError(
-                [
-                    Diagnostic(
-                        "E314", message, span, "an integer of at least 2 is needed"
-                    )
-                ]
-            )
+            needed = "an integer of at least 2 is needed"
+            if count is not None and count > _MOST_LEVELS:
+                needed = f"at most {_MOST_LEVELS} can be kept"
+            raise ModelError([Diagnostic("E314", message, span, needed)])
         return count
 
 

@@ -175,6 +175,8 @@ def graph(path: str | Path) -> Graph:
             if j == k:
                 raise ValueError(f"line {number} joins site {j} to itself")
             found.add((min(j, k), max(j, k)))
+    if not found:
+        raise ValueError("the file has no edges")
     pairs = sorted(found)
     size = max((k for _, k in pairs), default=0)
     degree = [0] * (size + 1)

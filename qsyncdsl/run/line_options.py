@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from qsyncdsl.algebra.build import space_of
 from qsyncdsl.algebra.operator_evaluator import OperatorEvaluator
 from qsyncdsl.algebra.rings import NUMERIC
+from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.model import signature
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.model.types import Model
@@ -64,6 +67,7 @@ class LineOptions:
             else:
                 value = environment.numbers.evaluate(node, self.model.scope)
                 found[name] = tuple(value) if isinstance(value, Interval) else value
+                _refuse_value(name, self._kinds[name], found[name], node)
         if "accuracy" in self._kinds and environment.accuracy():
             found.setdefault("accuracy", environment.accuracy())
         if self.changed:
@@ -78,6 +82,37 @@ class LineOptions:
         value = evaluator.evaluate(node, self.model.scope)
         listed = value if isinstance(value, tuple | list) else (value,)
         return tuple(evaluator.operand(x, node) for x in listed)
+
+
+# Options that must be above zero, and those that may be zero.
+_POSITIVE = frozenset(
+    {"time", "dt", "accuracy", "period", "periods", "count", "points"}
+)
+_NOT_NEGATIVE = frozenset({"burn_in", "relax", "extent"})
+
+
+def _refuse_value(name: str, kind: str, value: Any, node: Any) -> None:
+    """E511 for a value that no option of its name can have."""
+    listed = value if isinstance(value, tuple | list) else (value,)
+    numbers = [complex(x) for x in listed if isinstance(x, int | float | complex)]
+    reason = ""
+    if len(numbers) < len(listed) or any(not np.isfinite(x) or x.imag for x in numbers):
+        reason = "must be finite and real"
+    elif kind == "integer" and any(x.real != int(x.real) for x in numbers):
+        reason = "must be a whole number"
+    elif name in _POSITIVE and any(x.real <= 0 for x in numbers):
+        reason = "must be positive"
+    elif name in _NOT_NEGATIVE and any(x.real < 0 for x in numbers):
+        reason = "must not be negative"
+    elif name == "window" and not _is_window([x.real for x in numbers]):
+        reason = "is [T0, T1] with 0 <= T0 <= T1"
+    if reason:
+        raise SolveError(Diagnostic("E511", f"'{name}' {reason}", node.span))
+
+
+def _is_window(ends: list[float]) -> bool:
+    """Whether numbers are the ends of a window."""
+    return not ends or (len(ends) == 2 and 0 <= ends[0] <= ends[1])
 
 
 def in_time(options: Mapping[str, Any]) -> bool:

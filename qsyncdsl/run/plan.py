@@ -237,6 +237,10 @@ def _axis(
     model: Model, environment: Environment, setting: tree.Setting, sweep: tree.Sweep
 ) -> Axis:
     values = environment.numbers.evaluate(setting.value, model.scope)
+    if isinstance(values, tuple) and not values:
+        raise ModelError(
+            [Diagnostic("E702", "a sweep needs values", setting.value.span)]
+        )
     note = sweep.protocol.word if sweep.protocol else ""
     if isinstance(setting.place, tree.Group):
         names = tuple(name.key for name in setting.place.names)

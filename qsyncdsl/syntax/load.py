@@ -73,9 +73,13 @@ def read(path: Path) -> Source:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as reason:
         message = f"'{path}' is not UTF-8 text: byte {reason.start}"
-        raise ModelError([Diagnostic("E111", message)]) from None
+        help_ = "save the file as UTF-8"
+        raise ModelError([Diagnostic("E111", message, help=help_)]) from None
     if "\0" in text:
         raise ModelError(
             [Diagnostic("E111", f"'{path}' is not text: it contains null bytes")]
         )
+    if "\n" not in text:
+        # lines of old editors end in a carriage return alone
+        text = text.replace("\r", "\n")
     return Source(str(path), text)

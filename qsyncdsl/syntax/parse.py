@@ -75,7 +75,15 @@ def parse(source: Source) -> tree.File:
             raise fault.orig_exc from None
         raise
     except RecursionError:
-        raise ModelError([faults.too_deep(Span(source, 0, 1))]) from None
+        raise ModelError([faults.too_deep(_longest(source))]) from None
+
+
+def _longest(source: Source) -> Span:
+    """The longest line, which holds what is too deep."""
+    lines = [source.line(k) for k in range(1, source.line_count + 1)]
+    number = max(range(len(lines)), key=lambda k: len(lines[k]))
+    start = sum(len(line) + 1 for line in source.text.split("\n")[:number])
+    return Span(source, start, start + 1)
 
 
 def _refused(source: Source) -> Diagnostic | None:
