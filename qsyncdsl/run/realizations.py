@@ -174,7 +174,8 @@ class Realizing:
             ModelError, SolveError: If one of them fails.
         """
         key, run = self.session.begun
-        if key != begun.key:
+        # the key does not tell how many realizations there are
+        if key != begun.key or run.count != begun.count:
             _, run = self._begin(begun)
         return Stretch(first, size, run.stretch(first, size))
 
