@@ -21,7 +21,7 @@ from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.line import LineRun, Workshop
 from qsyncdsl.run.plan import Options, make_plan
-from qsyncdsl.run.points import Job, PointResult
+from qsyncdsl.run.point_results import Job, PointResult
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.source import Source
 

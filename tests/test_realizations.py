@@ -14,7 +14,7 @@ from qsyncdsl.run import points as points_module
 from qsyncdsl.run.begun import BegunPoints
 from qsyncdsl.run.line import Task
 from qsyncdsl.run.plan import Options, make_plan
-from qsyncdsl.run.points import Job, PointResult
+from qsyncdsl.run.point_results import Job, PointResult
 from qsyncdsl.run.realizations import Realizing
 from qsyncdsl.run.store.stretches import Stretches
 from tests.conftest import model_of

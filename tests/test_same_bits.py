@@ -5,7 +5,8 @@ import pytest
 
 from qsyncdsl.registry import methods
 from qsyncdsl.run.plan import Options, make_plan
-from qsyncdsl.run.points import Job, Points
+from qsyncdsl.run.point_results import Job
+from qsyncdsl.run.points import Points
 from tests.conftest import model_of
 
 VDP = """

@@ -10,7 +10,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.mesh import Mesh, Vertex
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 
 Index = tuple[int, ...]
 # Points of one line beyond which no more are added.

@@ -10,7 +10,7 @@ import numpy as np
 from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.result import Trust
 from qsyncdsl.run.labels import Labelled
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 
 # Numbers of which the smallest is the worst.
 _SMALL_IS_BAD = ("smallest", "effective_samples")

@@ -9,7 +9,7 @@ import numpy as np
 
 from qsyncdsl.problem import pieces
 from qsyncdsl.result import Trust
-from qsyncdsl.run.points import Job, PartResult, PointResult, failure
+from qsyncdsl.run.point_results import Job, PartResult, PointResult, failure
 from qsyncdsl.run.realizations import Begun, Part, cover, gaps
 from qsyncdsl.run.store.stretches import Span, Stretches
 

@@ -13,7 +13,7 @@ from qsyncdsl.run.description import attributes, describe
 from qsyncdsl.run.follow import follows
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Axis, Line, Plan
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.run.table import Column, Table
 
 if TYPE_CHECKING:

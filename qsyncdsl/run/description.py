@@ -12,7 +12,7 @@ from typing import Any
 from qsyncdsl.model.environment import Environment
 from qsyncdsl.run.averages import worst
 from qsyncdsl.run.plan import Plan
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.run.table import Table
 from qsyncdsl.syntax.walk import mentions
 

@@ -19,8 +19,9 @@ from qsyncdsl.model.values import Frame
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.doubts import doubts
+from qsyncdsl.run.located import Located
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Located, PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.run.session import Session
 from qsyncdsl.run.solved import Solved
 from qsyncdsl.run.swept import Found, Swept

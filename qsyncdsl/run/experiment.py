@@ -18,7 +18,8 @@ from qsyncdsl.run.expect import Expectations, Kept, Verdict, refusal
 from qsyncdsl.run.follow import line_run
 from qsyncdsl.run.line import LineRun, Workshop
 from qsyncdsl.run.plan import Plan
-from qsyncdsl.run.points import PointResult, Points
+from qsyncdsl.run.point_results import PointResult
+from qsyncdsl.run.points import Points
 from qsyncdsl.run.store.address import Addresses, digest
 from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store

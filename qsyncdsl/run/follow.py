@@ -18,7 +18,8 @@ from qsyncdsl.run.adaptive import AdaptiveRun
 from qsyncdsl.run.engines.queue import Queue
 from qsyncdsl.run.line import LineRun
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Job, PointResult, Points
+from qsyncdsl.run.point_results import Job, PointResult
+from qsyncdsl.run.points import Points
 from qsyncdsl.run.solved import Before
 from qsyncdsl.run.store.blocks import blocks, packed, write_whole
 from qsyncdsl.run.store.columns import Row

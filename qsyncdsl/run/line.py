@@ -18,7 +18,8 @@ from qsyncdsl.run.begun import BegunPoints
 from qsyncdsl.run.engines.queue import Engine, Inline, Queue, peak_memory
 from qsyncdsl.run.limits import Estimate, refuse
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Job, PartResult, PointResult, Points
+from qsyncdsl.run.point_results import Job, PartResult, PointResult
+from qsyncdsl.run.points import Points
 from qsyncdsl.run.store.address import Addresses
 from qsyncdsl.run.store.blocks import Damage
 from qsyncdsl.run.store.columns import Row

@@ -1,26 +1,26 @@
-"""All measures and located values of one point, as plain data that can leave a process."""
+"""The points of one line solved: all measures and located values of each."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from qsyncdsl.diagnostics import Diagnostic, ModelError, SolveError
+from qsyncdsl.diagnostics import Diagnostic
 from qsyncdsl.model.types import Override
 from qsyncdsl.problem import Stretch
 from qsyncdsl.result import Trust
 from qsyncdsl.run.closures import Closures
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, label
-from qsyncdsl.run.locate import locate
+from qsyncdsl.run.located import Located
 from qsyncdsl.run.plan import Line, Plan
+from qsyncdsl.run.point_results import Job, PartResult, PointResult, failure
 from qsyncdsl.run.realizations import Begun, Part, Realizing
 from qsyncdsl.run.session import Session
 from qsyncdsl.run.solved import Before, Solved
@@ -30,67 +30,6 @@ from qsyncdsl.syntax import tree
 
 # Points of a sweep that share the factors of the one in their middle.
 _STRETCH = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One solve: a point of the sweep, a draw of disorder, and the measures wanted of it.
-
-    Attributes:
-        kept: The file and the place where its state was kept.
-        part: What of its realizations is to be done, where it consists of them.
-    """
-
-    index: tuple[int, ...]
-    draw: int
-    names: tuple[str, ...]
-    kept: tuple[str, int] | None = None
-    part: Part | None = None
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """Some realizations of a point.
-
-    Attributes:
-        job: The point, without its part.
-        begun: How far it was when they were done.
-        span: The stretch that was to be done; None where the point was begun.
-        fault: Why it could not be done.
-        seconds: Wall time of the stretch.
-    """
-
-    job: Job
-    begun: Begun
-    span: tuple[int, int] | None
-    done: tuple[Stretch, ...] = field(default=(), repr=False)
-    fault: Exception | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class PointResult:
-    """What came out at one point.
-
-    Attributes:
-        measures: Measures and located values; those that failed are missing.
-        failures: Why, by name; under the empty name why nothing came out.
-        seconds: Wall time.
-        draw: Which draw of disorder.
-        grids: Grids on which distributions were drawn here, where none were given.
-        direction: 0 on the way up or where there is one way only, 1 on the way down.
-        state: The result as arrays, where it shall be kept.
-    """
-
-    index: tuple[int, ...]
-    measures: Mapping[str, Labelled]
-    trust: Trust
-    failures: Mapping[str, Diagnostic] = field(default_factory=dict)
-    seconds: float = 0.0
-    draw: int = 0
-    grids: Mapping[str, np.ndarray] = field(default_factory=dict)
-    direction: int = 0
-    state: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
 
 
 class Points:
@@ -364,60 +303,7 @@ def stretch_middle(k: int, count: int, stride: int = 1) -> int | None:
 
 
 # Layers of overrides, case, draw of disorder and located values of a point.
-Asked = tuple[list[tuple[Override, ...]], str | None, int, "Located"]
-
-
-class Located(Mapping[str, Any]):
-    """The located values of one point, found when they are asked for."""
-
-    def __init__(
-        self,
-        session: Session,
-        requests: list[tree.Locate],
-        layers: list[tuple[Override, ...]],
-        case: str | None,
-        draw: int = 0,
-    ) -> None:
-        self._session = session
-        self._requests = {request.name.key: request for request in requests}
-        self._layers = layers
-        self._case = case
-        self._draw = draw
-        self._known: dict[str, float] = {}
-
-    def __getitem__(self, name: str) -> float:
-        if name not in self._known:
-            request = self._requests[name]
-            self._known[name] = locate(
-                self._session, request, self._layers, self._case, self._draw
-            )
-        return self._known[name]
-
-    def __iter__(self) -> Any:
-        return iter(self._requests)
-
-    def __len__(self) -> int:
-        return len(self._requests)
-
-
-def failure(fault: Exception) -> Diagnostic:
-    """Why a point or a measure gave no number; the other points go on."""
-    if isinstance(fault, ModelError):
-        return fault.diagnostics[0]
-    if isinstance(fault, SolveError):
-        return fault.diagnostic
-    if os.environ.get("QSYNCDSL_TRACEBACK"):
-        raise fault
-    if isinstance(fault, MemoryError):
-        return Diagnostic(
-            "E501",
-            "the memory of this machine is not enough",
-            help="fewer levels, or fewer processes at once",
-        )
-    text = f"{type(fault).__name__}: {fault}".splitlines()[0][:200]
-    return Diagnostic(
-        "E900", "this is a bug in qsyncdsl, please report it with your model", help=text
-    )
+Asked = tuple[list[tuple[Override, ...]], str | None, int, Located]
 
 
 def _truncated(solved: Solved, found: dict[str, Labelled]) -> dict[str, Labelled]:

@@ -13,7 +13,7 @@ from qsyncdsl.model.types import Override
 from qsyncdsl.result import Trust
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.syntax import tree
 
 # Rounding of a grid.

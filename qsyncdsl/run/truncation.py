@@ -17,7 +17,8 @@ from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.labels import Labelled
 from qsyncdsl.run.plan import Line, Plan
-from qsyncdsl.run.points import Job, PointResult, Points
+from qsyncdsl.run.point_results import Job, PointResult
+from qsyncdsl.run.points import Points
 from qsyncdsl.run.session import Session
 
 # Populations of the highest levels below which no cutoff is felt.

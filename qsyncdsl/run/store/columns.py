@@ -11,7 +11,7 @@ import numpy as np
 
 from qsyncdsl.result import Trust
 from qsyncdsl.run.labels import Labelled
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.run.store.blocks import Block, packed
 from qsyncdsl.run.store.states import heard, said
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from qsyncdsl.run.points import PointResult
+from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.run.store.blocks import (
     Appender,
     Damage,

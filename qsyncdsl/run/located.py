@@ -1,0 +1,44 @@
+"""The located values of one point, found when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qsyncdsl.model.types import Override
+from qsyncdsl.run.locate import locate
+from qsyncdsl.run.session import Session
+from qsyncdsl.syntax import tree
+
+
+class Located(Mapping[str, Any]):
+    """The located values of one point, found when they are asked for."""
+
+    def __init__(
+        self,
+        session: Session,
+        requests: list[tree.Locate],
+        layers: list[tuple[Override, ...]],
+        case: str | None,
+        draw: int = 0,
+    ) -> None:
+        self._session = session
+        self._requests = {request.name.key: request for request in requests}
+        self._layers = layers
+        self._case = case
+        self._draw = draw
+        self._known: dict[str, float] = {}
+
+    def __getitem__(self, name: str) -> float:
+        if name not in self._known:
+            request = self._requests[name]
+            self._known[name] = locate(
+                self._session, request, self._layers, self._case, self._draw
+            )
+        return self._known[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._requests)
+
+    def __len__(self) -> int:
+        return len(self._requests)
