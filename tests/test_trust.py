@@ -95,6 +95,27 @@ def test_a_hamiltonian_that_is_hermitian_only_at_some_points_is_refused_at_the_o
 # ── cutoffs ──────────────────────────────────────────────────────────────────────────────────
 
 
+def test_located_values_know_their_truncation_error():
+    """The maximum of a driven oscillator's response, on 7 and on 20 levels."""
+    text = """
+parameter F = 1, Delta = 0
+mode a : boson(levels = 7)
+hamiltonian -Delta*a'*a + 0.2*a'^2*a^2 + F*(a + a')
+dissipator 1 : a
+experiment e {
+  solve   steadystate
+  measure n = <a'*a>
+  locate  D : Delta in -1..1 where n is maximal
+}"""
+    few = run_text(text)["e"]
+    many = run_text(text.replace("levels = 7", "levels = 20"))["e"]
+    moved = float(values(few, "D")[()] - values(many, "D")[()])
+    told = few.trust["steadystate"]["truncation_error of D"]
+    assert 0.5 * abs(moved) < told < 2 * abs(moved)
+    assert "D" in few.trust["steadystate"]["doubts"]
+    assert not many.doubtful
+
+
 def test_the_truncation_error_of_the_worst_point_is_the_change_of_its_numbers():
     text = CAVITY.replace("experiment e {{", "experiment e {{ sweep F = [0.2, 0.6];")
     result = run_text(text.format(levels=8))["e"]

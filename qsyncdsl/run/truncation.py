@@ -41,7 +41,7 @@ def with_truncation(
     points: Sequence[PointResult],
     examine: Callable[[PointResult], PointResult],
 ) -> list[PointResult]:
-    """The points, the worst of them with `truncation_error of NAME` for each measure.
+    """The points, the worst of them with `truncation_error of NAME` for each measure and located value.
 
     The worst point is the one with the largest population of a highest level. It is solved with
     more levels, or, where that would cost much more, with fewer: then the change is a bound, since
@@ -71,7 +71,7 @@ def highest(trust: Trust) -> float:
 def examined(
     plan: Plan, line: Line, point: PointResult, session: Session
 ) -> PointResult:
-    """A point with what other levels change of its measures.
+    """A point with what other levels change of its measures and located values.
 
     Args:
         session: In which the point was found, or would be.
@@ -93,12 +93,13 @@ def examined(
     # On a branch that is followed, the same point with other levels may be on another.
     if work.session.method.populations is None or work.session.follows:
         return point
-    other, _ = work.after(Job(point.index, point.draw, tuple(plan.measures)), None)
+    names = tuple(name for name in work.names if name in point.measures)
+    other, _ = work.after(Job(point.index, point.draw, names), None)
     beyond = share_beyond(point.trust, other.trust, levels, fewer is None)
     errors = {
         f"{_ERROR}{name}": beyond * change
         for name, item in point.measures.items()
-        if name in plan.measures and name in other.measures
+        if name in names and name in other.measures
         and (change := difference(item, other.measures[name])) is not None
     }  # fmt: skip
     if not errors:
