@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from qsyncdsl.run.locate import _Condition, edge
+from qsyncdsl.run.searches import Condition, edge
 from tests.conftest import run_text, values
 
 
@@ -15,7 +15,7 @@ def searched(look, low, high):
         places.append(x)
         return look(x)
 
-    return edge(_Condition(counted), low, high, lambda: None), places
+    return edge(Condition(counted), low, high, lambda: None), places
 
 
 @pytest.mark.parametrize("ends", [(0.0, 1.0), (1.0, 0.0)])
