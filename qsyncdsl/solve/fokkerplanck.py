@@ -1,4 +1,4 @@
-"""Stationary densities of one field: spectral where the diffusion is positive, on a polar grid else."""
+"""Stationary densities of one field: spectral for small fields where the diffusion is positive, on a polar grid else."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from qsyncdsl.solve.density_grid import Grid, faces
 
 # Moments must agree to this between the last two cutoffs; enough of them to go on.
 _ACCURACY, _ENOUGH = 1e-9, 1e-4
-_LARGEST = 110
+# Levels to begin with, for each quantum that the field may have, and at most.
+_LEVELS, _PER_QUANTUM, _LARGEST = 16, 1.2, 110
 # Steps in a row that change more than the one before: the equation is ill-posed.
-# Levels to begin with.
-_LEVELS = 16
 _VAIN = 3
 # On a grid: moments to this, cells at first and at most, unknowns at most.
 _GRID_ACCURACY = 3e-4
@@ -61,25 +60,38 @@ class FokkerPlanckSolver:
         (equation,), class_of = equations(self.problem, point)
         lowest = equation.lowest
         warnings: tuple[Diagnostic, ...] = ()
-        if lowest < 0 and point.options.get("negative", "clip") == "clip":
+        clips = lowest < 0 and point.options.get("negative", "clip") == "clip"
+        spectral = None if clips else self._spectral(equation, point)
+        if spectral is not None:
+            density, numbers, facts = spectral
+        else:
             density, numbers, facts = clipped(
                 equation,
-                int(point.options.get("points", 0)),
+                int(point.options.get("points", 0)) if clips else 0,
                 float(point.options.get("extent", 0) or 0),
             )
+        if clips:
             warnings = (negative(lowest, numbers["negative_diffusion_probability"]),)
-        else:
-            density, numbers, facts = self._spectral(equation, point)
-            if lowest < 0:
-                warnings = (kept(lowest),)
+        elif lowest < 0:
+            warnings = (kept(lowest),)
         trust = Trust({**numbers, "lowest_diffusion": lowest}, facts, warnings)
         return DensityResult(self.problem.families, (density,), class_of, trust)
 
     def _spectral(
         self, equation: DensityEquation, point: Point
-    ) -> tuple[RadialDensity, dict[str, float], dict[str, str]]:
-        """The density in the basis; the cutoff grows until its moments stand still."""
-        levels = int(point.options.get("points", 0)) or _LEVELS
+    ) -> tuple[RadialDensity, dict[str, float], dict[str, str]] | None:
+        """The density in the basis; the cutoff grows until its moments stand still.
+
+        None for a field that is too large for the basis where the diffusion is positive: a grid takes it.
+
+        Raises:
+            SolveError: E516.
+        """
+        needed = int(_PER_QUANTUM * equation.farthest**2)
+        if needed > _LARGEST and equation.lowest >= 0:
+            return None
+        levels = int(point.options.get("points", 0))
+        levels = levels or min(max(_LEVELS, needed), _LARGEST // 2)
         scale = 1.0
         moments, change = _of(equation, Basis(levels, scale))[1], np.inf
         y = np.zeros(0)
@@ -91,11 +103,13 @@ class FokkerPlanckSolver:
             levels, before = larger, change
             y, finer = _of(equation, Basis(levels, scale))
             change = float(np.abs(finer - moments).max())
-            vain = vain + 1 if change > before else 0
+            vain = vain + 1 if change > before and levels > needed else 0
             moments = finer
             if change < _ACCURACY * _size(moments):
                 break
         if not change < _ENOUGH * _size(moments):
+            if equation.lowest >= 0:
+                return None
             raise _unresolved(change, f"{levels} levels")
         numbers = {"truncation_error": change, "levels": float(levels)}
         facts = {"scheme": "spectral, Wigner functions of |n><m|"}
@@ -142,7 +156,10 @@ def clipped(
         "harmonics": float(orders),
         "negative_diffusion_probability": share,
     }
-    return density, numbers, {"scheme": "finite volumes, diffusion max(D, 0)"}
+    scheme = "finite volumes"
+    if equation.lowest < 0:
+        scheme += ", diffusion max(D, 0)"
+    return density, numbers, {"scheme": scheme}
 
 
 def _orders(equation: DensityEquation, cells: int, extent: float) -> int:
