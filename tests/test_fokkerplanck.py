@@ -247,7 +247,7 @@ def test_the_phase_of_a_density_is_that_of_its_amplitude():
     assert turned * (x[1] - x[0]) ** 2 == pytest.approx(first[1], abs=2e-3)
 
 
-def test_fields_of_many_quanta_take_a_grid():
+def test_fields_of_many_quanta_are_displaced_or_on_a_grid():
     r"""Without drive $DW \propto \exp(\int 4 A_r/D\,dr)$; a driven cavity has 4F^2 quanta and those of its bath."""
     text = """
 parameter F = 0, g2 = 0.004
@@ -289,4 +289,4 @@ experiment e {
     assert values(result, "n", "fokkerplanck") == pytest.approx(
         4 * F**2 + 0.5, rel=1e-4
     )
-    assert values(result, "A", "fokkerplanck") == pytest.approx(-2j * F, rel=1e-4)
+    assert values(result, "A", "fokkerplanck") == pytest.approx(-2j * F, rel=1e-8)
