@@ -217,7 +217,8 @@ def test_a_product_state_costs_the_same_on_every_lattice_whose_cells_are_equal()
 
 def test_a_plan_counts_the_solves_of_searches_and_the_cells_that_differ():
     """Disordered thresholds: 33 points, each with the search for its critical coupling."""
-    (line,) = pipeline.outlooks("vdp_ensemble_disordered", only=("threshold",))
+    request = pipeline.Request(sets=("infinite=0",))
+    (line,) = pipeline.outlooks("vdp_ensemble_disordered", request, ("threshold",))
     assert line.points == 33
     assert 10 * 33 < line.searched < 40 * 33
     assert line.one.unknowns == 400 * 14**2

@@ -385,8 +385,8 @@ def test_curves_with_few_coherences_change_no_answer(monkeypatch):
     assert above > 2
     critical = values(result, "Vc", "meanfield").item()
     assert critical == pytest.approx(3.03975179, abs=1e-7)
-    # two points and the scan; a bisection to the same precision takes 35 more
-    assert len(points) < 32
+    # two points, the scan, and what other levels change; a bisection to the same precision takes 35 more
+    assert len(points) < 36
 
 
 DISORDERED = """

@@ -16,6 +16,8 @@ ACCURACY = 1e-6
 # Populations above the levels kept, in units of the accuracy.
 _TAIL = 1e-2
 _MOST = 20_000
+# How numbers of a trust report begin that are populations of the highest level of a mode.
+TOP = "top_population_"
 # Deviations of a number that are kept at first.
 _DEVIATIONS = 5.0
 
@@ -78,6 +80,12 @@ def by_option(
         if own:
             found[option(mode)] = np.max(np.array(own), axis=0)
     return found
+
+
+def highest(numbers: Mapping[str, float]) -> float:
+    """The largest population of a highest level among the numbers of a trust report."""
+    found = (v for n, v in numbers.items() if n.startswith(TOP))
+    return max(found, default=0.0)
 
 
 def needed(populations: np.ndarray, accuracy: float) -> int | None:

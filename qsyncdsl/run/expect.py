@@ -27,7 +27,6 @@ from qsyncdsl.run.solved import Solved
 from qsyncdsl.run.swept import Found, Swept
 from qsyncdsl.run.truncation import (
     NEGLIGIBLE,
-    highest,
     other_levels,
     share_beyond,
 )
@@ -281,7 +280,7 @@ class Expectations:
         trust = known.trust if known else self._solve(line, layers, case).trust
         # An expectation that holds is at its tolerance whatever is cut off below this.
         warned = any(w.code == "W502" for w in trust.warnings)
-        if warned or (not right and highest(trust) > NEGLIGIBLE):
+        if warned or (not right and cutoffs.highest(trust.numbers) > NEGLIGIBLE):
             error = self._cut(request, line, layers, case, got, trust)
             if error is not None:
                 numbers = dict.fromkeys(map(_of, self._own(request)), error)

@@ -25,7 +25,7 @@ from qsyncdsl.run.store.columns import Row
 from qsyncdsl.run.store.folder import Store
 from qsyncdsl.run.store.shelf import Shelf
 from qsyncdsl.run.table import Table
-from qsyncdsl.run.truncation import examined, with_truncation
+from qsyncdsl.run.truncation import examined, examined_search, with_truncation
 from qsyncdsl.syntax import tree
 
 if TYPE_CHECKING:
@@ -110,19 +110,24 @@ def run_experiment(
     return ExperimentResult(plan, table, verdicts, trust, seconds)
 
 
-def _remembering(run: LineRun) -> Callable[[PointResult], PointResult]:
+def _remembering(run: LineRun) -> Callable[[PointResult, str], PointResult]:
     """What other levels change at a point; kept on the shelf, so that it is found once."""
 
-    def examine(point: PointResult) -> PointResult:
+    def examine(point: PointResult, name: str) -> PointResult:
         place = run.addresses.point(point.index, point.draw)
-        key = digest("truncation", place, sorted(run.items.items()))
+        key = digest("truncation", place, sorted(run.items.items()), name)
         address, trust = bytes.fromhex(key), point.trust
         known = run.shelf.known(address, {})
         if known is not None:
             numbers = {**trust.numbers, **known.trust.numbers}
             facts = {**trust.facts, **known.trust.facts}
             return replace(point, trust=replace(trust, numbers=numbers, facts=facts))
-        told = examined(run.plan, run.line, point, run.points.session)
+        session = run.points.session
+        told = (
+            examined_search(run.plan, run.line, point, name, session)
+            if name
+            else examined(run.plan, run.line, point, session)
+        )
         new = {n: v for n, v in told.trust.numbers.items() if n not in trust.numbers}
         said = {n: v for n, v in told.trust.facts.items() if n not in trust.facts}
         run.shelf.keep([Row(address, PointResult((), {}, Trust(new, said)), {})])

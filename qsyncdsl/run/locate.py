@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, ModelError
 from qsyncdsl.model.environment import Environment, Layer
 from qsyncdsl.model.types import Override
 from qsyncdsl.model.values import Interval
+from qsyncdsl.run import cutoffs
 from qsyncdsl.run.locking import LockingSearch, locking_edge
 from qsyncdsl.run.refine import located
 from qsyncdsl.run.searches import SCAN, Condition, edge, extremum, root
@@ -23,32 +25,53 @@ from qsyncdsl.syntax import tree
 _PART, _SECANTS, _ENDS, _HALVINGS, _GOLDEN = 3, 9, 10, 35, 25
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a goal is reached.
+
+    Attributes:
+        value: Of the parameter; NaN for "none in range".
+        error: By the cutoffs, where the program chose them; None where they are given.
+        highest: The largest population of a highest level at the point next to it that was solved.
+    """
+
+    value: float
+    error: float | None = None
+    highest: float = 0.0
+
+
 def locate(
     session: Session,
     request: tree.Locate,
     layers: Sequence[Layer],
     case: str | None,
     draw: int = 0,
-) -> float:
-    """Where the goal is reached; NaN for "none in range". The search starts at the first end.
+) -> Place:
+    """Where the goal is reached, if it is. The search starts at the first end.
 
     Raises:
         ModelError: E710 for a range that is not one; and those of solving.
     """
-    low, high = _ends(session, request, layers)
+    low, high = ends(session, request, layers)
     if low == high:
-        return float("nan")
+        return Place(float("nan"))
     model, options = session.plan.model, session.plan.options
     if session.wish(Environment(model, layers, options.seed, draw)) is None:
-        return _search(session, request, layers, (low, high), session.solve, case, draw)
-    value, _ = located(
+        tops: dict[float, float] = {}
+        found = _search(
+            session, request, layers, (low, high), session.solve, case, draw, tops
+        )
+        if np.isnan(found) or not tops:
+            return Place(found)
+        return Place(found, highest=tops[min(tops, key=lambda x: abs(x - found))])
+    value, error = located(
         session, list(layers), (low, high), request.parameter.key,
         lambda solve: _search(
-            session, request, layers, (low, high), solve, case, draw
+            session, request, layers, (low, high), solve, case, draw, {}
         ),
         draw, case,
     )  # fmt: skip
-    return value
+    return Place(value, error)
 
 
 def solves(goal: tree.Expr | tree.Extremum, branches: bool) -> int:
@@ -68,13 +91,18 @@ def _search(
     session: Session,
     request: tree.Locate,
     layers: Sequence[Layer],
-    ends: tuple[float, float],
+    between: tuple[float, float],
     solve: Callable[..., Any],
     case: str | None,
     draw: int,
+    tops: dict[float, float],
 ) -> float:
-    """Where the goal is reached, each point solved by `solve(layers, case, draw)`."""
-    low, high = ends
+    """Where the goal is reached, each point solved by `solve(layers, case, draw)`.
+
+    Args:
+        tops: Takes the largest population of a highest level at every point.
+    """
+    low, high = between
     name = request.parameter.key
     trail = _Trail(session.follows)
 
@@ -82,6 +110,7 @@ def _search(
         layer = (Override(name, x),)
         found = solve([*layers, layer], case, draw, None, trail.before)
         trail.end = found.ending if trail.follows else None
+        tops[x] = cutoffs.highest(found.trust.numbers)
         return found.evaluator
 
     scope = session.plan.model.scope
@@ -89,28 +118,20 @@ def _search(
     if isinstance(goal, tree.Extremum):
         sign = -1.0 if goal.word == "maximal" else 1.0
         return extremum(
-            lambda x: sign * _real(solved(x).evaluate(goal.value, scope), goal.value),
+            lambda x: sign * real(solved(x).evaluate(goal.value, scope), goal.value),
             low,
             high,
             trail.accept,
         )
     if isinstance(goal, tree.Binary) and goal.operator == "=":
-        left, right = goal.left, goal.right
-
-        def difference(x: float) -> float:
-            evaluator = solved(x)
-            return _real(evaluator.evaluate(left, scope), left) - _real(
-                evaluator.evaluate(right, scope), right
-            )
-
-        return root(difference, low, high, trail.accept)
+        equation = goal
+        return root(
+            lambda x: difference(solved(x), equation, scope), low, high, trail.accept
+        )
 
     def seen(x: float) -> tuple[bool, float | None]:
         evaluator = solved(x)
-        scenes = evaluator.scenes
-        given = getattr(scenes[0], "given", None) if scenes else None
-        reach = getattr(given, "reach", None)
-        return bool(np.all(evaluator.evaluate(goal, scope))), reach
+        return bool(np.all(evaluator.evaluate(goal, scope))), reach(evaluator)
 
     condition = Condition(seen)
     if isinstance(goal, tree.Call) and getattr(goal.function, "key", "") == "locked":
@@ -140,9 +161,14 @@ class _Trail:
             self.before = Before(state, steps + 1)
 
 
-def _ends(
+def ends(
     session: Session, request: tree.Locate, layers: Sequence[Layer]
 ) -> tuple[float, float]:
+    """The two ends of the range.
+
+    Raises:
+        ModelError: E710 for a range that is not one.
+    """
     environment = Environment(session.plan.model, layers, session.plan.options.seed)
     interval = environment.numbers.evaluate(request.range, session.plan.model.scope)
     if not isinstance(interval, Interval):
@@ -157,7 +183,27 @@ def _ends(
     return low, high
 
 
-def _real(value: Any, node: tree.Node) -> float:
+def difference(evaluator: Any, equation: tree.Binary, scope: Any) -> float:
+    """The left side of an equation less the right one, at a point that is solved."""
+    left, right = equation.left, equation.right
+    return real(evaluator.evaluate(left, scope), left) - real(
+        evaluator.evaluate(right, scope), right
+    )
+
+
+def reach(evaluator: Any) -> float | None:
+    """How far the branch of a point reaches beyond it, negative where it has ended; None where that is not known."""
+    scenes = evaluator.scenes
+    given = getattr(scenes[0], "given", None) if scenes else None
+    return getattr(given, "reach", None)
+
+
+def real(value: Any, node: tree.Node) -> float:
+    """A number that has an order and a sign.
+
+    Raises:
+        ModelError: E711 for a complex one.
+    """
     number = complex(value)
     if abs(number.imag) > 1e-12 * abs(number):
         raise ModelError(

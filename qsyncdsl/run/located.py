@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from qsyncdsl.model.types import Override
-from qsyncdsl.run.locate import locate
+from qsyncdsl.run.locate import Place, locate
 from qsyncdsl.run.session import Session
 from qsyncdsl.syntax import tree
+
+
+def highest_at(name: str) -> str:
+    """What the largest population of a highest level at a located value is called in a trust report."""
+    return f"highest_at {name}"
 
 
 class Located(Mapping[str, Any]):
@@ -27,9 +32,14 @@ class Located(Mapping[str, Any]):
         self._layers = layers
         self._case = case
         self._draw = draw
-        self._known: dict[str, float] = {}
+        self._known: dict[str, Place] = {}
 
     def __getitem__(self, name: str) -> float:
+        """A located value; NaN for "none in range"."""
+        return self.place(name).value
+
+    def place(self, name: str) -> Place:
+        """A located value with what is known of it."""
         if name not in self._known:
             request = self._requests[name]
             self._known[name] = locate(

@@ -18,7 +18,7 @@ from qsyncdsl.result import Trust
 from qsyncdsl.run.closures import Closures
 from qsyncdsl.run.errors import with_errors
 from qsyncdsl.run.labels import Labelled, label
-from qsyncdsl.run.located import Located
+from qsyncdsl.run.located import Located, highest_at
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.point_results import Job, PartResult, PointResult, failure
 from qsyncdsl.run.realizations import Begun, Part, Realizing
@@ -205,21 +205,40 @@ class Points:
                     trust = replace(trust, numbers={**trust.numbers, **steps})
             except Exception as fault:
                 failures[""] = failure(fault)
-        for name, request in self.locates.items():
-            if name not in job.names or not self.first_along(
-                request.parameter.key, job.index
-            ):
-                continue
-            try:
-                found[name] = Labelled(np.array(located[name]))
-            except Exception as fault:
-                failures[name] = failure(fault)
+        trust = self._searched(job, located, found, failures, trust)
         fresh = {n: grid for n, grid in grids.items() if n not in self.grids}
         seconds = time.perf_counter() - start + spent
         result = PointResult(
             job.index, found, trust, failures, seconds, job.draw, fresh, 0, state
         )
         return result, end
+
+    def _searched(
+        self,
+        job: Job,
+        located: Located,
+        found: dict[str, Labelled],
+        failures: dict[str, Diagnostic],
+        trust: Trust,
+    ) -> Trust:
+        """Located values and failures by name; gives back the trust report with what is known of them."""
+        told: dict[str, float] = {}
+        for name, request in self.locates.items():
+            along = request.parameter.key
+            if name not in job.names or not self.first_along(along, job.index):
+                continue
+            try:
+                place = located.place(name)
+            except Exception as fault:
+                failures[name] = failure(fault)
+                continue
+            error = None if place.error is None else np.array(place.error)
+            found[name] = Labelled(np.array(place.value), error=error)
+            if place.error is not None:
+                told[f"truncation_error of {name}"] = place.error
+            if place.highest > 0:
+                told[highest_at(name)] = place.highest
+        return replace(trust, numbers={**trust.numbers, **told}) if told else trust
 
     def _examined(self, job: Job, most: int = EXAMINED) -> bool:
         """Whether a point is one of those that are looked at closely: some, evenly over a line."""

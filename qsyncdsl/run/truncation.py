@@ -16,10 +16,14 @@ from qsyncdsl.problem import Point
 from qsyncdsl.result import Trust
 from qsyncdsl.run import cutoffs
 from qsyncdsl.run.labels import Labelled
+from qsyncdsl.run.locate import ends
+from qsyncdsl.run.located import highest_at
 from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.point_results import Job, PointResult
 from qsyncdsl.run.points import Points
+from qsyncdsl.run.relocate import Look, moved
 from qsyncdsl.run.session import Session
+from qsyncdsl.syntax import tree
 
 # Populations of the highest levels below which no cutoff is felt.
 NEGLIGIBLE = 1e-10
@@ -32,46 +36,55 @@ _FLAT = 0.999
 _LEAST = 0.05
 # Modes whose dimensions are multiplied; sites of larger lattices are not solved together.
 _TOGETHER = 12
-_TOP = "top_population_"
+_TOP = cutoffs.TOP
 _ERROR = "truncation_error of "
 
 
 def with_truncation(
     plan: Plan,
     points: Sequence[PointResult],
-    examine: Callable[[PointResult], PointResult],
+    examine: Callable[[PointResult, str], PointResult],
 ) -> list[PointResult]:
     """The points, the worst of them with `truncation_error of NAME` for each measure and located value.
 
     The worst point is the one with the largest population of a highest level. It is solved with
     more levels, or, where that would cost much more, with fewer: then the change is a bound, since
     the fewer levels have the larger error. Points whose levels were refined know their errors.
+    A located value has a worst point of its own, the one where the population is largest at the value.
 
     Args:
-        examine: `examined` for the line, or something that remembers what it found.
+        examine: `examined` for the line and "", `examined_search` for the name of a located value, or something
+            that remembers what they found.
     """
     # A mean over draws is no value of one of them.
-    if not plan.measures or not points or plan.draws > 1:
+    if not points or plan.draws > 1:
         return list(points)
     if any(name.startswith(_ERROR) for p in points for name in p.trust.numbers):
         return list(points)
-    worst = max(range(len(points)), key=lambda k: highest(points[k].trust))
-    if highest(points[worst].trust) < NEGLIGIBLE or not points[worst].measures:
-        return list(points)
-    found = examine(points[worst])
-    return [found if k == worst else point for k, point in enumerate(points)]
+    found = list(points)
+    if plan.measures:
+        tops = [cutoffs.highest(p.trust.numbers) for p in points]
+        worst = int(np.argmax(tops))
+        if tops[worst] >= NEGLIGIBLE and points[worst].measures:
+            found[worst] = examine(found[worst], "")
+    for request in _searches(plan):
+        name = request.name.key
+        tops = [p.trust.numbers.get(highest_at(name), 0.0) for p in points]
+        worst = int(np.argmax(tops))
+        if tops[worst] >= NEGLIGIBLE:
+            found[worst] = examine(found[worst], name)
+    return found
 
 
-def highest(trust: Trust) -> float:
-    """The largest population of a highest level."""
-    found = (v for n, v in trust.numbers.items() if n.startswith(_TOP))
-    return max(found, default=0.0)
+def _searches(plan: Plan) -> list[tree.Locate]:
+    """What is to be located."""
+    return [r for r in plan.experiment.requests if isinstance(r, tree.Locate)]
 
 
 def examined(
     plan: Plan, line: Line, point: PointResult, session: Session
 ) -> PointResult:
-    """A point with what other levels change of its measures and located values.
+    """A point with what other levels change of its measures.
 
     Args:
         session: In which the point was found, or would be.
@@ -93,13 +106,12 @@ def examined(
     # On a branch that is followed, the same point with other levels may be on another.
     if work.session.method.populations is None or work.session.follows:
         return point
-    names = tuple(name for name in work.names if name in point.measures)
-    other, _ = work.after(Job(point.index, point.draw, names), None)
+    other, _ = work.after(Job(point.index, point.draw, tuple(plan.measures)), None)
     beyond = share_beyond(point.trust, other.trust, levels, fewer is None)
     errors = {
         f"{_ERROR}{name}": beyond * change
         for name, item in point.measures.items()
-        if name in names and name in other.measures
+        if name in plan.measures and name in other.measures
         and (change := difference(item, other.measures[name])) is not None
     }  # fmt: skip
     if not errors:
@@ -113,6 +125,37 @@ def examined(
         facts={**trust.facts, "truncation": fact},
     )
     return replace(point, trust=told)
+
+
+def examined_search(
+    plan: Plan, line: Line, point: PointResult, name: str, session: Session
+) -> PointResult:
+    """A point with what other levels change of a located value.
+
+    Args:
+        session: In which the point was found, or would be.
+    """
+    request = next(r for r in _searches(plan) if r.name.key == name)
+    layers = plan.point_layers(line, point.index)
+    case, draw, value = plan.cases[point.index[0]], point.draw, point.measures[name]
+    x = float(value.values)
+    before = Look(session, layers, request.parameter.key, case, draw)
+    there = before(x).trust
+    had, levels = other_levels(plan, before.at(x), there, draw)
+    # On a branch that is followed, the same point with other levels may be on another.
+    if not levels or session.method.populations is None or session.follows:
+        return point
+    changed = replace(line, overrides=(*line.overrides, *cutoffs.layer(had | levels)))
+    other = Points(plan, changed, stretches=False).session
+    there_too = plan.point_layers(changed, point.index)
+    after = Look(other, there_too, request.parameter.key, case, draw)
+    change = moved(request, ends(session, request, layers), x, before, after)
+    if change is None:
+        return point
+    fewer = any(levels[n] < had[n] for n in levels)
+    beyond = share_beyond(there, after(x).trust, levels, fewer)
+    told = {**point.trust.numbers, f"{_ERROR}{name}": beyond * change}
+    return replace(point, trust=replace(point.trust, numbers=told))
 
 
 def share_beyond(
