@@ -245,3 +245,48 @@ def test_the_phase_of_a_density_is_that_of_its_amplitude():
     picture = found["W"].values[1]
     turned = (picture * np.exp(1j * np.angle(x[None, :] + 1j * y[:, None]))).sum()
     assert turned * (x[1] - x[0]) ** 2 == pytest.approx(first[1], abs=2e-3)
+
+
+def test_fields_of_many_quanta_are_displaced_or_on_a_grid():
+    r"""Without drive $DW \propto \exp(\int 4 A_r/D\,dr)$; a driven cavity has 4F^2 quanta and those of its bath."""
+    text = """
+parameter F = 0, g2 = 0.004
+mode a : boson
+dissipator 1 : a'
+dissipator g2 : a^2
+experiment undriven {
+  sweep   g2 = [0.02, 0.004]
+  solve   fokkerplanck
+  measure n = <a'*a>
+}
+"""
+    results = run_text(text)
+    found = values(results["undriven"], "n", "fokkerplanck")
+    for value, g2 in zip(found, (0.02, 0.004), strict=True):
+        # r' = r/2 - g2 (r^2 - 1) r, D = 1/2 + g2 (2 r^2 - 1)
+        r = np.linspace(1e-6, 3 / np.sqrt(g2) ** 0.9, 200_001)
+        drift, noise = r / 2 - g2 * (r**2 - 1) * r, 0.5 + g2 * (2 * r**2 - 1)
+        log = np.cumsum(4 * drift / noise) * (r[1] - r[0])
+        weight = r * np.exp(log - log.max()) / noise
+        exact = float(weight @ r**2 / weight.sum()) - 0.5
+        assert value == pytest.approx(exact, rel=3e-4)
+
+    text = """
+parameter F = 5
+mode a : boson
+hamiltonian F*(a + a')
+dissipator 1.5 : a
+dissipator 0.5 : a'
+experiment e {
+  sweep   F = [5, 7]
+  solve   fokkerplanck
+  measure n = <a'*a>
+  measure A = <a>
+}
+"""
+    result = run_text(text)["e"]
+    F = np.array([5, 7])
+    assert values(result, "n", "fokkerplanck") == pytest.approx(
+        4 * F**2 + 0.5, rel=1e-4
+    )
+    assert values(result, "A", "fokkerplanck") == pytest.approx(-2j * F, rel=1e-8)

@@ -103,6 +103,9 @@ def _common(trust: Mapping[str, Any]) -> Iterator[str]:
     flow = trust.get("flow_error", 0.0)
     if flow > _FLOW:
         yield f"the flow between kicks leaves an error of {flow:.1e}"
+    moved = trust.get("density_change", 0.0)
+    if moved > RELATIVE:
+        yield f"the moments of its density still change by {100 * moved:.2g} %"
     clipped = trust.get("clipped_fraction", 0.0)
     if clipped > _CLIPPED:
         yield f"the diffusion is negative in {100 * clipped:.2g} % of the steps"

@@ -25,6 +25,8 @@ from qsyncdsl.solve.density_equation import Terms
 
 # Nodes for each unit of the radius, in the units of the basis.
 _NODES = 24
+# Nodes of splines over the radius, and harmonics that are none.
+_SPLINE, _NOTHING = 2000, 1e-15
 
 
 @dataclass(frozen=True)
@@ -73,17 +75,40 @@ class Basis:
         return self.moment(0, 0).real
 
     def density(self, y: np.ndarray) -> RadialDensity:
-        r"""The harmonics over the radius: $w_{-m} = \sum_n\rho_{n+m,n}f_n^m(r)$ (Laguerre functions)."""
+        """The harmonics over the radius."""
+        x, w = np.polynomial.legendre.leggauss(int(_NODES * self.far))
+        beta = (x + 1) * self.far / 2
+        weights = w * self.far / 2 * beta * self.scale**2
+        found = self._harmonics(y, beta)
+        return RadialDensity(beta * self.scale, weights, found / self.scale**2)
+
+    def at(self, y: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """The density at many fields, shape (n,): harmonics over the radius by splines."""
+        from scipy.interpolate import CubicSpline
+
+        grid = np.linspace(0, self.far, _SPLINE)
+        harmonics = self._harmonics(y, grid)
+        radii, turn = np.abs(alpha) / self.scale, np.exp(1j * np.angle(alpha))
+        total = np.zeros(len(alpha))
+        for m, values in enumerate(harmonics):
+            if np.abs(values).max() > _NOTHING * np.abs(harmonics[0]).max():
+                own = CubicSpline(grid, values)(radii) * turn**m
+                total += (1 if m == 0 else 2) * own.real
+        return total / self.scale**2
+
+    @property
+    def far(self) -> float:
+        """The radius beyond which there is nothing, in units of the scale."""
+        return float(np.sqrt(self.levels) + 3.0)
+
+    def _harmonics(self, y: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        r"""$w_{-m} = \sum_n\rho_{n+m,n}f_n^m(r)$ (Laguerre functions), shape (levels, n), r in units of the scale."""
         rho = (_form(self.levels)[0] @ y).reshape(self.levels, self.levels)
-        far = np.sqrt(self.levels) + 3.0
-        x, w = np.polynomial.legendre.leggauss(int(_NODES * far))
-        beta = (x + 1) * far / 2
-        weights = w * far / 2 * beta * self.scale**2
         found = np.zeros((self.levels, len(beta)), dtype=complex)
         for m in range(self.levels):
             below = np.diagonal(rho, -m)
             found[m] = (below[:, None] * _laguerre(m, len(below), beta)).sum(0).conj()
-        return RadialDensity(beta * self.scale, weights, found / self.scale**2)
+        return found
 
 
 def _laguerre(m: int, count: int, beta: np.ndarray) -> np.ndarray:

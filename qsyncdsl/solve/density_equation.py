@@ -62,11 +62,21 @@ class DensityEquation:
         """The least eigenvalue of the diffusion within the extent of the density."""
         return float(self.noise(np.linspace(0.0, self.extent, 2001))[1].min())
 
-    @cached_property
+    @property
     def extent(self) -> float:
-        r"""A radius beyond which the density is negligible.
+        """A radius beyond which the density is negligible, see `_reach`."""
+        return self._reach[1]
 
-        From $\ln W \approx \int 4A_r/D\,dr$ with the drift that points outward most.
+    @property
+    def farthest(self) -> float:
+        """The radius to which the drift that points outward most takes the field, see `_reach`."""
+        return self._reach[0]
+
+    @cached_property
+    def _reach(self) -> tuple[float, float]:
+        r"""Where $\ln W \approx \int 4A_r/D\,dr$ is largest, and where it has fallen to nothing.
+
+        With the drift that points outward most.
 
         Raises:
             SolveError: E516 where the drift does not keep the field.
@@ -79,7 +89,7 @@ class DensityEquation:
             top = int(np.argmax(fall))
             after = np.flatnonzero(below[top:])
             if len(after):
-                return float(r[top + after[0]])
+                return float(r[top]), float(r[top + after[0]])
             far *= 1.6
         raise SolveError(
             Diagnostic(

@@ -1,4 +1,4 @@
-"""Stationary densities of one field: spectral where the diffusion is positive, on a polar grid else."""
+"""Stationary densities of one field: spectral where the diffusion is positive; else, and for large rings, on a grid."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from qsyncdsl.problem import DensityProblem, Point
 from qsyncdsl.result import DensityResult, RadialDensity, Trust
 from qsyncdsl.solve.blas import one_thread
 from qsyncdsl.solve.density_basis import Basis
+from qsyncdsl.solve.density_displaced import about, resting_field
+from qsyncdsl.solve.density_displaced import density as displaced_density
 from qsyncdsl.solve.density_equation import DensityEquation, equations
 from qsyncdsl.solve.density_grid import Grid, faces
 
 # Moments must agree to this between the last two cutoffs; enough of them to go on.
 _ACCURACY, _ENOUGH = 1e-9, 1e-4
-_LARGEST = 110
+# Levels to begin with, for each quantum that the field may have, and at most.
+_LEVELS, _PER_QUANTUM, _LARGEST = 16, 1.2, 110
 # Steps in a row that change more than the one before: the equation is ill-posed.
-# Levels to begin with.
-_LEVELS = 16
 _VAIN = 3
 # On a grid: moments to this, cells at first and at most, unknowns at most.
 _GRID_ACCURACY = 3e-4
@@ -61,45 +62,90 @@ class FokkerPlanckSolver:
         (equation,), class_of = equations(self.problem, point)
         lowest = equation.lowest
         warnings: tuple[Diagnostic, ...] = ()
-        if lowest < 0 and point.options.get("negative", "clip") == "clip":
+        clips = lowest < 0 and point.options.get("negative", "clip") == "clip"
+        spectral = None if clips else self._spectral(equation, point)
+        if spectral is not None:
+            density, numbers, facts = spectral
+        else:
             density, numbers, facts = clipped(
                 equation,
-                int(point.options.get("points", 0)),
+                int(point.options.get("points", 0)) if clips else 0,
                 float(point.options.get("extent", 0) or 0),
             )
+        if clips:
             warnings = (negative(lowest, numbers["negative_diffusion_probability"]),)
-        else:
-            density, numbers, facts = self._spectral(equation, point)
-            if lowest < 0:
-                warnings = (kept(lowest),)
+        elif lowest < 0:
+            warnings = (kept(lowest),)
         trust = Trust({**numbers, "lowest_diffusion": lowest}, facts, warnings)
         return DensityResult(self.problem.families, (density,), class_of, trust)
 
     def _spectral(
         self, equation: DensityEquation, point: Point
-    ) -> tuple[RadialDensity, dict[str, float], dict[str, str]]:
-        """The density in the basis; the cutoff grows until its moments stand still."""
-        levels = int(point.options.get("points", 0)) or _LEVELS
-        scale = 1.0
-        moments, change = _of(equation, Basis(levels, scale))[1], np.inf
-        y = np.zeros(0)
-        vain = 0
-        while vain < _VAIN:
-            larger = int(np.ceil(levels * 1.25)) + 2
-            if larger > _LARGEST:
-                break
-            levels, before = larger, change
-            y, finer = _of(equation, Basis(levels, scale))
-            change = float(np.abs(finer - moments).max())
-            vain = vain + 1 if change > before else 0
-            moments = finer
-            if change < _ACCURACY * _size(moments):
-                break
-        if not change < _ENOUGH * _size(moments):
-            raise _unresolved(change, f"{levels} levels")
-        numbers = {"truncation_error": change, "levels": float(levels)}
+    ) -> tuple[RadialDensity, dict[str, float], dict[str, str]] | None:
+        """The density in the basis, or in a displaced one for a large field that rests somewhere.
+
+        None for a field that is too large for both where the diffusion is positive: a grid takes it.
+
+        Raises:
+            SolveError: E516.
+        """
+        needed = int(_PER_QUANTUM * equation.farthest**2)
+        levels = int(point.options.get("points", 0))
+        positive = equation.lowest >= 0
+        if positive and needed > _LARGEST // 2:
+            center = resting_field(equation)
+            if center is not None:
+                other = about(equation, center)
+                basis, y, change = _converged(other, levels or _LEVELS, _LARGEST // 2)
+                size = max(1.0, abs(center) ** 2)
+                if change < _ENOUGH * size:
+                    facts = {"scheme": f"spectral, displaced by {center:.4g}"}
+                    density = displaced_density(basis, y, center)
+                    return density, _numbers(basis, change, size), facts
+            if needed > _LARGEST:
+                return None
+        levels = levels or min(max(_LEVELS, needed), _LARGEST // 2)
+        basis, y, change = _converged(equation, levels, _LARGEST, needed)
+        size = _size(np.array([basis.moment(p, q) @ y for p, q in _MOMENTS]))
+        if not change < _ENOUGH * size:
+            if positive:
+                return None
+            raise _unresolved(change, f"{basis.levels} levels")
         facts = {"scheme": "spectral, Wigner functions of |n><m|"}
-        return Basis(levels, scale).density(y), numbers, facts
+        return basis.density(y), _numbers(basis, change, size), facts
+
+
+def _numbers(basis: Basis, change: float, size: float) -> dict[str, float]:
+    return {
+        "truncation_error": change,
+        "density_change": change / size,
+        "levels": float(basis.levels),
+    }
+
+
+def _converged(
+    equation: DensityEquation, levels: int, most: int, needed: int = 0
+) -> tuple[Basis, np.ndarray, float]:
+    """The basis that grows until its moments stand still, the unknowns, and how much they still change.
+
+    Args:
+        needed: Levels from which on changes that grow are in vain.
+    """
+    basis = Basis(levels, 1.0)
+    y, moments = _of(equation, basis)
+    change, vain = np.inf, 0
+    while vain < _VAIN:
+        larger = int(np.ceil(basis.levels * 1.25)) + 2
+        if larger > most:
+            break
+        basis, before = Basis(larger, 1.0), change
+        y, finer = _of(equation, basis)
+        change = float(np.abs(finer - moments).max())
+        vain = vain + 1 if change > before and larger > needed else 0
+        moments = finer
+        if change < _ACCURACY * _size(moments):
+            break
+    return basis, y, change
 
 
 def clipped(
@@ -138,11 +184,15 @@ def clipped(
     )
     numbers = {
         "truncation_error": change,
+        "density_change": change / _size(moments),
         "cells": float(grid.cells),
         "harmonics": float(orders),
         "negative_diffusion_probability": share,
     }
-    return density, numbers, {"scheme": "finite volumes, diffusion max(D, 0)"}
+    scheme = "finite volumes"
+    if equation.lowest < 0:
+        scheme += ", diffusion max(D, 0)"
+    return density, numbers, {"scheme": scheme}
 
 
 def _orders(equation: DensityEquation, cells: int, extent: float) -> int:
