@@ -239,6 +239,27 @@ def test_two_levels_never_synchronize(V):
     assert 0 < (rate + decay) / decay < 1
 
 
+@pytest.mark.parametrize("w", [0.3, 0.7, 1.3, -0.9])
+@pytest.mark.parametrize("levels", [6, 7])
+def test_the_frequency_of_a_conjugate_pair_is_positive(w, levels):
+    """A drive binds the phase: exp(-i(w + K)t) and its conjugate decay together, in no order of their own."""
+    found = run_text(f"""
+lattice all = complete(100)
+mode a[all] : boson(levels = {levels})
+hamiltonian {w}*a[j]'*a[j] + 0.02*(a[j] + a[j]') for j in all
+dissipator 0.4 : a[j] for j in all
+coupling 0.1/100*(a[j]'*a[k] + h.c.) for (j, k) in all.edges
+experiment e {{
+  solve meanfield(state = incoherent)
+  measure rate = growth_rate
+  measure frequency = growth_frequency
+}}
+""")["e"]
+    assert float(values(found, "rate", "meanfield")) == pytest.approx(-0.2, abs=1e-6)
+    frequency = float(values(found, "frequency", "meanfield"))
+    assert frequency == pytest.approx(abs(w + 0.1), abs=1e-6)
+
+
 @pytest.mark.slow
 def test_the_instability_of_the_optomechanical_array_and_its_frequency():
     model = Path(bundled_models()["optomech_array"]).read_text(encoding="utf-8")

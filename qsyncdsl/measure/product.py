@@ -281,6 +281,8 @@ def growth_rate(scene: Any) -> float:
 def growth_frequency(scene: Any) -> float:
     r"""Frequency of the perturbation that grows fastest: $e^{-i\omega t}$ has $+\omega$.
 
+    Where nothing leaves the phase free, $\pm\omega$ grow together, and it is positive.
+
     Raises:
         SolveError: E616 unless the state is a stationary mean field.
     """

@@ -33,14 +33,15 @@ _LOST = 3.0
 def growth(found: Stationary) -> tuple[float, float]:
     r"""The largest $\mathrm{Re}\,\lambda$ of the linearized equations, and $-\mathrm{Im}\,\lambda$ there.
 
-    In the frame of the state, over the perturbations that the mean fields respond to.
+    In the frame of the state, over the perturbations that the mean fields respond to. Of a conjugate pair, which
+    grow together, it is the positive frequency.
     """
     sectors = [x for x in _sectors(found) if x.size]
     # cells on their own can only decay: what can grow moves a field
     coupled = [x for x in sectors if x.force.shape[1]]
-    values = [linear_growth(x) for x in coupled or sectors]
-    best = max(values, key=lambda v: v.real)
-    return float(best.real), float(-best.imag)
+    values = [(linear_growth(x), x.paired) for x in coupled or sectors]
+    best, paired = max(values, key=lambda v: v[0].real)
+    return float(best.real), float(abs(best.imag) if paired else -best.imag)
 
 
 @dataclass(frozen=True)
