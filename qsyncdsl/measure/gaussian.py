@@ -18,6 +18,7 @@ from qsyncdsl.algebra.operators import Polynomial, Space
 from qsyncdsl.algebra.phase_space import NoPhaseSpace, weyl_symbol
 from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.ensemble import FieldParts
+from qsyncdsl.measure.parts import no_density_matrix
 from qsyncdsl.measure.statistics import window_weights
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.result import GaussianResult, Part
@@ -135,12 +136,9 @@ class GaussianScene:
         Raises:
             SolveError: E611.
         """
-        raise SolveError(
-            Diagnostic(
-                "E611",
-                "this measure needs a density matrix; here are means and covariances only",
-                help="solve by 'steadystate' or 'evolve'",
-            )
+        raise no_density_matrix(
+            "here are means and covariances only",
+            "solve by 'steadystate' or 'evolve'",
         )
 
 
