@@ -10,6 +10,7 @@ $y \to F(y)$, A is F(y) - y.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -76,7 +77,7 @@ def fixed_point(
     fastest = float(np.abs(flow.jacobian(y)).sum(axis=1).max())
     span, time = _FIRST / max(fastest, 1e-300), 0.0
     while True:
-        root = _newton(flow, y)
+        root = _newton(flow, y, bound)
         if root is not None:
             size = max(float(np.abs(y).max()), float(np.abs(root).max()), _SMALL)
             away = float(np.abs(root - y).max()) / size
@@ -141,7 +142,7 @@ def growth_rates(flow: Equations, y: np.ndarray) -> np.ndarray:
     return np.sort(values.real)[::-1]
 
 
-def _newton(flow: Equations, y: np.ndarray) -> np.ndarray | None:
+def _newton(flow: Equations, y: np.ndarray, bound: bool) -> np.ndarray | None:
     """The root beside some values; None where the method does not settle."""
     one = np.eye(len(y)) if flow.discrete else 0.0
     for _ in range(_STEPS):
@@ -149,14 +150,21 @@ def _newton(flow: Equations, y: np.ndarray) -> np.ndarray | None:
         matrix = flow.jacobian(y) - one
         if not (np.isfinite(rate).all() and np.isfinite(matrix).all()):
             return None
-        # the shortest step: along a direction in which nothing moves there is none
-        step = np.linalg.lstsq(matrix, -rate, rcond=_NEUTRAL)[0]
+        step = _step(matrix, -rate, bound)
         y = y + step
         if not np.isfinite(y).all():
             return None
         if np.abs(step).max() <= _LAST * max(float(np.abs(y).max()), 1.0):
             return y
     return None
+
+
+def _step(matrix: np.ndarray, right: np.ndarray, bound: bool) -> np.ndarray:
+    """The solution; the shortest one where there may be directions in which nothing moves."""
+    if bound:
+        with suppress(np.linalg.LinAlgError):
+            return np.linalg.solve(matrix, right)
+    return np.asarray(np.linalg.lstsq(matrix, right, rcond=_NEUTRAL)[0])
 
 
 def _too_many(count: int) -> Diagnostic:
