@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from qsyncdsl import pipeline
+from qsyncdsl.measure import gaussian
 from qsyncdsl.resources import bundled_models
 from tests.conftest import run_text, values
 
@@ -197,7 +198,8 @@ def test_the_last_time_is_reached_whatever_the_rounding():
         assert end[-1, 0] == pytest.approx(np.exp(-span), abs=1e-6)
 
 
-def test_states_of_a_whole_run_are_measured_as_each_of_them():
+@pytest.mark.parametrize("together", [1, 1 << 25])
+def test_states_of_a_whole_run_are_measured_as_each_of_them(together, monkeypatch):
     """Of two squeezed modes, displaced, in thermal baths: at once, and at one time after the other."""
     text = """
 parameter s = 0.3
@@ -225,6 +227,7 @@ experiment e {
   measure D = discord(a, b)
   measure Dm = discord(a, b, measured = a)
 }"""
+    monkeypatch.setattr(gaussian, "_AT_ONCE", together)
     whole = run_text(text.replace("TIMES", "[0.3, 1, 3]"))["e"]
     for place, time in enumerate((0.3, 1, 3)):
         alone = run_text(text.replace("TIMES", f"[{time}]"))["e"]

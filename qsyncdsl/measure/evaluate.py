@@ -324,9 +324,11 @@ class MeasureEvaluator(MeanEvaluator):
                 return function(*values.values())
             if not self.series or word.name in _OF_SERIES:
                 return signature.call(function, (self.scenes[0],), word, values)
-            if self.whole is not None and getattr(function, "of_whole_runs", False):
-                found = signature.call(function, (self.whole,), word, values)
-                return self.mean(np.asarray(found))
+            if self.whole and getattr(function, "of_whole_runs", False):
+                parts = [
+                    signature.call(function, (s,), word, values) for s in self.whole
+                ]
+                return self.mean(np.concatenate(parts))
             last = signature.call(function, (self.scenes[-1],), word, values)
             if isinstance(last, Distribution | PhaseSpaceMap):
                 return last

@@ -23,6 +23,8 @@ from qsyncdsl.measure.statistics import window_weights
 from qsyncdsl.measure.values import PhaseSpaceMap
 from qsyncdsl.result import GaussianResult, Part
 
+# Bytes of covariance matrices that are looked at together.
+_AT_ONCE = 1 << 25
 # Means below which a field has no phase.
 _NO_PHASE = 1e-9
 
@@ -70,10 +72,10 @@ class GaussianScene:
             tuple(Part(m.label, m.kind.name, 0) for m in self.space.modes)
         )
 
-    def whole(self) -> GaussianScene:
-        """The states at all times of the run as one."""
-        given = self.given
-        return replace(self, means=given.means, covariance=given.covariances, known={})
+    def at(self, times: slice) -> GaussianScene:
+        """The states at some times of the run as one."""
+        means, covariance = self.given.means[times], self.given.covariances[times]
+        return replace(self, means=means, covariance=covariance, known={})
 
     def expect(self, operator: Polynomial) -> Any:
         """<O>: the mean of its Weyl symbol over the Gaussian Wigner function; complex, shape (T,) for a whole run.
@@ -180,10 +182,13 @@ def of_whole_runs(measure: Measure) -> Measure:
     return measure
 
 
-def whole_run(scenes: tuple[Any, ...]) -> GaussianScene | None:
-    """The scenes of all times as one, where they are Gaussian states."""
-    first = scenes[0]
-    return first.whole() if gaussian(first) and len(scenes) > 1 else None
+def whole_run(scenes: tuple[Any, ...]) -> tuple[GaussianScene, ...]:
+    """The scenes of all times as few, where they are Gaussian states; else none."""
+    first, count = scenes[0], len(scenes)
+    if not gaussian(first) or count != len(first.given.times) or count < 2:
+        return ()
+    size = max(_AT_ONCE // max(first.covariance.nbytes, 1), 1)
+    return tuple(first.at(slice(k, k + size)) for k in range(0, count, size))
 
 
 # ── measures of two modes ────────────────────────────────────────────────────────────────────

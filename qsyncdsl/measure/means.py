@@ -51,9 +51,9 @@ class MeanEvaluator(OperatorEvaluator):
         self._looks = 0
 
     @cached_property
-    def whole(self) -> Any:
-        """The states of a whole run as one scene, where they are measured at once; else None."""
-        return whole_run(self.scenes) if self.series else None
+    def whole(self) -> tuple[Any, ...]:
+        """The states of a whole run as few scenes, where they are measured together; else none."""
+        return whole_run(self.scenes) if self.series else ()
 
     @property
     def path_times(self) -> np.ndarray | None:
@@ -71,12 +71,9 @@ class MeanEvaluator(OperatorEvaluator):
             return operator
         if self._paths and on_paths(self.scenes[0]):
             return self._on_paths(operator)
-        if self.whole is not None:
-            values = self.whole.expect(operator)
-        else:
-            values = [scene.expect(operator) for scene in self.scenes]
+        values = [scene.expect(operator) for scene in self.whole or self.scenes]
         if self.series:
-            found = np.array(values)
+            found = np.concatenate(values) if self.whole else np.array(values)
             return self.mean(found.real if operator.is_hermitian() else found)
         return values[0].real if hermitian else values[0]
 
