@@ -239,6 +239,28 @@ def test_two_levels_never_synchronize(V):
     assert 0 < (rate + decay) / decay < 1
 
 
+@pytest.mark.parametrize("method", ["meanfield", "classical"])
+def test_a_window_of_no_whole_number_of_periods_leaves_amplitude_and_frequency_alone(
+    method,
+):
+    """<a> = -F/w + (1 + F/w) exp(-i w t): its static part is not the mean over such a window."""
+    found = run_text(f"""
+parameter w = 0.7, F = 0.28
+lattice all = complete(50)
+mode a[all] : boson(levels = 14)
+hamiltonian w*a[j]'*a[j] + F*(a[j] + a[j]') for j in all
+dissipator 0 : a[j] for j in all
+initial a[all] = coherent(1)
+experiment e {{
+  solve {method}(time = 57, window = [10, 57])
+  measure r = collective_amplitude(a[all])
+  measure frequency = observed_frequency(a[1])
+}}
+""")["e"]
+    assert float(values(found, "r", method)) == pytest.approx(1.4, abs=3e-4)
+    assert float(values(found, "frequency", method)) == pytest.approx(0.7, abs=1e-4)
+
+
 @pytest.mark.parametrize("w", [0.3, 0.7, 1.3, -0.9])
 @pytest.mark.parametrize("levels", [6, 7])
 def test_the_frequency_of_a_conjugate_pair_is_positive(w, levels):

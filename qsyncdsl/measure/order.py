@@ -10,6 +10,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.density import densities
 from qsyncdsl.measure.ensemble import sampled
 from qsyncdsl.measure.gaussian import gaussian
+from qsyncdsl.measure.paths import SHORT, bump
 from qsyncdsl.measure.product import factorized
 
 
@@ -110,7 +111,20 @@ def _moving(scene: Any, modes: Any, fields: np.ndarray, subtract: str) -> np.nda
         return fields
     free = getattr(scene.family(modes[0]), "free", False) or _turning(scene)
     alone = fields.shape[-1] == 1 and (scene.result is not None or _turning(scene))
-    return fields if free or alone else fields - fields.mean()
+    return fields if free or alone else fields - _static_mean(scene, fields)
+
+
+def _static_mean(scene: Any, fields: np.ndarray) -> complex:
+    """The mean of fields, shape (..., R, T): over sites, runs and times.
+
+    Without noise times have the weights of `bump`, since a window is no whole number of periods.
+    """
+    count = fields.shape[-1]
+    given = getattr(scene, "given", None)
+    quiet = factorized(scene) or not getattr(given, "symmetric", True)
+    if quiet and count > SHORT:
+        return complex((fields @ bump(count)).mean())
+    return complex(fields.mean())
 
 
 def _turning(scene: Any) -> bool:

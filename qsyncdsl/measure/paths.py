@@ -12,7 +12,7 @@ from qsyncdsl.diagnostics import Diagnostic, SolveError
 from qsyncdsl.measure.values import Distribution, Lifted, PhaseSpaceMap
 
 # Numbers of samples for which weights are no better than the ends.
-_SHORT = 20
+SHORT = 20
 # Distance from the middle of a well within which a slip has ended, where no orbit tells: a fifth of a turn.
 _CORE = 0.4 * pi
 # Times between which a phase is looked at for its diffusion.
@@ -61,17 +61,26 @@ def winding(scene: Any, phi: Any) -> float:
     turned = _turned(records)
     given = getattr(scene, "given", None)
     noisy = given is not None and getattr(given, "symmetric", True)
-    if not noisy and len(times) > _SHORT:
+    if not noisy and len(times) > SHORT:
         return birkhoff(turned, times)
     return float(((turned[:, -1] - turned[:, 0]) / (times[-1] - times[0])).mean())
 
 
 def birkhoff(turned: np.ndarray, times: np.ndarray) -> float:
     """The weighted average of the slope of records, shape (R, T)."""
-    s = (np.arange(len(times) - 1) + 0.5) / (len(times) - 1)
-    weights = np.exp(-1 / (s * (1 - s)))
     slopes = np.diff(turned, axis=1) / np.diff(times)
-    return float((slopes @ weights).mean() / weights.sum())
+    return float((slopes @ bump(len(times) - 1)).mean())
+
+
+def bump(count: int) -> np.ndarray:
+    r"""Weights $w \propto \exp[-1/(s(1 - s))]$ of samples, of sum 1: what oscillates drops out of their mean.
+
+    >>> bool(abs(bump(400) @ np.cos(0.7*np.linspace(0, 90, 400))) < 1e-5)
+    True
+    """
+    s = (np.arange(count) + 0.5) / count
+    weights = np.exp(-1 / (s * (1 - s)))
+    return np.asarray(weights / weights.sum())
 
 
 def phase_slips(scene: Any, x: Callable[..., Any], within: float = 0.0) -> float:
@@ -193,7 +202,13 @@ def frequency(scene: Any, a: int) -> float:
 
 
 def turning_rate(amplitude: np.ndarray, times: np.ndarray) -> float:
-    r"""$-\dot\phi$ of the rotating part of mean values along times, shape (R, T): a linear fit."""
+    r"""$-\dot\phi$ of the rotating part of mean values along times, shape (R, T): a weighted Birkhoff average.
+
+    For a few times it is a linear fit.
+    """
+    if len(times) > SHORT:
+        moving = amplitude - (amplitude @ bump(len(times)))[:, None]
+        return -birkhoff(np.unwrap(np.angle(moving), axis=1), times)
     moving = amplitude - amplitude.mean(axis=1, keepdims=True)
     phase = np.unwrap(np.angle(moving), axis=1).mean(axis=0)
     return -float(np.polyfit(times - times.mean(), phase, 1)[0])
