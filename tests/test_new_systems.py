@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from qsyncdsl import pipeline
 from qsyncdsl.algebra import equation_evaluator
-from qsyncdsl.solve import steadystate
+from qsyncdsl.solve import spectrum, steadystate
+from qsyncdsl.solve.resolvent import Resolvent
 from tests.conftest import run_text, values
 
 CAVITY = """
@@ -152,3 +154,41 @@ def test_a_mean_without_enough_jumps_is_doubted(gamma, doubted):
     n = values(found, "n", "trajectories")[1]
     assert ("jumps" in str(found.dataset["n"].attrs)) == doubted
     assert doubted or n == pytest.approx(np.exp(-gamma), abs=0.2)
+
+
+CASCADE = """
+parameter k = 1, F = 0.2
+mode a, b : boson(levels = 3)
+hamiltonian F*(a + a') - i*k/2*(b'*a - a'*b) + 0.3*b'*b
+dissipator k*1.1 : a + b
+dissipator k*0.1 : a' + b'
+experiment e {
+  solve   steadystate
+  measure S = spectrum(b', b, frequencies = linspace(-3, 3, 13))
+  measure C = correlation(b', b, times = [0, 0.5, 2, 8])
+}
+"""
+
+
+def test_spectra_of_large_sectors_are_those_of_all_their_poles(monkeypatch):
+    """One factorization for all frequencies and times, and the dense answer."""
+    exact = run_text(CASCADE)["e"]
+    monkeypatch.setattr(spectrum, "_DENSE", 40)
+    found = run_text(CASCADE)["e"]
+    for name in ("S", "C"):
+        scale = np.abs(values(exact, name)).max()
+        assert values(found, name) == pytest.approx(
+            values(exact, name), abs=1e-7 * max(scale, 1)
+        )
+
+
+def test_the_lines_of_a_resolvent_are_the_poles_that_are_seen():
+    """A chain of decays with one slow turning line that holds most of the weight."""
+    rates = np.concatenate([[-0.01 + 3e3j], -1e3 * np.arange(1, 200)])
+    matrix = sp.diags_array(rates, format="csc")
+    start, end = np.ones(200), np.concatenate([[1.0], 1e-6 * np.ones(199)])
+    resolvent = Resolvent(matrix, start, np.zeros(0, dtype=int))
+    poles, weights = resolvent.lines(end)
+    assert poles[np.argmax(np.abs(weights))] == pytest.approx(rates[0], rel=1e-6)
+    exact = (end * start / (rates + 2.9e3j)).sum()
+    assert end @ resolvent.at(2.9e3) == pytest.approx(exact, rel=1e-8)

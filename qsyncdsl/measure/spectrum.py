@@ -77,9 +77,18 @@ def correlation(
     if times:
         grid = np.asarray(times, dtype=float)
     else:
-        slow = [-p.real for part in parts if part.poles is not None for p in part.poles]
+        slow = [rate for part in parts for rate in _decays(part)]
         grid = np.linspace(0, 8 / max(min(slow, default=1.0), 1e-12), 401)
     return Distribution("tau", grid, np.array([at(t) for t in grid]), at)
+
+
+def _decays(part: Any) -> list[float]:
+    """Decay rates of one sector: all, or of those that are seen where there are too many."""
+    if part.poles is not None:
+        return [-p.real for p in part.poles]
+    poles, weights = part.lines
+    seen = np.abs(weights) > _VISIBLE * np.abs(weights).max(initial=0.0)
+    return [-p.real for p in poles[seen & (poles.real < 0)]]
 
 
 def peak(scene: Scene, A: Polynomial, B: Polynomial) -> float:
@@ -248,12 +257,9 @@ def _lines(scene: Scene, a: Polynomial, b: Polynomial) -> tuple[np.ndarray, np.n
 
 def _frequencies(parts: Any) -> np.ndarray:
     """Frequencies that show every visible line, denser at the lines."""
-    values = np.concatenate(
-        [np.zeros(0), *(p.poles for p in parts if p.poles is not None)]
-    )
-    weights = np.concatenate(
-        [np.zeros(0), *(p.weights for p in parts if p.poles is not None)]
-    )
+    lines = [part.lines for part in parts]
+    values = np.concatenate([np.zeros(0), *(poles for poles, _ in lines)])
+    weights = np.concatenate([np.zeros(0), *(weights for _, weights in lines)])
     if not len(values):
         return np.linspace(-10.0, 10.0, _POINTS)
     widths = np.maximum(-values.real, 1e-12)

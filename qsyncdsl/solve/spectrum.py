@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from qsyncdsl.diagnostics import Diagnostic, SolveError
+from qsyncdsl.solve.resolvent import Resolvent
 
 # Elements of a sector up to which all its eigenvalues are computed.
 _DENSE = 1600
@@ -33,21 +35,34 @@ class Half:
     matrix: sp.csc_array
     start: np.ndarray
     end: np.ndarray
+    populations: np.ndarray
 
     def at_time(self, t: float) -> complex:
         """Value at one time."""
         if self.poles is not None and self.weights is not None:
             return complex((self.weights * np.exp(self.poles * t)).sum())
-        return complex(self.end @ spla.expm_multiply(self.matrix * t, self.start))
+        found = self._resolvent.in_time(self.end, t)
+        if found is None:
+            found = self.end @ spla.expm_multiply(self.matrix * t, self.start)
+        return complex(found)
+
+    @property
+    def lines(self) -> tuple[np.ndarray, np.ndarray]:
+        """The poles and their weights; those that are seen, where there are too many."""
+        if self.poles is not None and self.weights is not None:
+            return self.poles, self.weights
+        return self._resolvent.lines(self.end)
 
     def transform(self, frequency: float) -> complex:
         r"""$\int_0^\infty e^{i\omega t}(\cdot)\,dt = -\,\text{end}\,(\mathcal{L} + i\omega)^{-1}\text{start}$."""
         if self.poles is not None and self.weights is not None:
             return complex(-(self.weights / (self.poles + 1j * frequency)).sum())
-        shifted = self.matrix + 1j * frequency * sp.identity(
-            len(self.start), format="csc"
-        )
-        return complex(-self.end @ spla.spsolve(sp.csc_matrix(shifted), self.start))
+        return complex(-self.end @ self._resolvent.at(frequency))
+
+    @cached_property
+    def _resolvent(self) -> Resolvent:
+        """Solutions at many frequencies."""
+        return Resolvent(self.matrix, self.start, self.populations)
 
 
 def halves(at: Any, end: sp.csr_array, start: np.ndarray) -> tuple[Half, ...]:
@@ -60,20 +75,23 @@ def halves(at: Any, end: sp.csr_array, start: np.ndarray) -> tuple[Half, ...]:
         weights = np.asarray(end.T.tocsr()[where.rows, where.columns]).ravel()
         if not np.any(np.abs(vector) > 0) or not np.any(np.abs(weights) > 0):
             continue
-        found.append(_half(affine.at(at.g), vector, weights))
+        populations = np.flatnonzero(where.rows == where.columns)
+        found.append(_half(affine.at(at.g), vector, weights, populations))
     return tuple(found)
 
 
-def _half(matrix: sp.csc_array, start: np.ndarray, end: np.ndarray) -> Half:
+def _half(
+    matrix: sp.csc_array, start: np.ndarray, end: np.ndarray, populations: np.ndarray
+) -> Half:
     """Diagonalize a sector where that is affordable."""
     if len(start) > _DENSE:
-        return Half(None, None, matrix, start, end)
+        return Half(None, None, matrix, start, end, populations)
     values, vectors = np.linalg.eig(matrix.toarray())
     amplitudes = np.linalg.solve(vectors, start) * (end @ vectors)
     # A steady state in the sector has no part in a fluctuation: only rounding is removed here.
     scale = np.abs(values).max(initial=0.0)
     moving = np.abs(values) > 1e-11 * scale
-    return Half(values[moving], amplitudes[moving], matrix, start, end)
+    return Half(values[moving], amplitudes[moving], matrix, start, end, populations)
 
 
 def _charges(
