@@ -192,3 +192,23 @@ def test_the_lines_of_a_resolvent_are_the_poles_that_are_seen():
     assert poles[np.argmax(np.abs(weights))] == pytest.approx(rates[0], rel=1e-6)
     exact = (end * start / (rates + 2.9e3j)).sum()
     assert end @ resolvent.at(2.9e3) == pytest.approx(exact, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("given", "doubted"),
+    [("", True), (", realizations = 1", False), (", realizations = 20", False)],
+)
+@pytest.mark.parametrize("method", ["langevin", "trajectories"])
+def test_a_mean_of_one_realization_that_nobody_asked_for_is_doubted(
+    method, given, doubted
+):
+    """<n> of a vacuum is 0; that of one sample of its Wigner function is anything."""
+    text = f"""
+mode a : boson(levels = 12)
+dissipator 1 : a
+dissipator 0.5 : a'
+experiment e {{ solve {method}(times = [0, 5]{given}); measure n = <a.n>; measure p = along(arg(<a>)) }}
+"""
+    found = run_text(text)["e"].trust[method]["doubts"]
+    assert any("one realization" in reason for reason in found.get("n", ())) == doubted
+    assert not any("one realization" in reason for reason in found.get("p", ()))

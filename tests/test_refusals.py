@@ -215,3 +215,23 @@ def test_lines_may_end_in_carriage_returns(command, tmp_path):
     text = "mode a : boson(levels = 5)\rdissipator 1 : a\r"
     (tmp_path / "old.qsync").write_bytes(text.encode())
     assert command("check", "old.qsync")[0] == 0
+
+
+def test_a_measure_that_has_the_name_of_a_parameter_is_called_a_measure():
+    found = rendered(
+        BASE.replace("measure n", "measure x").format(
+            x=1, terms="dissipator x : a", solve="steadystate"
+        )
+    )
+    assert "the measure 'x' hides a declared name" in found
+
+
+def test_what_a_cutoff_loses_is_never_a_hundred_per_cent():
+    text = """
+mode a : boson(levels = 22)
+dissipator 1 : a
+initial a = coherent(3)
+experiment e { solve evolve(times = [0, 1]); measure n = <a.n> }
+"""
+    (line,) = run_text(text)["e"].trust.values()
+    assert "keep only 99.98" in line["failures"][0]["message"]

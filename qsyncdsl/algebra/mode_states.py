@@ -104,6 +104,11 @@ def _normalized(vector: np.ndarray, what: str, mode: SystemMode) -> np.ndarray:
     weight = float(np.linalg.norm(vector) ** 2)
     if weight < 0.9999:
         raise NoRoom(
-            f"{mode.dimension} levels of '{mode.label}' keep only {100 * weight:.3g} % of {what}"
+            f"{mode.dimension} levels of '{mode.label}' keep only {100 * weight:.{_digits(weight)}g} % of {what}"
         )
     return np.asarray(vector / np.sqrt(weight))
+
+
+def _digits(weight: float) -> int:
+    """Digits of a share that show that it is less than all."""
+    return 3 if weight < 0.99 else 6

@@ -234,7 +234,7 @@ def _generator(scene: Scene) -> Any:
         raise SolveError(
             Diagnostic(
                 "E613",
-                "this measure needs a stationary state",
+                "this measure needs a stationary density matrix and its generator",
                 help="use 'solve steadystate'",
             )
         )

@@ -93,7 +93,7 @@ class _Requests:
         elif name.key in self.places:
             self.report(faults.duplicate(name, self.places[name.key], "measure"))
         elif (entity := self.model.scope.find(name.key)) is not None:
-            self.report(faults.hides(name, entity))
+            self.report(faults.hides(name, entity, "measure"))
         self.names[name.key] = kind
         self.places.setdefault(name.key, name.span)
 

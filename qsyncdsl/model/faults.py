@@ -66,15 +66,15 @@ def unknown_name(name: tree.Name, known: Iterable[str]) -> Diagnostic:
     )
 
 
-def hides(name: tree.Name, entity: Entity) -> Diagnostic:
-    """E204: an index hides a declared name."""
+def hides(name: tree.Name, entity: Entity, what: str = "index") -> Diagnostic:
+    """E204: an index or a measure hides a declared name."""
     return Diagnostic(
         "E204",
-        f"the index '{name.written}' hides a declared name",
+        f"the {what} '{name.written}' hides a declared name",
         name.span,
-        "also an index here",
+        f"also {'an' if what[0] in 'aeiou' else 'a'} {what} here",
         (Note("declared here", entity.span),),
-        "rename the index",
+        f"rename the {what}",
     )
 
 

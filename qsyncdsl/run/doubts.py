@@ -157,6 +157,8 @@ def _own(
     drift = trust.get(f"drift of {name}", 0.0)
     if drift > max(limit, _DRIFT * scale, 2 * error):
         yield f"it changes by {drift:.2g} within its window: start that later"
+    if trust.get(f"lone of {name}", 0.0):
+        yield "it is that of one realization, without an error: give realizations"
     samples = trust.get(f"effective_samples of {name}", _SAMPLES)
     if samples < _SAMPLES:
         yield f"it rests on {samples:.2g} independent samples"

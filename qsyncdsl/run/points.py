@@ -186,6 +186,7 @@ class Points:
                 end = solved.ending() if ending else None
                 missed = self._measure(wanted, solved, found, failures, grids)
                 found, steps = with_errors(solved, wanted, found, grids)
+                steps |= self._lone(found)
                 # A state that was kept has the errors of other measures.
                 open_ = {
                     n: m
@@ -239,6 +240,21 @@ class Points:
             if place.highest > 0:
                 told[highest_at(name)] = place.highest
         return replace(trust, numbers={**trust.numbers, **told}) if told else trust
+
+    def _lone(self, found: Mapping[str, Labelled]) -> dict[str, float]:
+        """`lone of NAME` for means in time that are those of one realization, which nobody asked for."""
+        written = self.session.line_options.written
+        random = bool(self.session.method.realizations) and "times" in written
+        many = "realizations" in written or self.plan.draws > 1
+        if not random or many:
+            return {}
+        return {
+            f"lone of {name}": 1.0
+            for name, item in found.items()
+            if item.error is None
+            and "time" in item.dims
+            and "realization" not in item.dims
+        }
 
     def _examined(self, job: Job, most: int = EXAMINED) -> bool:
         """Whether a point is one of those that are looked at closely: some, evenly over a line."""
