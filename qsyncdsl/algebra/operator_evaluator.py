@@ -18,9 +18,9 @@ from qsyncdsl.model.types import Parameter, Scope
 from qsyncdsl.model.values import Frame, ModeValue, Nodes, VariableValue
 from qsyncdsl.syntax import tree
 
-# Functions whose arguments are sizes and ends, never symbols.
 # Powers of operators, and products of terms in them, that are written out.
 _MOST_POWER, _MOST_PRODUCTS = 100, 200_000
+# Functions whose arguments are sizes and ends, never symbols.
 _OF_NUMBERS = ("linspace", "logspace", "integral")
 
 _SYMPY_NAMES = {
