@@ -10,7 +10,7 @@ import pytest
 
 from qsyncdsl.measure import paths
 from qsyncdsl.measure.values import Lifted
-from qsyncdsl.solve import fields
+from qsyncdsl.solve import times as times_module
 from tests.conftest import run_text
 from tests.measured import agree, measured
 
@@ -34,7 +34,7 @@ def test_slips_are_counted_at_the_steps_or_the_spacing_is_told(monkeypatch):
     assert not trust["warnings"]
     assert trust["slips"] > 200
     assert trust["slips_missed"] < 0.02
-    monkeypatch.setattr(fields, "_EVENTS", 4 * 400)
+    monkeypatch.setattr(times_module, "_EVENTS", 4 * 400)
     coarse = run_text(WASHBOARD)["e"]
     (warning,) = coarse.trust["langevin"]["warnings"]
     assert warning["code"] == "W563"

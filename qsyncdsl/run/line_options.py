@@ -85,9 +85,7 @@ class LineOptions:
 
 
 # Options that must be above zero, and those that may be zero.
-_POSITIVE = frozenset(
-    {"time", "dt", "accuracy", "period", "periods", "count", "points"}
-)
+_POSITIVE = frozenset({"time", "dt", "accuracy", "period", "count", "points"})
 _NOT_NEGATIVE = frozenset({"burn_in", "relax", "extent"})
 
 
