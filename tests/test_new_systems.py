@@ -212,3 +212,37 @@ experiment e {{ solve {method}(times = [0, 5]{given}); measure n = <a.n>; measur
     found = run_text(text)["e"].trust[method]["doubts"]
     assert any("one realization" in reason for reason in found.get("n", ())) == doubted
     assert not any("one realization" in reason for reason in found.get("p", ()))
+
+
+VDP = """
+mode a : boson
+hamiltonian 0.3*a.n
+dissipator 1 : a'
+dissipator 0.2 : a^2
+START
+experiment e { solve classical(time = 40, window = [30, 40]); measure n = <a.n> }
+"""
+SWING = """
+variable th, v : real
+equation d/dt th = v
+equation d/dt v = sin(th) - 0.1*v
+START
+experiment e { solve classical(time = 40, window = [30, 40]); measure n = <th> }
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "doubted"),
+    [
+        (VDP, "", True),
+        (VDP, "initial a = coherent(0.1)", False),
+        (VDP.replace("dissipator 1 : a'", "dissipator 1 : a"), "", False),
+        (SWING, "", True),
+        (SWING, "initial th = 0.1", False),
+    ],
+)
+def test_a_run_that_stays_at_an_unstable_fixed_point_is_doubted(text, start, doubted):
+    """A van der Pol oscillator has 2.5 quanta; from the vacuum its amplitude stays 0. A pendulum upside down."""
+    found = run_text(text.replace("START", start))["e"].trust["classical"]["doubts"]
+    reasons = " ".join(found.get("n", ()))
+    assert ("unstable fixed point" in reasons) == doubted

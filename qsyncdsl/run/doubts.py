@@ -21,7 +21,7 @@ _NEGATIVE, _TRACE = -1e-7, 1e-6
 # Error of the elements of a state by the steps between two kicks.
 _FLOW = 1e-7
 # Findings that concern every number of a line.
-_CODES = frozenset({"W504", "W506", "W511", "W520", "W525", "W526"})
+_CODES = frozenset({"W504", "W564", "W506", "W511", "W520", "W525", "W526"})
 # Steps of a run on which a negative diffusion was taken as 0.
 _CLIPPED = 1e-2
 # Part of a state that a map may miss.

@@ -28,6 +28,8 @@ _STEPS, _LAST, _THERE = 40, 1e-13, 1e-9
 _BOUND = 1e-9
 # Singular values, relative to the largest, of directions in which nothing moves.
 _NEUTRAL = 1e-12
+# Growth, in units of the fastest rate, that makes a fixed point unstable; equations up to which it is looked for.
+_UNSTABLE, _LOOKED_AT = 1e-6, 200
 # Equations whose Jacobian is looked at as a matrix.
 _MOST = 3000
 
@@ -140,6 +142,26 @@ def growth_rates(flow: Equations, y: np.ndarray) -> np.ndarray:
     if flow.discrete:
         return np.sort(np.log(np.maximum(np.abs(values), 1e-300)))[::-1]
     return np.sort(values.real)[::-1]
+
+
+def unmoved(flow: Any, path: np.ndarray, start: np.ndarray) -> tuple[Diagnostic, ...]:
+    """W564 where a run has stayed at the unstable fixed point in which it began.
+
+    Args:
+        path: y at the times of the run, shape (T, n).
+    """
+    size = max(float(np.abs(start).max(initial=0.0)), 1.0)
+    if flow.timed or flow.discrete or not 0 < len(start) <= _LOOKED_AT:
+        return ()
+    if np.abs(path - start).max(initial=0.0) > _THERE * size:
+        return ()
+    values = np.linalg.eigvals(flow.jacobian(start))
+    rate = float(values.real.max())
+    if not rate > _UNSTABLE * max(float(np.abs(values).max()), 1e-300):
+        return ()
+    message = f"the run begins in an unstable fixed point and stays there: deviations grow at {rate:.3g}"
+    help_ = "give an initial state beside it"
+    return (Diagnostic("W564", message, help=help_),)
 
 
 def _newton(flow: Equations, y: np.ndarray, bound: bool) -> np.ndarray | None:

@@ -138,7 +138,8 @@ class EquationSolver:
             return replace(result, extra={"no_dynamics": reason})
         dynamics = Dynamics(flow, found, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self.again(point)}
-        return replace(result, extra=extra)
+        stays = replace(trust, warnings=at_rest.unmoved(flow, found, start))
+        return replace(result, extra=extra, trust=stays)
 
     def _stationary(self, point: Point, flow: Flow, start: np.ndarray) -> FieldResult:
         """The fixed point that a run from the start ends at.

@@ -142,9 +142,11 @@ class ClassicalSolver:
         result = FieldResult(
             self.problem.families, chosen.times, samples, chosen.series, False, trust
         )
-        dynamics = Dynamics(self.flow(point), found.T, chosen.times, start)
+        flow = self.flow(point)
+        dynamics = Dynamics(flow, found.T, chosen.times, start)
         extra = {"dynamics": dynamics, "again": self._again(point)}
-        return replace(result, extra=extra)
+        stays = replace(trust, warnings=at_rest.unmoved(flow, found.T, start))
+        return replace(result, extra=extra, trust=stays)
 
     def _stationary(
         self, point: Point, values: Numbers, start: np.ndarray
