@@ -246,3 +246,24 @@ def test_a_run_that_stays_at_an_unstable_fixed_point_is_doubted(text, start, dou
     found = run_text(text.replace("START", start))["e"].trust["classical"]["doubts"]
     reasons = " ".join(found.get("n", ()))
     assert ("unstable fixed point" in reasons) == doubted
+
+
+@pytest.mark.parametrize(("order", "told"), [(2, True), (3, False)])
+def test_a_closure_that_leaves_nothing_out_is_not_compared(order, told):
+    """Three qubits have no moments of more than three operators: order 3 is the density matrix."""
+    text = f"""
+lattice L = ring(3)
+mode s[L] : qubit
+coupling 0.45*s[j].x*s[k].x + 0.8*s[j].y*s[k].y + 0.5*s[j].z*s[k].z for (j, k) in L.edges
+dissipator 1 : s[j].minus for j in L
+experiment e {{
+  solve   steadystate
+  solve   cumulants(order = {order})
+  measure xx = <s[1].x*s[2].x>
+}}
+"""
+    found = run_text(text)["e"]
+    trust = found.trust["cumulants"]
+    assert ("closure_difference of xx" in trust) == told
+    exact = values(found, "xx")
+    assert (values(found, "xx", "cumulants") == pytest.approx(exact, abs=1e-9)) != told

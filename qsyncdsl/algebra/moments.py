@@ -50,6 +50,10 @@ class Channel:
     per_atom: int | None = None
 
 
+# Kinds of which all operators are sums of single words.
+_ONCE = frozenset({"qubit", "levels"})
+
+
 @dataclass(frozen=True)
 class Moments:
     """The algebra of the moments of one system.
@@ -75,6 +79,16 @@ class Moments:
     def __getstate__(self) -> dict[str, Any]:
         """Without what can be found again; the identities of objects end with the process."""
         return {**self.__dict__, "_memory": {}, "_plain": {}}
+
+    @property
+    def complete(self) -> bool:
+        """Whether no moment is left out: every mode counts once, and there are no more than the order."""
+        counted = all(
+            mode.ensemble is None and mode.kind.name in _ONCE
+            for mode in self.outer.modes
+        )
+        approximate = self.factorized or self.alone
+        return counted and not approximate and len(self.outer.modes) <= self.order
 
     @property
     def ring(self) -> Ring:

@@ -26,6 +26,8 @@ def _other_closure(problem: Any, options: Mapping[str, Any]) -> Closure | None:
     Odd orders may be far off where even ones are right: P. Fowler-Wright, K. B. Arnardottir, P. Kirton,
     B. W. Lovett, J. Keeling, Phys. Rev. Research 5, 033148 (2023).
     """
+    if problem.system.algebra.complete:
+        return None
     even = problem.order - problem.order % 2
     if problem.count <= _FEW:
         return Closure({"order": even + 2, "factorize": None}, f"order {even + 2}")
