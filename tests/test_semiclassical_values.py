@@ -145,9 +145,8 @@ def test_three_thousand_coupled_oscillators_under_langevin(
 ):
     """Lee, Sadeghpour (2013), Fig. 4(a); finite N and slow relaxation: 1 %."""
     text = pipeline.find("vdp_global").read_text(encoding="utf-8")
-    start = "initial a[osc] = coherent(sqrt(gamma1/(2*gamma2) + 1))\n"
     path = tmp_path / "many.qsync"
-    path.write_text(text[: text.index("\nexperiment")] + "\n" + start)
+    path.write_text(text[: text.index("\nexperiment")])
     solve = "langevin(time = 60, burn_in = 30, diffusion = limit_cycle)"
     values, errors = measured(
         str(path),
