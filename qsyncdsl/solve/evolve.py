@@ -200,7 +200,12 @@ class EvolutionSolver:
                 eye, none = sp.eye_array(size) / span, sp.csc_array((size, size))
                 return sp.block_array([[at(t), none], [eye, none]], format="csc")
 
-            path = self._stretch(beside, first, stretch, course)
+            def rate(
+                t: float, y: np.ndarray, span: float = high - low, size: int = size
+            ) -> np.ndarray:
+                return np.concatenate([at(t) @ y[:size], y[:size] / span])
+
+            path = self._stretch(beside, first, stretch, course, rate)
             found += [y[:size] for y in path[1:]]
             mean = path[-1][size:]
         kept = course.kept(found)
@@ -212,15 +217,20 @@ class EvolutionSolver:
         start: np.ndarray,
         times: np.ndarray,
         course: _Course,
+        rate: Callable[[float, np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """y' = A(t) y at times, shape (T, n)."""
+        """y' = A(t) y at times, shape (T, n).
+
+        Args:
+            rate: A(t) y, where that is quicker than with the matrix.
+        """
         for method in (Dop853, "BDF"):
             if method is Dop853 and _stiff(at, times):
                 continue
             extra = {} if method is Dop853 else {"jac": lambda t, y: at(t)}
             with one_thread():
                 found = solve_ivp(
-                    lambda t, y: at(t) @ y,
+                    rate or (lambda t, y: at(t) @ y),
                     (times[0], times[-1]),
                     start,
                     method=method,
