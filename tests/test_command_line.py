@@ -194,3 +194,30 @@ def test_the_python_door_gives_the_same_dataset():
         float(abs(datasets["bands"]["Ebox"] - datasets["bands"]["Eloop"].values).max())
         < 1e-9
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdicts", "code"),
+    [
+        ((), ["passed", "passed"], 0),
+        (("--set", "F = 2"), ["skipped", "passed"], 0),
+        (("--set", "F = 2", "--strict"), ["skipped", "passed"], 4),
+        # the same value, and levels, which are no physics
+        (("--set", "F = 2/2", "--set", "levels_a = 25"), ["passed", "passed"], 0),
+        (("--set", "kappa = 2"), ["skipped", "skipped"], 0),
+    ],
+)
+def test_expectations_are_of_the_parameters_of_the_file(
+    command, tmp_path, arguments, verdicts, code
+):
+    """What the command line changes, and an expectation does not name, makes it another question."""
+    (tmp_path / "m.qsync").write_text(
+        "parameter F = 1, kappa = 4\nmode a : boson(levels = 24)\n"
+        "hamiltonian F*(a + a')\ndissipator kappa : a\n"
+        "experiment e {\n  solve   steadystate\n  measure n = <a'*a>\n"
+        "  expect  n is 0.25 within 1e-6\n  expect  n at F = 2 is 1 within 1e-6\n}\n"
+    )
+    found, out, _ = command("run", "m.qsync", "-q", "--json", *arguments)
+    told = json.loads(out)["experiments"]["e"]["expectations"]
+    assert [one["verdict"] for one in told] == verdicts
+    assert found == code

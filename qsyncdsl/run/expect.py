@@ -111,10 +111,10 @@ class Expectations:
         name, text = self.plan.experiment.name, " ".join(request.span.text.split())
         wanted = " ".join(request.outcome.span.text.split())
         label = self._chosen(request, "method")
-        reason = self._skipped(label)
-        if reason:
-            return Verdict(name, text, wanted, "", "skipped", reason)
         try:
+            reason = self._skipped(label) or self._changed(request)
+            if reason:
+                return Verdict(name, text, wanted, "", "skipped", reason)
             got, right = self._compare(request, self._line(label))
             doubt = self._doubt(request, self._line(label), got, right)
         except (ModelError, SolveError) as fault:
@@ -171,6 +171,29 @@ class Expectations:
             line.method for line in self.plan.lines
         }
         return "" if label in known else f"'{label}' is not solved here"
+
+    def _changed(self, request: tree.Expect) -> str:
+        """Which parameter the command line changed, so that the number is not that of the file; empty for none."""
+        model, options = self.plan.model, self.plan.options
+        case = self._case(request)
+        if not options.sets or (case is not None and case not in model.cases):
+            return ""
+        layers = self.plan.layers(case)
+        before = Environment(model, layers[:-1], options.seed)
+        after = Environment(model, layers, options.seed)
+        named = {
+            s.place.name.key
+            for s in request.at or ()
+            if isinstance(s.place, tree.Place)
+        }
+        for setting in options.sets:
+            parameter = model.parameters.get(setting.name)
+            if parameter is None or setting.name in named:
+                continue
+            listed = bool(parameter.index or setting.index or setting.random)
+            if listed or before.value(parameter) != after.value(parameter):
+                return f"the command line sets {setting.name}"
+        return ""
 
     def _layers(
         self, request: tree.Expect, line: Line, case: str | None
