@@ -132,7 +132,8 @@ def moved(known: np.ndarray, values: np.ndarray) -> float | None:
     if values.shape != known.shape:
         return None
     away = np.abs(values - known)
-    if np.isrealobj(values) and np.nanmax(np.abs(values), initial=0.0) <= _HALF_TURN:
+    largest = np.abs(values[np.isfinite(values)]).max(initial=0.0)
+    if np.isrealobj(values) and largest <= _HALF_TURN:
         # Angles beside the cut of arg() are neighbors.
         away = np.minimum(away, np.abs(2 * np.pi - away))
     return float(np.nanmax(away)) if np.isfinite(away).any() else None
