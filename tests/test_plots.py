@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
+from qsyncdsl.diagnostics import ModelError
 from qsyncdsl.report.plot import figures
 from tests.conftest import run_text
 
 MODEL = """
-parameter E = 0.4 "drive", Delta = 0
+parameter E = 0.4 "drive", Delta = 0, kappa = 1
 mode a : boson(levels = 8)
 hamiltonian -Delta*a'*a + E*(a + a')
-dissipator 1 : a
+dissipator kappa : a
 experiment e "Response of a cavity" {{ {0} }}
 """
 
@@ -222,3 +223,31 @@ def test_values_of_an_indexed_measure_have_the_bands_of_their_errors(plotted):
     )
     (axes,) = figure.axes
     assert len(axes.collections) == len(axes.lines) == (1 if plotted == "C(2)" else 2)
+
+
+def test_an_axis_of_a_map_may_depend_on_other_swept_quantities():
+    """One panel for each value of a third quantity, with its own axis; or a skew grid in one panel."""
+    panels = drawn(
+        "sweep E = [0.1, 0.2], Delta = [0, 0.5, 1], kappa = [1, 2]; solve steadystate; measure n = <a'*a>; "
+        "plot n over (E/kappa, Delta/kappa)"
+    )
+    shown = [axes for axes in panels.axes if axes.get_xlabel()]
+    # twice the rate, half of both axes
+    assert len(shown) == 2
+    wide, narrow = (axes.dataLim.height for axes in shown)
+    assert wide == pytest.approx(2 * narrow)
+    figure = drawn(
+        "sweep E = [0.1, 0.2], Delta = [0, 0.5, 1]; solve steadystate; measure n = <a'*a>; "
+        "plot n over (E*(1 + Delta), Delta)"
+    )
+    (mesh,) = figure.axes[0].collections
+    assert figure.axes[0].dataLim.x1 > 0.4
+    assert mesh.get_array().shape == (3, 2)
+
+
+def test_an_axis_of_a_map_that_follows_nothing_is_refused():
+    with pytest.raises(ModelError, match="swept quantity") as fault:
+        drawn(
+            "sweep E = [0.1, 0.2]; solve steadystate; measure n = <a'*a>; plot n over (E, Delta)"
+        )
+    assert fault.value.diagnostics[0].code == "E751"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from qsyncdsl.model.evaluate import fail
 from qsyncdsl.report.plot.sheet import Drawn, Sheet, settings
 from qsyncdsl.syntax import tree
 
@@ -20,9 +21,13 @@ _ANGLE = 0.95 * np.pi
 
 
 def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
-    """A heat map for each value, method and case over two swept quantities."""
-    x, y = sheet.values.of(over.x), sheet.values.of(over.y)
-    dims = (str(x.dims[0]), str(y.dims[0]))
+    """A heat map for each value, method and case over two swept quantities.
+
+    Raises:
+        ModelError: E751 for an axis that follows neither.
+    """
+    x, y = _axis(sheet, over.x), _axis(sheet, over.y)
+    dims = _dimensions(x, y)
     found = _all_panels(drawn, [dims] * len(drawn))
     figure, grid = _grid(sheet, len(found), 3.9, 3.2)
     for axes, (node, words, panel) in zip(grid, found, strict=False):
@@ -32,6 +37,35 @@ def heat_maps(sheet: Sheet, drawn: Drawn, over: tree.Over) -> Any:
         axes.set_ylabel(sheet.label(over.y, dims[1]))
         sheet.finish(axes, words, 3.9 - _MARGIN)
     return figure
+
+
+def _axis(sheet: Sheet, node: tree.Expr) -> xr.DataArray:
+    """The values along an axis.
+
+    Raises:
+        ModelError: E751 for what is the same everywhere.
+    """
+    found = sheet.values.of(node)
+    if not isinstance(found, xr.DataArray) or not found.dims:
+        fail("E751", node, "an axis of a map must follow a swept quantity")
+    return found
+
+
+def _dimensions(x: xr.DataArray, y: xr.DataArray) -> tuple[str, str]:
+    """The dimension along each axis: that which the other axis does not depend on, where there is one."""
+    across = [str(d) for d in x.dims if d not in y.dims] or [str(x.dims[0])]
+    up = [str(d) for d in y.dims if d != across[0]] or [str(y.dims[0])]
+    return across[0], up[0]
+
+
+def _within(axis: xr.DataArray, panel: xr.DataArray) -> xr.DataArray:
+    """The values of an axis in a panel, which has one value of each of the other dimensions."""
+    others = {
+        d: panel.coords[d].item()
+        for d in axis.dims
+        if d not in panel.dims and d in panel.coords
+    }
+    return axis.sel(others)
 
 
 def _map(
@@ -44,10 +78,17 @@ def _map(
 ) -> Any:
     """One heat map, on a grid or over the triangles between scattered points."""
     colors = _colors(sheet, [panel.values], "viridis")
+    x, y = _within(x, panel), _within(y, panel)
     if dims[0] != dims[1]:
-        values = panel.transpose(dims[1], dims[0]).values
+        panel = panel.transpose(dims[1], dims[0])
+        across, up = x.values, y.values
+        if across.ndim > 1 or up.ndim > 1:
+            across, up = (
+                one.broadcast_like(panel).transpose(*panel.dims).values
+                for one in (x, y)
+            )
         return axes.pcolormesh(
-            x.values, y.values, values, shading="nearest", rasterized=True, **colors
+            across, up, panel.values, shading="nearest", rasterized=True, **colors
         )
     keep = ~np.isnan(panel.values)
     across, up, values = x.values[keep], y.values[keep], panel.values[keep]
