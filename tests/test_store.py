@@ -98,6 +98,7 @@ def test_a_second_run_solves_nothing_and_leaves_the_same_bits(
         ("m(1, 0) at Delta = 0", False),
         ("P(0.1) at Delta = 0", True),
         ("n at Delta = 0.1", True),
+        ("n at Delta = 1e-13", True),
         ("n at E = 0.25, levels_a = 9", True),
         ("2*n at Delta = 0", True),
     ],

@@ -16,7 +16,7 @@ from qsyncdsl.run.plan import Line, Plan
 from qsyncdsl.run.point_results import PointResult
 from qsyncdsl.syntax import tree
 
-# Rounding of a grid.
+# Rounding of a grid, in units of its largest value.
 _SAME = 1e-14
 
 
@@ -131,8 +131,11 @@ class Swept:
         index = [plan.cases.index(case)]
         for axis in line.axes:
             wanted = [environment.value(parameters[name]) for name in axis.names]
-            away = np.abs(np.array(axis.values) - wanted).max(axis=1)
-            if away.min() > _SAME * max(1.0, np.abs(wanted).max()):
+            values = np.array(axis.values)
+            # in units of the largest value of each parameter
+            sizes = np.abs(values).max(axis=0)
+            away = (np.abs(values - wanted) / np.where(sizes > 0, sizes, 1)).max(axis=1)
+            if away.min() > _SAME:
                 return None
             index.append(int(away.argmin()))
         return points.get(tuple(index))
