@@ -290,3 +290,25 @@ experiment e {
         4 * F**2 + 0.5, rel=1e-4
     )
     assert values(result, "A", "fokkerplanck") == pytest.approx(-2j * F, rel=1e-8)
+
+
+def test_a_large_bistable_field_has_both_its_branches():
+    """Two stable zeros of the drift: not displaced to one of them; <n> obeys the balance of quanta."""
+    text = """
+parameter F = 9.5
+mode a : boson
+hamiltonian -3*a'*a + 0.02*a'^2*a^2 + F*(a + a')
+dissipator 3 : a
+dissipator 2 : a'
+experiment e {
+  sweep   F = [4, 9.5, 14]
+  solve   fokkerplanck
+  measure n = <a'*a>
+  measure A = <a>
+}"""
+    result = run_text(text)["e"]
+    n, A = (values(result, name, "fokkerplanck") for name in ("n", "A"))
+    # dn/dt = -n + 2 - 2 F Im<a> = 0
+    assert n == pytest.approx(2 - 2 * np.array([4, 9.5, 14]) * A.imag, rel=1e-3)
+    # of 16 runs of 4000 units of time by langevin: 4.07(3), 95.52, 106.380(7)
+    assert n == pytest.approx([4.07, 95.52, 106.38], rel=1e-3, abs=0.05)

@@ -34,8 +34,8 @@ _UNSTABLE, _LOOKED_AT = 1e-6, 200
 _MOST = 3000
 
 
-class Equations(Protocol):
-    """What moves: real values y, by a flow or by a map."""
+class Resting(Protocol):
+    """What may rest: real values y under a flow or a map."""
 
     @property
     def discrete(self) -> bool:
@@ -46,6 +46,10 @@ class Equations(Protocol):
 
     def jacobian(self, y: np.ndarray) -> np.ndarray:
         """Their derivatives, shape (n, n)."""
+
+
+class Equations(Resting, Protocol):
+    """What moves."""
 
     def at(self, y: np.ndarray, times: np.ndarray) -> np.ndarray:
         """y after some times, or numbers of steps, shape (T, n)."""
@@ -79,7 +83,7 @@ def fixed_point(
     fastest = float(np.abs(flow.jacobian(y)).sum(axis=1).max())
     span, time = _FIRST / max(fastest, 1e-300), 0.0
     while True:
-        root = _newton(flow, y, bound)
+        root = root_beside(flow, y, bound)
         if root is not None:
             size = max(float(np.abs(y).max()), float(np.abs(root).max()), _SMALL)
             away = float(np.abs(root - y).max()) / size
@@ -136,7 +140,7 @@ def never(what: str) -> Diagnostic:
     )
 
 
-def growth_rates(flow: Equations, y: np.ndarray) -> np.ndarray:
+def growth_rates(flow: Resting, y: np.ndarray) -> np.ndarray:
     """Rates at which deviations from a fixed point grow, the largest first; of a map, logarithms of factors."""
     values = np.linalg.eigvals(flow.jacobian(y))
     if flow.discrete:
@@ -164,7 +168,7 @@ def unmoved(flow: Any, path: np.ndarray, start: np.ndarray) -> tuple[Diagnostic,
     return (Diagnostic("W564", message, help=help_),)
 
 
-def _newton(flow: Equations, y: np.ndarray, bound: bool) -> np.ndarray | None:
+def root_beside(flow: Resting, y: np.ndarray, bound: bool = True) -> np.ndarray | None:
     """The root beside some values; None where the method does not settle."""
     one = np.eye(len(y)) if flow.discrete else 0.0
     for _ in range(_STEPS):

@@ -6,16 +6,19 @@ fluctuations; the density is given about $\alpha = 0$ again.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import comb
 
 import numpy as np
 
 from qsyncdsl.result import RadialDensity
+from qsyncdsl.solve.at_rest import growth_rates, root_beside
 from qsyncdsl.solve.density_basis import Basis
 from qsyncdsl.solve.density_equation import DensityEquation, Terms, evaluated
+from qsyncdsl.solve.polynomials import real_form
 
-# Directions in which fixed points are looked for, Newton's steps, and how far points are that are two.
-_DIRECTIONS, _STEPS, _SAME = 8, 60, 1e-6
+# Directions in which fixed points are looked for, how far out, and how far points are apart that are two.
+_DIRECTIONS, _PARTS, _SAME = 8, (0.1, 0.3, 0.6, 1.0), 1e-6
 # Nodes in a unit of the radius, and angles for each unit of it.
 _NODES, _ANGLES = 60, 60
 
@@ -43,47 +46,36 @@ def _shifted(terms: Terms, center: complex) -> Terms:
 
 def resting_field(equation: DensityEquation) -> complex | None:
     """The only stable zero of the drift; None where there are none or several."""
-    found: list[complex] = []
+    drift, found = _Drift(equation.drift), list[complex]()
     for angle in 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS:
-        root = _root(equation, equation.farthest * np.exp(1j * angle))
-        if root is not None and all(
-            abs(root - x) > _SAME * (1 + abs(x)) for x in found
-        ):
-            found.append(root)
+        for part in _PARTS:
+            start = part * equation.farthest * np.exp(1j * angle)
+            y = root_beside(drift, np.array([start.real, start.imag]))
+            if y is None or not growth_rates(drift, y)[0] < 0:
+                continue
+            root = complex(*y)
+            if all(abs(root - x) > _SAME * (1 + abs(x)) for x in found):
+                found.append(root)
     return found[0] if len(found) == 1 else None
 
 
-def _root(equation: DensityEquation, alpha: complex) -> complex | None:
-    """The stable zero of the drift to which Newton's method leads."""
-    for _ in range(_STEPS):
-        rate = complex(evaluated(equation.drift, np.array([alpha]))[0])
-        matrix = _jacobian(equation.drift, alpha)
-        if abs(np.linalg.det(matrix)) < 1e-14:
-            return None
-        step = np.linalg.solve(matrix, [-rate.real, -rate.imag])
-        alpha += complex(*step)
-        if not abs(alpha) < 1e6:
-            return None
-        if abs(complex(*step)) < 1e-12 * (1 + abs(alpha)):
-            stable = np.linalg.eigvals(_jacobian(equation.drift, alpha)).real.max() < 0
-            return alpha if stable else None
-    return None
+@dataclass(frozen=True)
+class _Drift:
+    """The motion of a field without noise, in its real and imaginary part."""
 
+    terms: Terms
+    discrete = False
 
-def _jacobian(drift: Terms, alpha: complex) -> np.ndarray:
-    """Of the drift, in real and imaginary parts."""
-    plain = other = 0j
-    for (p, q, _), value in drift.items():
-        if q:
-            plain += value * q * np.conj(alpha) ** p * alpha ** (q - 1)
-        if p:
-            other += value * p * np.conj(alpha) ** (p - 1) * alpha**q
-    return np.array(
-        [
-            [(plain + other).real, (other - plain).imag],
-            [(plain + other).imag, (plain - other).real],
-        ]
-    )
+    def rate(self, y: np.ndarray) -> np.ndarray:
+        """A."""
+        return evaluated(self.terms, y.view(complex)).view(float)
+
+    def jacobian(self, y: np.ndarray) -> np.ndarray:
+        """dA/dy."""
+        plain = {(p, q - 1, m): q * v for (p, q, m), v in self.terms.items() if q}
+        other = {(p - 1, q, m): p * v for (p, q, m), v in self.terms.items() if p}
+        alpha = y.view(complex)[:, None]
+        return real_form(evaluated(plain, alpha), evaluated(other, alpha))
 
 
 def density(basis: Basis, y: np.ndarray, center: complex) -> RadialDensity:
